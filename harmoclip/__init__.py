@@ -1,0 +1,37 @@
+"""harmoclip: region alignment for any CLIP that keeps its image understanding.
+
+In the manner of HarmoCLIP (arXiv 2511.22594). Public names load when first used, so that
+`import harmoclip` stays as light as `import torch`.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from harmoclip.grounding import Grounding as Grounding
+    from harmoclip.harmonize import Harmonized as Harmonized
+    from harmoclip.harmonize import harmonize as harmonize
+    from harmoclip.segment import CaptionSegmenter as CaptionSegmenter
+
+_HOME = {
+    "CaptionSegmenter": "harmoclip.segment",
+    "Grounding": "harmoclip.grounding",
+    "Harmonized": "harmoclip.harmonize",
+    "harmonize": "harmoclip.harmonize",
+}
+
+__all__ = ["CaptionSegmenter", "Grounding", "Harmonized", "__version__", "harmonize"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'harmoclip' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value  # `harmonize` is both a module and its function: the function wins
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})
