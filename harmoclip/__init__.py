@@ -11,15 +11,15 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from harmoclip.grounding import Grounding as Grounding
-    from harmoclip.harmonize import Harmonized as Harmonized
-    from harmoclip.harmonize import harmonize as harmonize
+    from harmoclip.harmonized import Harmonized as Harmonized
+    from harmoclip.harmonized import harmonize as harmonize
     from harmoclip.segment import CaptionSegmenter as CaptionSegmenter
 
 _HOME = {
     "CaptionSegmenter": "harmoclip.segment",
     "Grounding": "harmoclip.grounding",
-    "Harmonized": "harmoclip.harmonize",
-    "harmonize": "harmoclip.harmonize",
+    "Harmonized": "harmoclip.harmonized",
+    "harmonize": "harmoclip.harmonized",
 }
 
 __all__ = ["CaptionSegmenter", "Grounding", "Harmonized", "__version__", "harmonize"]
@@ -29,7 +29,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'harmoclip' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value  # `harmonize` is both a module and its function: the function wins
+    globals()[name] = value
     return value
 
 
