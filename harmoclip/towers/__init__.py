@@ -1,1 +1,55 @@
-"""towers"""
+"""Where each family of CLIP keeps its tokens; found by what a model has, open to registration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from harmoclip.errors import UnsupportedModelError
+from harmoclip.towers.base import Dense, ImageTower, Tap, TapPoint, TextTower, Towers
+from harmoclip.towers.open_clip_text import OpenClipText
+from harmoclip.towers.open_clip_vit import OpenClipViT
+
+__all__ = ["Dense", "ImageTower", "Tap", "TapPoint", "TextTower", "Towers", "find_towers", "register"]
+
+Match = Callable[[Any], Towers | None]
+
+
+def open_clip(model: Any) -> Towers | None:
+    """open_clip's `CLIP` and `CustomTextCLIP` with a ViT image tower and open_clip's text transformer."""
+    visual, text = getattr(model, "visual", None), getattr(model, "text", model)
+    if hasattr(model, "encode_image") and OpenClipViT.matches(visual) and OpenClipText.matches(text):
+        return Towers(model, OpenClipViT(visual), OpenClipText(text))
+    return None
+
+
+_FAMILIES: list[Match] = [open_clip]
+
+
+def register(match: Match) -> Match:
+    """Teach harmoclip a model family; the newest registration is asked first.
+
+    Args:
+        match: Gives the `Towers` of a model that it knows, and None for any other. Usable as a decorator.
+    """
+    _FAMILIES.insert(0, match)
+    return match
+
+
+def find_towers(model: nn.Module) -> Towers:
+    """The towers of a model.
+
+    Raises:
+        UnsupportedModelError: No registered family knows the model.
+    """
+    for match in _FAMILIES:
+        towers = match(model)
+        if towers is not None:
+            return towers
+    raise UnsupportedModelError(
+        f"no tower adapter knows {type(model).__name__}. Tried: "
+        f"{', '.join(match.__name__ for match in _FAMILIES)}. "
+        "Give a CLIP of a supported family, or register your own with harmoclip.towers.register."
+    )

@@ -1,0 +1,295 @@
+"""Which region of which image belongs to which phrase of which caption, for one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from harmoclip.errors import GroundingError
+
+# name -> (number of columns, dtype); one row a region, phrase or link
+_LAYOUT: dict[str, tuple[int | None, torch.dtype]] = {
+    "boxes": (4, torch.float32),
+    "image_index": (None, torch.int64),
+    "spans": (2, torch.int64),
+    "text_index": (None, torch.int64),
+    "links": (2, torch.int64),
+    "phrase_id": (None, torch.int64),
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Grounding:
+    """The boxes and phrases of a batch, and the links between them, ragged and without padding.
+
+    Args:
+        boxes: `[R, 4]` float32, xyxy, in [0, 1] of the model's input image, x1 < x2 and y1 < y2.
+        image_index: `[R]` int64, the row of the image batch that each box lies in.
+        spans: `[P, 2]` int64, half-open token positions of each phrase in its row of token ids.
+        text_index: `[P]` int64, the row of the text batch that each phrase lies in.
+        links: `[M, 2]` int64, pairs (region, phrase), many-to-many.
+        phrase_id: `[P]` int64, equal for phrases that mean the same, in every batch and on every rank
+            (`harmoclip.segment.phrase_id` hashes the normalised text).
+
+    Raises:
+        GroundingError: A tensor has the wrong type or shape, or a row is impossible; the message names the row.
+
+    Example:
+        >>> import torch
+        >>> Grounding(
+        ...     boxes=torch.tensor([[0.1, 0.2, 0.5, 0.9]]), image_index=torch.tensor([0]),
+        ...     spans=torch.tensor([[1, 4]]), text_index=torch.tensor([0]),
+        ...     links=torch.tensor([[0, 0]]), phrase_id=torch.tensor([7]),
+        ... )
+        Grounding(regions=1, phrases=1, links=1, images<=1, texts<=1, device=cpu)
+    """
+
+    boxes: Tensor
+    image_index: Tensor
+    spans: Tensor
+    text_index: Tensor
+    links: Tensor
+    phrase_id: Tensor
+
+    def __post_init__(self) -> None:
+        _check_layout(self)
+        for rows, message in _faults(self):
+            if rows.numel():
+                raise GroundingError(_explain(self, int(rows[0]), message))
+        # read here, once and on the host, so that no later step has to wait for the device
+        distinct, which = torch.unique(self.phrase_id, return_inverse=True)
+        first = torch.full_like(distinct, len(self.phrase_id))
+        first = first.scatter_reduce(0, which, torch.arange(len(which), device=which.device), "amin")
+        object.__setattr__(self, "_first_of_phrase", first)
+        object.__setattr__(self, "_distinct_index", which)
+        object.__setattr__(self, "_bounds", _bounds(self))
+
+    @property
+    def first_of_phrase(self) -> Tensor:
+        """`[U]` int64: for each distinct phrase, the first row of `spans` that holds it."""
+        return self._first_of_phrase  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def distinct_index(self) -> Tensor:
+        """`[P]` int64: the row of `first_of_phrase` that stands for each phrase."""
+        return self._distinct_index  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def longest_span(self) -> int:
+        """The number of tokens of the longest phrase, 0 without phrases."""
+        return self._bounds[3]  # type: ignore[attr-defined, no-any-return]
+
+    @classmethod
+    def empty(cls, device: torch.device | str = "cpu") -> Self:
+        """A grounding without any box or phrase: its losses are zero and connected to the graph."""
+        return cls(
+            **{
+                name: torch.empty((0,) if columns is None else (0, columns), dtype=dtype, device=device)
+                for name, (columns, dtype) in _LAYOUT.items()
+            }
+        )
+
+    @classmethod
+    def collate(cls, groundings: Sequence[Self]) -> Self:
+        """Join groundings of one image and one caption each into the grounding of their batch.
+
+        Args:
+            groundings: One a sample, every index in it 0; sample i becomes image i and text i.
+
+        Raises:
+            GroundingError: A grounding speaks of more than one image or text.
+        """
+        for i, grounding in enumerate(groundings):
+            if max(grounding._bounds[:2]) > 1:  # type: ignore[attr-defined]
+                raise GroundingError(
+                    f"grounding {i} speaks of more than one image or text: {grounding!r}. "
+                    "collate joins samples of one image and one caption; give each sample its own Grounding."
+                )
+        if not groundings:
+            return cls.empty()
+        regions = _starts([len(g.boxes) for g in groundings])
+        phrases = _starts([len(g.spans) for g in groundings])
+        shift = zip(groundings, regions, phrases, strict=True)
+        return cls(
+            boxes=torch.cat([g.boxes for g in groundings]),
+            image_index=torch.cat([g.image_index + i for i, g in enumerate(groundings)]),
+            spans=torch.cat([g.spans for g in groundings]),
+            text_index=torch.cat([g.text_index + i for i, g in enumerate(groundings)]),
+            links=torch.cat([g.links + g.links.new_tensor([r, p]) for g, r, p in shift]),
+            phrase_id=torch.cat([g.phrase_id for g in groundings]),
+        )
+
+    @classmethod
+    def clean(
+        cls,
+        boxes: Tensor,
+        image_index: Tensor,
+        spans: Tensor,
+        text_index: Tensor,
+        links: Tensor,
+        phrase_id: Tensor,
+    ) -> tuple[Self, dict[str, list[int]]]:
+        """Make a grounding of what can be used, and say what was dropped.
+
+        Boxes are cut at the image's edges. Boxes that are not finite or have no area left, spans without
+        a token, and links to anything dropped or missing are left out.
+
+        Returns:
+            The grounding, and the dropped rows by name: `{"boxes": [...], "spans": [...], "links": [...]}`.
+
+        Raises:
+            GroundingError: A tensor has the wrong type or shape.
+
+        Example:
+            >>> import torch
+            >>> index, nothing = torch.tensor([0, 0]), torch.empty(0, dtype=torch.int64)
+            >>> boxes = torch.tensor([[0.5, 0.5, 1.5, 0.9], [0.4, 0.4, 0.2, 0.9]])
+            >>> grounding, dropped = Grounding.clean(
+            ...     boxes, index, nothing.view(0, 2), nothing, nothing.view(0, 2), nothing
+            ... )
+            >>> grounding.boxes.tolist(), dropped["boxes"]
+            ([[0.5, 0.5, 1.0, 0.8999999761581421]], [1])
+        """
+        raw = object.__new__(cls)
+        for name, value in zip(_LAYOUT, (boxes, image_index, spans, text_index, links, phrase_id), strict=True):
+            object.__setattr__(raw, name, value)
+        _check_layout(raw)
+        object.__setattr__(raw, "boxes", boxes.clamp(0, 1))  # NaN stays NaN
+        keep_region = ~_bad_boxes(raw.boxes) & (image_index >= 0)
+        keep_phrase = ~_bad_spans(spans) & (text_index >= 0)
+        known = (links >= 0).all(1) & (links[:, 0] < len(boxes)) & (links[:, 1] < len(spans))
+        keep_link = known.clone()
+        keep_link[known] = keep_region[links[known, 0]] & keep_phrase[links[known, 1]]
+        new_region, new_phrase = keep_region.cumsum(0) - 1, keep_phrase.cumsum(0) - 1
+        kept = links[keep_link]
+        grounding = cls(
+            boxes=raw.boxes[keep_region],
+            image_index=image_index[keep_region],
+            spans=spans[keep_phrase],
+            text_index=text_index[keep_phrase],
+            links=torch.stack([new_region[kept[:, 0]], new_phrase[kept[:, 1]]], 1),
+            phrase_id=phrase_id[keep_phrase],
+        )
+        gone = {"boxes": ~keep_region, "spans": ~keep_phrase, "links": ~keep_link}
+        return grounding, {name: mask.nonzero().flatten().tolist() for name, mask in gone.items()}
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+        """The same grounding on another device, without checking it again."""
+        moved = object.__new__(type(self))
+        for name, value in vars(self).items():
+            is_tensor = isinstance(value, Tensor)
+            object.__setattr__(moved, name, value.to(device, non_blocking=non_blocking) if is_tensor else value)
+        return moved
+
+    def pin_memory(self) -> Self:
+        """The same grounding in page-locked memory; data loaders call this."""
+        moved = object.__new__(type(self))
+        for name, value in vars(self).items():
+            object.__setattr__(moved, name, value.pin_memory() if isinstance(value, Tensor) else value)
+        return moved
+
+    def check_batch(self, images: int, texts: int, context_length: int) -> None:
+        """Raise a GroundingError where an index or a span points outside the given batch."""
+        for given, size, column in zip(
+            self._bounds,  # type: ignore[attr-defined]
+            (images, texts, context_length),
+            ("image_index", "text_index", "spans"),
+            strict=False,
+        ):
+            if given > size:
+                raise GroundingError(
+                    f"{column} reaches {given - 1 if column != 'spans' else given}, "
+                    f"but the batch has {images} images and {texts} texts of {context_length} tokens. "
+                    "Give the grounding of this batch, and drop phrases that the tokenizer cut off."
+                )
+
+    def replace(self, **changes: Tensor) -> Self:
+        """A checked copy with some tensors replaced."""
+        return replace(self, **changes)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.boxes.device
+
+    def __repr__(self) -> str:
+        images, texts = self._bounds[:2]  # type: ignore[attr-defined]
+        return (
+            f"Grounding(regions={len(self.boxes)}, phrases={len(self.spans)}, links={len(self.links)}, "
+            f"images<={images}, texts<={texts}, device={self.device})"
+        )
+
+
+def _starts(sizes: list[int]) -> list[int]:
+    return [sum(sizes[:i]) for i in range(len(sizes))]
+
+
+def _bounds(g: Grounding) -> tuple[int, int, int, int]:
+    """The smallest batch that fits: images, texts, tokens; and the longest span."""
+    if not len(g.boxes) and not len(g.spans):
+        return 0, 0, 0, 0
+    images = int(g.image_index.max()) + 1 if len(g.boxes) else 0
+    if not len(g.spans):
+        return images, 0, 0, 0
+    lengths = g.spans[:, 1] - g.spans[:, 0]
+    return images, int(g.text_index.max()) + 1, int(g.spans[:, 1].max()), int(lengths.max())
+
+
+def _bad_boxes(boxes: Tensor) -> Tensor:
+    inside = (boxes >= 0).all(1) & (boxes <= 1).all(1)  # False for NaN
+    return ~(inside & (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3]))
+
+
+def _bad_spans(spans: Tensor) -> Tensor:
+    return (spans[:, 0] < 0) | (spans[:, 0] >= spans[:, 1])
+
+
+def _faults(g: Grounding) -> list[tuple[Tensor, str]]:
+    """Rows of each kind that cannot be, with the words that say why."""
+    size = g.links.new_tensor([len(g.boxes), len(g.spans)])
+    return [
+        (
+            _bad_boxes(g.boxes).nonzero(),
+            "boxes[{row}] is {boxes}: expected finite x1 < x2 and y1 < y2 in [0, 1] of the input image. "
+            "Divide pixel boxes by the image's width and height, or call Grounding.clean.",
+        ),
+        ((g.image_index < 0).nonzero(), "image_index[{row}] is {image_index}: expected 0 or more."),
+        (
+            _bad_spans(g.spans).nonzero(),
+            "spans[{row}] is {spans}: expected 0 <= start < end, in tokens. "
+            "Leave out phrases that the tokenizer did not find or cut off.",
+        ),
+        ((g.text_index < 0).nonzero(), "text_index[{row}] is {text_index}: expected 0 or more."),
+        (
+            ((g.links < 0) | (g.links >= size)).any(1).nonzero(),
+            "links[{row}] is {links}: expected a pair (region, phrase) "
+            f"with region < {len(g.boxes)} and phrase < {len(g.spans)}.",
+        ),
+    ]
+
+
+def _explain(g: Grounding, row: int, message: str) -> str:
+    rows = {f.name: getattr(g, f.name) for f in fields(g)}
+    return message.format(row=row, **{k: v[row].tolist() if row < len(v) else None for k, v in rows.items()})
+
+
+def _check_layout(g: Grounding) -> None:
+    for name, (columns, dtype) in _LAYOUT.items():
+        value = getattr(g, name)
+        if not isinstance(value, Tensor):
+            raise GroundingError(f"{name} is a {type(value).__name__}: expected a torch.Tensor.")
+        if value.dtype != dtype:
+            raise GroundingError(f"{name} is {value.dtype}: expected {dtype}. Convert it with .to({dtype}).")
+        shape_ok = value.ndim == 1 if columns is None else value.ndim == 2 and value.shape[1] == columns
+        if not shape_ok:
+            wanted = "[n]" if columns is None else f"[n, {columns}]"
+            raise GroundingError(f"{name} has shape {list(value.shape)}: expected {wanted}.")
+    for one, other in (("boxes", "image_index"), ("spans", "text_index"), ("spans", "phrase_id")):
+        if len(getattr(g, one)) != len(getattr(g, other)):
+            raise GroundingError(
+                f"{one} has {len(getattr(g, one))} rows and {other} {len(getattr(g, other))}: expected as many."
+            )

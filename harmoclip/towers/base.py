@@ -1,0 +1,200 @@
+"""What every tower must say of itself, and the taps that read its activations."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from harmoclip.errors import CaptureError
+from harmoclip.ops import region_pool
+
+Read = Callable[[tuple[Any, ...], Any], Any]
+
+
+def first_input(args: tuple[Any, ...], output: Any) -> Any:
+    """The module's first positional input."""
+    return args[0]
+
+
+def tensor_output(args: tuple[Any, ...], output: Any) -> Any:
+    """The module's output, or the first of its outputs."""
+    return output[0] if isinstance(output, tuple) else output
+
+
+def spatial_shape(args: tuple[Any, ...], output: Any) -> Any:
+    """Height and width of a `[B, C, H, W]` output."""
+    return tuple(output.shape[-2:])
+
+
+class TapPoint(NamedTuple):
+    """A module of the model, and what to read when it has run."""
+
+    module: nn.Module
+    read: Read = tensor_output
+
+
+class Tap:
+    """A forward hook that sleeps unless a capture is on, and then keeps what the module gave.
+
+    A block's output stays the same tensor when the block is checkpointed, so outputs are read, not inputs.
+    """
+
+    def __init__(self, read: Read) -> None:
+        self.read = read
+        self.active = False
+        self.repeated = False
+        self.value: Any = None
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        """Keep the first value of a capture; a later one that is no recomputation is remembered as a fault."""
+        if not self.active:
+            return
+        if self.value is None:
+            self.value = self.read(args, output)
+        elif torch.compiler.is_compiling() or torch._C._current_graph_task_id() == -1:  # -1: not in backward
+            self.repeated = True
+
+    def wake(self) -> None:
+        """Begin a capture."""
+        self.active, self.repeated, self.value = True, False, None
+
+    def take(self) -> tuple[Any, bool]:
+        """End the capture: give the value and whether the module ran twice, and hold nothing."""
+        value, repeated = self.value, self.repeated
+        self.active, self.repeated, self.value = False, False, None
+        return value, repeated
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles of a model carry the tap, never an activation."""
+        return {"read": self.read, "active": False, "repeated": False, "value": None}
+
+
+class Dense(NamedTuple):
+    """Features of an image batch before the projection, in the tower's own token layout."""
+
+    tokens: Tensor  # [B, prefix + H * W, C]
+    grid: tuple[int, int]
+    prefix: int
+
+
+class ImageTower(ABC):
+    """Where an image encoder keeps its tokens, and how they become vectors of the joint space."""
+
+    kinds: tuple[str, ...]
+    default_kind: str
+
+    @abstractmethod
+    def taps(self, kind: str) -> dict[str, TapPoint]:
+        """The modules to read for a dense kind and for the global vector."""
+
+    @abstractmethod
+    def dense(self, taken: Mapping[str, Any], kind: str) -> Dense:
+        """Features `[B, H * W, C]` before the projection, of the given kind."""
+
+    @abstractmethod
+    def project(self, pooled: Tensor) -> Tensor:
+        """Pooled features `[..., C]` to vectors `[..., D]` of the joint space."""
+
+    @abstractmethod
+    def global_vectors(self, taken: Mapping[str, Any]) -> Tensor:
+        """The model's own image vectors `[B, D]`, from the captured tokens."""
+
+    def regions(self, dense: Dense, kind: str, boxes: Tensor, image_index: Tensor) -> Tensor:
+        """Vectors `[R, D]` of boxes: pool first, project after."""
+        pooled = region_pool(dense.tokens, boxes, image_index, grid=dense.grid, prefix=dense.prefix)
+        return self.project(pooled)
+
+
+class TextTower(ABC):
+    """Where a text encoder keeps its tokens, and how they become vectors of the joint space."""
+
+    context_length: int
+
+    @abstractmethod
+    def taps(self) -> dict[str, TapPoint]:
+        """The modules to read; `ids` gives the token ids."""
+
+    @abstractmethod
+    def tokens(self, taken: Mapping[str, Any]) -> Tensor:
+        """Contextual token features `[B, L, C]` before the projection."""
+
+    @abstractmethod
+    def project(self, pooled: Tensor) -> Tensor:
+        """Pooled token features `[..., C]` to vectors `[..., D]` of the joint space."""
+
+    @abstractmethod
+    def global_vectors(self, taken: Mapping[str, Any]) -> Tensor:
+        """The model's own text vectors `[B, D]`, from the captured tokens."""
+
+    @abstractmethod
+    def encode_phrases(self, ids: Tensor, spans: Tensor, text_index: Tensor, longest: int) -> Tensor:
+        """Vectors `[P, D]` of phrases encoded as texts of their own, from the captions' token ids `[B, L]`."""
+
+
+class Towers:
+    """Both towers of a model, and the model's own ways in."""
+
+    def __init__(self, model: nn.Module, image: ImageTower, text: TextTower) -> None:
+        self.model = model
+        self.image = image
+        self.text = text
+
+    def encode_image(self, images: Tensor) -> Tensor:
+        """The model's own image vectors `[B, D]`, as the model gives them."""
+        return self.model.encode_image(images)  # type: ignore[operator]
+
+    def encode_text(self, ids: Tensor) -> Tensor:
+        """The model's own text vectors `[B, D]`, as the model gives them."""
+        return self.model.encode_text(ids)  # type: ignore[operator]
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """The model's learned log temperature."""
+        return self.model.logit_scale  # type: ignore[return-value]
+
+    @property
+    def logit_bias(self) -> Tensor | None:
+        """The model's learned bias: a model that has one was made for the sigmoid loss."""
+        return getattr(self.model, "logit_bias", None)
+
+
+def split_grid(tokens: Tensor, grid: tuple[int, int]) -> int:
+    """The number of prefix tokens of `[B, N, C]` tokens on a grid of H x W cells.
+
+    Raises:
+        CaptureError: There are fewer tokens than cells, as patch dropout leaves them.
+    """
+    prefix = tokens.shape[1] - grid[0] * grid[1]
+    if prefix < 0:
+        raise CaptureError(
+            f"the image tower gave {tokens.shape[1]} tokens for a grid of {grid[0]} x {grid[1]}: "
+            "patch dropout is on. Regions need every patch; set patch_dropout to 0 or call model.eval()."
+        )
+    return prefix
+
+
+def phrase_rows(
+    ids: Tensor, spans: Tensor, text_index: Tensor, longest: int, *, start: int, end: Tensor, pad: int
+) -> Tensor:
+    """Rows `[P, start + longest + 1]` that hold each phrase between its caption's start and end tokens.
+
+    Args:
+        ids: `[B, L]` token ids of the captions.
+        spans: `[P, 2]` half-open token positions.
+        text_index: `[P]` rows of `ids`.
+        longest: The longest span, in tokens.
+        start: How many start tokens each row of `ids` begins with, 0 or 1.
+        end: `[B]` the end token of each caption.
+        pad: The token that fills a row.
+    """
+    position = torch.arange(longest + 1, device=ids.device)
+    length = (spans[:, 1] - spans[:, 0])[:, None]
+    source = (spans[:, :1] + position).clamp(max=ids.shape[1] - 1)
+    rows = ids[text_index[:, None], source]
+    rows = torch.where(position < length, rows, pad)
+    rows = torch.where(position == length, end[text_index][:, None], rows)
+    return torch.cat([ids[text_index, :start], rows], 1)
