@@ -1,0 +1,384 @@
+"""Attach region alignment to a CLIP: `harmonize(model)` gives a `Harmonized`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from harmoclip.errors import CaptureError, InputError
+from harmoclip.grounding import Grounding
+from harmoclip.losses import CropDistillationLoss, GlobalContrastiveLoss, GlobalRegionLoss, LexemeRegionLoss
+from harmoclip.losses.contrastive import unit
+from harmoclip.ops import roi_align, span_pool
+from harmoclip.towers import Tap, Towers, find_towers
+
+Lexemes = Literal["spans", "phrases", "both"]
+GlobalRegion = Literal["caption", "image", "crops"]
+
+DEFAULT_WEIGHTS = {"global_contrastive": 1.0, "lexeme_region": 1.0, "global_region": 0.5}
+
+
+class Captured:
+    """What one `capture()` read from a model: activations by tower and name."""
+
+    def __init__(self) -> None:
+        self.image: dict[str, Any] = {}
+        self.text: dict[str, Any] = {}
+        self.repeated: set[str] = set()
+
+    def of(self, tower: str) -> dict[str, Any]:
+        """The activations of the `image` or `text` tower.
+
+        Raises:
+            CaptureError: The capture is still open, or the tower ran twice or not at all inside it.
+        """
+        taken: dict[str, Any] = getattr(self, tower)
+        if not taken or any(value is None for value in taken.values()):
+            raise CaptureError(
+                f"the {tower} tower did not run inside capture(), or the capture is still open. "
+                f"Run the model's own forward on {tower}s inside `with harmo.capture() as captured:` "
+                "and use `captured` after the block. A model that was compiled before harmonize() runs "
+                "without its taps: harmonize first, or call torch.compiler.reset()."
+            )
+        if tower in self.repeated:
+            raise CaptureError(
+                f"the {tower} tower ran more than once inside one capture(): expected one pass. "
+                "Open one capture for each forward."
+            )
+        return taken
+
+
+def harmonize(
+    model: nn.Module,
+    *,
+    dense: str | None = None,
+    lexemes: Lexemes = "both",
+    global_region: GlobalRegion = "caption",
+    weights: Mapping[str, float] | None = None,
+) -> Harmonized:
+    """Attach region alignment to a CLIP, in the manner of HarmoCLIP (arXiv 2511.22594).
+
+    The model stays the user's: same object, same outputs, same `state_dict` keys. Harmonize before
+    `torch.compile` or `fully_shard`.
+
+    Args:
+        model: Any CLIP of a supported family (see `harmoclip.towers`).
+        dense: The kind of dense image feature, `plain` or `value`; the tower's default where it is None.
+        lexemes: What a phrase is: its tokens in the caption's context (`spans`), its own text encoded alone
+            (`phrases`), or both, their losses averaged.
+        global_region: What an image's regions are held to: its `caption` or its `image` vector, by contrast
+            of the regions' mean, or each region to the vector of its own crop (`crops`).
+        weights: Factors of `global_contrastive`, `lexeme_region` and `global_region` in the sum; those not
+            named keep their defaults (1, 1, 0.5). A loss of weight 0 is not computed.
+
+    Raises:
+        UnsupportedModelError: No tower adapter knows the model.
+        InputError: An option has an unknown value.
+
+    Example:
+        >>> import open_clip
+        >>> model = open_clip.create_model("ViT-B-32", pretrained=None)
+        >>> with harmonize(model) as harmo:
+        ...     harmo.towers.image.kinds
+        ('plain', 'value')
+    """
+    return Harmonized(model, dense=dense, lexemes=lexemes, global_region=global_region, weights=weights)
+
+
+class Harmonized(nn.Module):
+    """A CLIP with region alignment attached; made by `harmonize`."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        dense: str | None,
+        lexemes: Lexemes,
+        global_region: GlobalRegion,
+        weights: Mapping[str, float] | None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(model, nn.Module):
+            raise InputError(
+                f"harmonize was given a {type(model).__name__}: expected a CLIP model (an nn.Module). "
+                "open_clip.create_model_and_transforms returns the model first, beside its transforms."
+            )
+        self.model = model
+        self.towers: Towers = find_towers(model)
+        self.dense = _one_of("dense", dense or self.towers.image.default_kind, self.towers.image.kinds)
+        self.lexemes = _one_of("lexemes", lexemes, ("spans", "phrases", "both"))
+        self.global_region = _one_of("global_region", global_region, ("caption", "image", "crops"))
+        self.weights = _weights(weights)
+        self.global_contrastive = GlobalContrastiveLoss()
+        self.lexeme_region = LexemeRegionLoss()
+        self.region_mean = GlobalRegionLoss()
+        self.crop_distillation = CropDistillationLoss()
+        self._taps: dict[str, dict[str, Tap]] = {"image": {}, "text": {}}
+        self._handles: list[torch.utils.hooks.RemovableHandle] = []
+        self._attach()
+
+    # ------------------------------------------------------------------ the objective
+
+    def forward(self, images: Tensor, texts: Tensor, grounding: Grounding) -> dict[str, Tensor]:
+        """The whole objective, with one pass of each tower.
+
+        Args:
+            images: `[B, 3, H, W]`, as the model's preprocessing gives them.
+            texts: `[B, L]` token ids, one caption an image.
+            grounding: The regions and phrases of this batch.
+
+        Returns:
+            Float32 scalars `loss`, `global_contrastive_loss`, `lexeme_region_loss`, `global_region_loss`.
+
+        Raises:
+            InputError: There are not as many captions as images.
+            GroundingError: The grounding points outside the batch.
+        """
+        self._check_batch(images, texts, grounding)
+        with self.capture() as captured:
+            image_vectors = self.towers.encode_image(images)
+            text_vectors = self.towers.encode_text(texts)
+        towers = self.towers
+        parts = {
+            "global_contrastive": self.global_contrastive(
+                image_vectors, text_vectors, towers.logit_scale, towers.logit_bias
+            ),
+            **self._region_parts(captured, grounding, image_vectors, text_vectors),
+        }
+        return {"loss": self._sum(parts), **{f"{name}_loss": value for name, value in parts.items()}}
+
+    def region_loss(self, captured: Captured, grounding: Grounding) -> Tensor:
+        """The weighted lexeme-region and global-region losses of the user's own forward, a scalar.
+
+        Args:
+            captured: What `capture()` read during the model's forward.
+            grounding: The regions and phrases of the same batch.
+
+        Raises:
+            CaptureError: A tower did not run, or ran twice, inside the capture.
+            GroundingError: The grounding points outside the batch.
+        """
+        image, text = captured.of("image"), captured.of("text")
+        self._check_batch(image["images"], text["ids"], grounding)
+        towers = self.towers
+        parts = self._region_parts(
+            captured, grounding, towers.image.global_vectors(image), towers.text.global_vectors(text)
+        )
+        return self._sum(parts)
+
+    @contextmanager
+    def capture(self) -> Iterator[Captured]:
+        """Read the towers' tokens while the model runs its own forward, once for each tower.
+
+        Example:
+            >>> import open_clip, torch
+            >>> model = open_clip.create_model("ViT-B-32", pretrained=None)
+            >>> harmo = harmonize(model)
+            >>> with harmo.capture() as captured:
+            ...     vectors = model.encode_image(torch.randn(1, 3, 224, 224))
+            >>> sorted(captured.image)
+            ['grid', 'images', 'last', 'penultimate']
+        """
+        if not self._handles:
+            raise CaptureError("this model is no longer harmonized: call harmonize(model) again.")
+        captured = Captured()
+        for taps in self._taps.values():
+            for tap in taps.values():
+                tap.wake()
+        try:
+            yield captured
+        finally:
+            for tower, taps in self._taps.items():
+                for name, tap in taps.items():
+                    getattr(captured, tower)[name], repeated = tap.take()
+                    if repeated:
+                        captured.repeated.add(tower)
+
+    # ------------------------------------------------------------------ vectors
+
+    def encode_regions(
+        self, images: Tensor, boxes: Tensor | Sequence[Tensor], image_index: Tensor | None = None
+    ) -> Tensor:
+        """Vectors of boxes in the joint space, with L2 norm 1, comparable with the model's text vectors.
+
+        Args:
+            images: `[B, 3, H, W]`, as the model's preprocessing gives them.
+            boxes: One `[R_i, 4]` tensor an image, or `[R, 4]` with `image_index`; xyxy in [0, 1] of the input.
+            image_index: `[R]` the image of each box, where `boxes` is one tensor.
+
+        Returns:
+            `[R, D]` float32, image by image in the order given.
+
+        Raises:
+            InputError: The boxes do not go with the images.
+            GroundingError: A box is impossible; the message names it.
+        """
+        boxes, image_index = _flat_boxes(boxes, image_index, len(images))
+        grounding = Grounding.empty(boxes.device).replace(boxes=boxes, image_index=image_index)
+        grounding.check_batch(len(images), 0, 0)
+        grounding = grounding.to(images.device)
+        with self.capture() as captured:
+            self.towers.encode_image(images)
+        return unit(self._regions(captured, grounding))
+
+    def encode_dense(self, images: Tensor) -> Tensor:
+        """A vector of the joint space for every patch, `[B, H, W, D]` float32 with L2 norm 1.
+
+        Args:
+            images: `[B, 3, H, W]`, as the model's preprocessing gives them.
+        """
+        with self.capture() as captured:
+            self.towers.encode_image(images)
+        tokens, (height, width), prefix = self.towers.image.dense(captured.of("image"), self.dense)
+        return unit(self.towers.image.project(tokens[:, prefix:])).unflatten(1, (height, width))
+
+    def encode_phrases(self, texts: Tensor, grounding: Grounding) -> Tensor:
+        """Vectors of the grounding's phrases in the joint space, `[P, D]` float32 with L2 norm 1.
+
+        With `lexemes="both"` it is the mean of the two forms.
+
+        Args:
+            texts: `[B, L]` token ids of the captions.
+            grounding: Whose `spans` and `text_index` name the phrases.
+
+        Raises:
+            GroundingError: A span points outside the texts.
+        """
+        self._check_texts(texts)
+        grounding.check_batch(len(grounding.boxes) + 1 << 31, len(texts), texts.shape[1])
+        with self.capture() as captured:
+            self.towers.encode_text(texts)
+        return unit(torch.stack([unit(v) for v in self._phrases(captured, grounding)]).mean(0))
+
+    # ------------------------------------------------------------------ attach and remove
+
+    def remove(self) -> None:
+        """Take every tap off the model; a second call does nothing."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+    def extra_repr(self) -> str:
+        """The options and the modules that are read."""
+        names = {module: name for name, module in self.model.named_modules()}
+        points = {**self.towers.image.taps(self.dense), **self.towers.text.taps()}
+        tapped = sorted({names[point.module] for point in points.values()})
+        return (
+            f"dense={self.dense!r}, lexemes={self.lexemes!r}, global_region={self.global_region!r}, "
+            f"weights={self.weights}, attached={bool(self._handles)},\ntaps={tapped}"
+        )
+
+    def _attach(self) -> None:
+        points = {"image": self.towers.image.taps(self.dense), "text": self.towers.text.taps()}
+        for tower, taps in points.items():
+            for name, point in taps.items():
+                tap = Tap(point.read)
+                self._taps[tower][name] = tap
+                self._handles.append(point.module.register_forward_hook(tap))
+
+    # ------------------------------------------------------------------ parts
+
+    def _region_parts(
+        self, captured: Captured, grounding: Grounding, image_vectors: Tensor, text_vectors: Tensor
+    ) -> dict[str, Tensor]:
+        regions = self._regions(captured, grounding)
+        scale, bias = self.towers.logit_scale, self.towers.logit_bias
+        parts = {}
+        if self.weights["lexeme_region"]:
+            losses = [
+                self.lexeme_region(regions, lexemes, grounding.links, grounding.phrase_id, scale, bias)
+                for lexemes in self._phrases(captured, grounding)
+            ]
+            parts["lexeme_region"] = torch.stack(losses).mean()
+        if self.weights["global_region"] and self.global_region == "crops":
+            crops = self._crops(captured.of("image")["images"], grounding)
+            parts["global_region"] = self.crop_distillation(regions, crops)
+        elif self.weights["global_region"]:
+            target = text_vectors if self.global_region == "caption" else image_vectors
+            parts["global_region"] = self.region_mean(regions, grounding.image_index, target, scale, bias)
+        return parts
+
+    def _sum(self, parts: Mapping[str, Tensor]) -> Tensor:
+        return torch.stack([self.weights[name] * value for name, value in parts.items()]).sum()
+
+    def _regions(self, captured: Captured, grounding: Grounding) -> Tensor:
+        dense = self.towers.image.dense(captured.of("image"), self.dense)
+        return self.towers.image.regions(dense, self.dense, grounding.boxes, grounding.image_index)
+
+    def _phrases(self, captured: Captured, grounding: Grounding) -> list[Tensor]:
+        """Vectors `[P, D]` of the phrases, one tensor for each form that is asked for."""
+        tower, taken = self.towers.text, captured.of("text")
+        forms = []
+        if self.lexemes in ("spans", "both"):
+            pooled = span_pool(tower.tokens(taken), grounding.spans, grounding.text_index)
+            forms.append(tower.project(pooled))
+        if self.lexemes in ("phrases", "both"):
+            first = grounding.first_of_phrase
+            alone = tower.encode_phrases(
+                taken["ids"], grounding.spans[first], grounding.text_index[first], grounding.longest_span
+            )
+            forms.append(alone[grounding.distinct_index])
+        return forms
+
+    @torch.no_grad()
+    def _crops(self, images: Tensor, grounding: Grounding) -> Tensor:
+        """Image vectors `[R, D]` of the boxes, each cut out and resized to the model's input."""
+        size = tuple(images.shape[-2:])
+        pixels = grounding.boxes * grounding.boxes.new_tensor([size[1], size[0], size[1], size[0]])
+        rois = torch.cat([grounding.image_index[:, None].to(pixels.dtype), pixels], 1)
+        return self.towers.encode_image(roi_align(images, rois, size, aligned=True).to(images.dtype))
+
+    def _check_texts(self, texts: Tensor) -> None:
+        if not isinstance(texts, Tensor) or texts.ndim != 2 or texts.is_floating_point():
+            given = list(texts.shape) if isinstance(texts, Tensor) else type(texts).__name__
+            raise InputError(f"texts are {given}: expected token ids [B, L]. Tokenize the captions first.")
+
+    def _check_batch(self, images: Tensor, texts: Tensor, grounding: Grounding) -> None:
+        if torch.compiler.is_compiling():
+            return  # the batch's own numbers must not become part of the compiled program
+        self._check_texts(texts)
+        if not isinstance(grounding, Grounding):
+            raise InputError(f"grounding is a {type(grounding).__name__}: expected a harmoclip.Grounding.")
+        if len(images) != len(texts):
+            raise InputError(
+                f"there are {len(images)} images and {len(texts)} captions: expected one caption for each image."
+            )
+        grounding.check_batch(len(images), len(texts), texts.shape[1])
+
+
+def _one_of(name: str, value: str, known: Sequence[str]) -> str:
+    if value not in known:
+        raise InputError(f"{name}={value!r} is unknown: expected one of {', '.join(map(repr, known))}.")
+    return value
+
+
+def _weights(given: Mapping[str, float] | None) -> dict[str, float]:
+    for name, value in (given or {}).items():
+        _one_of("the weight", name, tuple(DEFAULT_WEIGHTS))
+        if not 0 <= value < float("inf"):
+            raise InputError(f"the weight of {name} is {value}: expected a finite number, 0 or more.")
+    return {**DEFAULT_WEIGHTS, **(given or {})}
+
+
+def _flat_boxes(
+    boxes: Tensor | Sequence[Tensor], image_index: Tensor | None, images: int
+) -> tuple[Tensor, Tensor]:
+    if isinstance(boxes, Tensor):
+        if image_index is None:
+            raise InputError("boxes are one tensor without image_index: give both, or one tensor an image.")
+        return boxes, image_index
+    if len(boxes) != images:
+        raise InputError(f"there are {images} images and {len(boxes)} box tensors: expected one an image.")
+    index = torch.cat([torch.full((len(b),), i) for i, b in enumerate(boxes)])
+    flat = torch.cat([b.reshape(-1, 4) if not b.numel() else b for b in boxes]) if boxes else torch.empty(0, 4)
+    return flat, index.to(flat.device)
