@@ -1,0 +1,73 @@
+"""Image-to-text and text-to-image retrieval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from harmoclip.errors import InputError
+from harmoclip.losses.contrastive import unit
+
+
+def retrieval(
+    image: Tensor,
+    text: Tensor,
+    image_of_text: Tensor | None = None,
+    *,
+    ks: Sequence[int] = (1, 5, 10),
+    chunk: int = 1024,
+) -> dict[str, float]:
+    """Recall at k both ways, in [0, 1], and the median rank, 1 at best.
+
+    An image is found by any of its captions (its best-ranked one counts); a caption finds its one image.
+    Ties count half of the tied rivals as ahead, so that equal vectors give chance, not perfection.
+
+    Args:
+        image: `[N, D]` image vectors.
+        text: `[M, D]` text vectors.
+        image_of_text: `[M]` the image of each caption; caption i belongs to image i where it is None.
+        ks: The k of recall at k.
+        chunk: Rows of the similarity matrix held at a time.
+
+    Returns:
+        `i2t_r1`, ..., `i2t_median_rank`, `t2i_r1`, ..., `t2i_median_rank`.
+
+    Raises:
+        InputError: A caption has no image, or an image no caption.
+
+    Example:
+        >>> import torch
+        >>> retrieval(torch.eye(4), torch.eye(4), ks=(1,))["i2t_r1"]
+        1.0
+    """
+    if image_of_text is None:
+        image_of_text = torch.arange(len(text), device=text.device)
+    if len(image_of_text) != len(text) or set(image_of_text.tolist()) != set(range(len(image))):
+        raise InputError(
+            f"{len(text)} captions name {len(image_of_text.unique())} of {len(image)} images: "
+            "expected one image for each caption, and at least one caption for each image."
+        )
+    image, text = unit(image), unit(text)
+    targets = torch.arange(len(image), device=image.device)[:, None] == image_of_text
+    i2t = torch.cat([_ranks(rows @ text.T, mask) for rows, mask in _chunks(image, targets, chunk)])
+    t2i = torch.cat([_ranks(rows @ image.T, mask) for rows, mask in _chunks(text, targets.T, chunk)])
+    return {**_summary("i2t", i2t, ks), **_summary("t2i", t2i, ks)}
+
+
+def _chunks(rows: Tensor, mask: Tensor, size: int) -> zip[tuple[Tensor, Tensor]]:
+    return zip(rows.split(size), mask.split(size), strict=True)
+
+
+def _ranks(similarity: Tensor, target: Tensor) -> Tensor:
+    """The rank `[N]` of each row's best target among the columns that are not its targets, from 1."""
+    best = similarity.masked_fill(~target, -torch.inf).amax(1, keepdim=True)
+    ahead = ((similarity > best) & ~target).sum(1)
+    tied = ((similarity == best) & ~target).sum(1)
+    return 1 + ahead + tied / 2
+
+
+def _summary(name: str, ranks: Tensor, ks: Sequence[int]) -> dict[str, float]:
+    recall = {f"{name}_r{k}": (ranks <= k).float().mean().item() for k in ks}
+    return {**recall, f"{name}_median_rank": ranks.median().item()}
