@@ -1,1 +1,16 @@
-"""segment"""
+"""Captions to phrases, and phrases to the tokens of any CLIP text tower. Never imports torch."""
+
+from harmoclip.segment.align import Aligner, TokenSpan, align
+from harmoclip.segment.phrase import Phrase, Relation, normalize_phrase, phrase_id
+from harmoclip.segment.segmenter import CaptionSegmenter
+
+__all__ = [
+    "Aligner",
+    "CaptionSegmenter",
+    "Phrase",
+    "Relation",
+    "TokenSpan",
+    "align",
+    "normalize_phrase",
+    "phrase_id",
+]
