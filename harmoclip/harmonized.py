@@ -249,7 +249,10 @@ class Harmonized(nn.Module):
             GroundingError: A span points outside the texts.
         """
         self._check_texts(texts)
-        grounding.check_batch(len(grounding.boxes) + 1 << 31, len(texts), texts.shape[1])
+        phrases_only = grounding.replace(
+            boxes=grounding.boxes[:0], image_index=grounding.image_index[:0], links=grounding.links[:0]
+        )
+        phrases_only.check_batch(0, len(texts), texts.shape[1])
         with self.capture() as captured:
             self.towers.encode_text(texts)
         return unit(torch.stack([unit(v) for v in self._phrases(captured, grounding)]).mean(0))
@@ -268,15 +271,19 @@ class Harmonized(nn.Module):
     def __exit__(self, *exception: object) -> None:
         self.remove()
 
-    def extra_repr(self) -> str:
-        """The options and the modules that are read."""
+    def __repr__(self) -> str:
+        """The options and the modules that are read, not the whole model."""
         names = {module: name for name, module in self.model.named_modules()}
-        points = {**self.towers.image.taps(self.dense), **self.towers.text.taps()}
-        tapped = sorted({names[point.module] for point in points.values()})
-        return (
-            f"dense={self.dense!r}, lexemes={self.lexemes!r}, global_region={self.global_region!r}, "
-            f"weights={self.weights}, attached={bool(self._handles)},\ntaps={tapped}"
+        points = {"image": self.towers.image.taps(self.dense), "text": self.towers.text.taps()}
+        lines = [
+            f"  {tower} taps: {', '.join(dict.fromkeys(names[p.module] for p in taps.values()))}"
+            for tower, taps in points.items()
+        ]
+        head = (
+            f"Harmonized({type(self.model).__name__}, dense={self.dense!r}, lexemes={self.lexemes!r}, "
+            f"global_region={self.global_region!r}, weights={self.weights}, attached={bool(self._handles)})"
         )
+        return "\n".join([head, *lines])
 
     def _attach(self) -> None:
         points = {"image": self.towers.image.taps(self.dense), "text": self.towers.text.taps()}

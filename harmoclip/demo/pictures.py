@@ -1,0 +1,90 @@
+"""The demo's pictures: named boxes, a similarity map a phrase, the curves of both runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import torch
+
+from harmoclip.data.scenes import CLASS_NAMES
+from harmoclip.demo.study import Outcome, Study
+from harmoclip.draw import draw_boxes, draw_similarity
+from harmoclip.losses.contrastive import unit
+
+SCENES = 6
+
+
+def save_pictures(study: Study, outcomes: dict[str, Outcome], folder: Path) -> list[Path]:
+    """Write every picture into the folder and give their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {
+        "boxes.png": _named_boxes(study, outcomes),
+        "similarity.png": _similarity(study, outcomes["harmonized"]),
+        "curves.png": _curves(outcomes),
+    }
+    paths = []
+    for name, figure in figures.items():
+        paths.append(folder / name)
+        figure.savefig(paths[-1], dpi=120)
+        plt.close(figure)
+    return paths
+
+
+@torch.no_grad()
+def _named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Any:
+    """Held-out scenes, each box with the most similar of the 64 names, a row a run; wrong names in red."""
+    test = study.test
+    figure, axes = plt.subplots(
+        len(outcomes), SCENES, figsize=(3 * SCENES, 3.4 * len(outcomes)), layout="constrained", squeeze=False
+    )
+    for row, (name, outcome) in zip(axes, outcomes.items(), strict=True):
+        model = outcome.harmo.model.eval()
+        classes = unit(model.encode_text(study.class_ids))
+        for i, ax in enumerate(row):
+            sample = test.samples[i]
+            regions = outcome.harmo.encode_regions(test.pixels(slice(i, i + 1)), [sample.boxes])
+            guess = (regions @ classes.T).argmax(1)
+            names = [CLASS_NAMES[g].split(" ", 1)[1] for g in guess]
+            colours = ["#1a7f37" if ok else "#cf222e" for ok in guess == sample.labels]
+            draw_boxes(sample.image, sample.boxes, names, colors=colours, ax=ax)
+        row[0].set_title(f"{name}: nearest name of each box (green: right)", loc="left", fontsize=11)
+    return figure
+
+
+@torch.no_grad()
+def _similarity(study: Study, outcome: Outcome) -> Any:
+    """Where two held-out scenes look like each of their phrases."""
+    test, harmo = study.test, outcome.harmo
+    rows = [i for i, s in enumerate(test.samples) if 2 <= len(s.phrases) <= 4][:3]
+    width = 1 + max(len(test.samples[i].phrases) for i in rows)
+    figure, axes = plt.subplots(len(rows), width, figsize=(3 * width, 3.2 * len(rows)), layout="constrained")
+    for row, i in zip(axes, rows, strict=True):
+        sample = test.samples[i]
+        dense = harmo.encode_dense(test.pixels(slice(i, i + 1)))[0]
+        phrases = unit(harmo.model.encode_text(study.tokenizer(list(sample.phrase_texts))))
+        draw_boxes(sample.image, sample.boxes, ax=row[0])
+        for ax in row[1:]:
+            ax.set_axis_off()
+        for ax, vector, text in zip(row[1:], phrases, sample.phrase_texts, strict=False):
+            draw_similarity(sample.image, dense @ vector, ax=ax)
+            ax.set_title(text, fontsize=9)
+    return figure
+
+
+def _curves(outcomes: dict[str, Outcome]) -> Any:
+    """Both sides against the step, both runs."""
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for ax, keys, title in (
+        (axes[0], ("i2t_r1", "t2i_r1"), "retrieval R@1, held-out scenes"),
+        (axes[1], ("box_top1",), "box Top-1 of 64 names, held-out scenes"),
+    ):
+        for colour, (name, outcome) in zip(("#6e7781", "#0969da"), outcomes.items(), strict=True):
+            for style, key in zip(("-", "--"), keys, strict=False):
+                steps, values = zip(*((step, m[key]) for step, m in outcome.curve), strict=True)
+                ax.plot(steps, values, style, marker="o", color=colour, label=f"{name} {key}")
+        ax.set(xlabel="step", ylim=(0, 1), title=title)
+        ax.grid(alpha=0.3)
+        ax.legend()
+    return figure

@@ -1,0 +1,154 @@
+"""Train the same small CLIP on the same batches, plain and harmonized, and measure both."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+from harmoclip.data import Collator, Sample
+from harmoclip.data.scenes import CLASS_NAMES, Scenes
+from harmoclip.evaluate import retrieval, top_k
+from harmoclip.grounding import Grounding
+from harmoclip.harmonized import Harmonized, harmonize
+from harmoclip.losses import GlobalContrastiveLoss
+
+CONTEXT_LENGTH = 48
+Progress = Callable[[int, float], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much is trained and measured."""
+
+    steps: int = 500
+    batch_size: int = 128
+    train_scenes: int = 8000
+    test_scenes: int = 1000
+    learning_rate: float = 1e-3
+    curve_points: int = 5
+    seed: int = 0
+
+
+@dataclass
+class Outcome:
+    """One run: its model, its measures, and its measures on the way."""
+
+    harmo: Harmonized
+    measures: dict[str, float] = field(default_factory=dict)
+    curve: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+
+
+def small_clip(seed: int) -> nn.Module:
+    """A four-layer open_clip model for 64 x 64 pixels, with random weights of the seed."""
+    from open_clip.model import CLIP
+
+    torch.manual_seed(seed)
+    return CLIP(
+        embed_dim=96,
+        vision_cfg={"image_size": 64, "patch_size": 8, "layers": 4, "width": 96, "head_width": 24},
+        text_cfg={
+            "context_length": CONTEXT_LENGTH, "vocab_size": 49408, "layers": 2, "width": 96, "heads": 4,
+        },
+    )  # fmt: skip
+
+
+class Split:
+    """Scenes held as tensors: uint8 images, token ids, one grounding a scene."""
+
+    def __init__(self, samples: list[Sample], collator: Collator) -> None:
+        self.samples = samples
+        self.images = torch.stack([torch.as_tensor(s.image) for s in samples])
+        self.texts = collator.tokenizer([s.caption for s in samples])
+        self.groundings = [collator.grounding(s) for s in samples]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def pixels(self, rows: Tensor | slice) -> Tensor:
+        """Float images in [-1, 1]."""
+        return self.images[rows].float() / 127.5 - 1
+
+
+class Study:
+    """The data of the demo, and a run over it."""
+
+    def __init__(self, settings: Settings, progress: Progress) -> None:
+        import open_clip
+
+        self.settings = settings
+        self.tokenizer = open_clip.SimpleTokenizer(context_length=CONTEXT_LENGTH)
+        collator = Collator(self.tokenizer)
+        total = settings.train_scenes + settings.test_scenes
+        done = 0
+        splits = []
+        for name, length in (("train", settings.train_scenes), ("test", settings.test_scenes)):
+            scenes = Scenes(name, length, seed=settings.seed)
+            samples = []
+            for i in range(length):
+                samples += scenes.render([i])
+                done += 1
+                progress(done, done / total)
+            splits.append(Split(samples, collator))
+        self.train, self.test = splits
+        self.class_ids = self.tokenizer(list(CLASS_NAMES))
+
+    def run(self, harmonized: bool, progress: Progress) -> Outcome:
+        """Train from the seed's weights on the seed's batches; measure on the way and at the end."""
+        settings = self.settings
+        outcome = Outcome(harmonize(small_clip(settings.seed)))
+        harmo, contrast = outcome.harmo, GlobalContrastiveLoss()
+        optimizer = torch.optim.AdamW(harmo.parameters(), lr=settings.learning_rate, weight_decay=0.1)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._warm_then_cosine)
+        batches = torch.Generator().manual_seed(settings.seed)
+        times: list[float] = []
+        for step in range(1, settings.steps + 1):
+            rows = torch.randint(len(self.train), (settings.batch_size,), generator=batches)
+            grounding = Grounding.collate([self.train.groundings[i] for i in rows.tolist()])
+            images, texts = self.train.pixels(rows), self.train.texts[rows]
+            start = time.perf_counter()
+            if harmonized:
+                loss = harmo(images, texts, grounding)["loss"]
+            else:
+                model = harmo.model
+                loss = contrast(model.encode_image(images), model.encode_text(texts), model.logit_scale)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            times.append(time.perf_counter() - start)
+            progress(step, loss.item())
+            if step % math.ceil(settings.steps / settings.curve_points) == 0 or step == settings.steps:
+                outcome.curve.append((step, self.measure(harmo)))
+        outcome.measures = {**outcome.curve[-1][1], "step_ms": 1000 * median(times)}
+        return outcome
+
+    @torch.no_grad()
+    def measure(self, harmo: Harmonized) -> dict[str, float]:
+        """Retrieval on held-out scenes, and the name of every box among all colour-shape names."""
+        model, test = harmo.model.eval(), self.test
+        image, text, right = [], [], []
+        classes = model.encode_text(self.class_ids)
+        for start in range(0, len(test), 250):
+            rows = slice(start, start + 250)
+            pixels, samples = test.pixels(rows), test.samples[rows]
+            image.append(model.encode_image(pixels))
+            text.append(model.encode_text(test.texts[rows]))
+            regions = harmo.encode_regions(pixels, [s.boxes for s in samples])
+            labels = torch.cat([s.labels for s in samples if s.labels is not None])
+            right.append(top_k(regions, classes, labels))
+        model.train()
+        found = retrieval(torch.cat(image), torch.cat(text), ks=(1, 5))
+        recalls = {name: value for name, value in found.items() if "median" not in name}
+        return {**recalls, "box_top1": torch.cat(right).float().mean().item()}
+
+    def _warm_then_cosine(self, step: int) -> float:
+        warm, total = 50, self.settings.steps
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))

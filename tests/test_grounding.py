@@ -1,0 +1,128 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harmoclip import Grounding
+from harmoclip.errors import GroundingError
+
+
+def valid() -> dict[str, torch.Tensor]:
+    return {
+        "boxes": torch.tensor([[0.1, 0.2, 0.5, 0.9], [0.0, 0.0, 1.0, 1.0]]),
+        "image_index": torch.tensor([0, 1]),
+        "spans": torch.tensor([[1, 4], [2, 3], [5, 7]]),
+        "text_index": torch.tensor([0, 1, 1]),
+        "links": torch.tensor([[0, 0], [1, 1], [1, 2]]),
+        "phrase_id": torch.tensor([9, 7, 9]),
+    }
+
+
+def test_distinct_phrases():
+    grounding = Grounding(**valid())
+    assert grounding.first_of_phrase.tolist() == [1, 0]
+    assert grounding.first_of_phrase[grounding.distinct_index].tolist() == [0, 1, 0]
+    assert grounding.longest_span == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "value"),
+    [
+        ("boxes", 1, [0.5, 0.2, 0.5, 0.9]),
+        ("boxes", 0, [0.5, 0.9, 0.6, 0.2]),
+        ("boxes", 1, [float("nan"), 0.2, 0.5, 0.9]),
+        ("boxes", 0, [0.1, 0.2, float("inf"), 0.9]),
+        ("boxes", 1, [0.5, 0.2, 1.5, 0.9]),
+        ("boxes", 0, [-0.1, 0.2, 0.5, 0.9]),
+        ("image_index", 1, -1),
+        ("spans", 2, [4, 4]),
+        ("spans", 0, [-1, 4]),
+        ("text_index", 2, -3),
+        ("links", 2, [2, 0]),
+        ("links", 1, [0, 3]),
+        ("links", 0, [-1, 0]),
+    ],
+)
+def test_impossible_rows_are_named(name, row, value):
+    tensors = valid()
+    tensors[name][row] = torch.tensor(value)
+    with pytest.raises(GroundingError, match=rf"{name}\[{row}\]"):
+        Grounding(**tensors)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("boxes", torch.rand(2, 4).double()),
+        ("boxes", torch.rand(2, 3)),
+        ("boxes", [[0.0, 0.0, 1.0, 1.0]]),
+        ("image_index", torch.tensor([0])),
+        ("image_index", torch.tensor([0, 1], dtype=torch.int32)),
+        ("links", torch.tensor([0, 1])),
+        ("phrase_id", torch.tensor([1, 2])),
+    ],
+)
+def test_wrong_types_and_shapes_are_named(name, value):
+    with pytest.raises(GroundingError, match=name):
+        Grounding(**{**valid(), name: value})
+
+
+def test_collate_shifts_every_index():
+    def one(boxes, links):
+        rows = torch.rand(boxes, 2) * 0.4
+        return Grounding(
+            boxes=torch.cat([rows, rows + 0.5], 1), image_index=torch.zeros(boxes, dtype=torch.int64),
+            spans=torch.tensor([[1, 2], [3, 5]]), text_index=torch.tensor([0, 0]),
+            links=torch.tensor(links).reshape(-1, 2), phrase_id=torch.tensor([boxes, 100]),
+        )  # fmt: skip
+
+    first, none, last = one(2, [[1, 0]]), Grounding.empty(), one(3, [[2, 1], [0, 0]])
+    joined = Grounding.collate([first, none, last])
+    assert joined.image_index.tolist() == [0, 0, 2, 2, 2]
+    assert joined.text_index.tolist() == [0, 0, 2, 2]
+    assert joined.links.tolist() == [[1, 0], [4, 3], [2, 2]]
+    torch.testing.assert_close(joined.boxes, torch.cat([first.boxes, last.boxes]))
+    with pytest.raises(GroundingError, match="grounding 1 speaks of more than one"):
+        Grounding.collate([first, joined])
+
+
+def test_check_batch_names_what_points_outside():
+    grounding = Grounding(**valid())
+    grounding.check_batch(2, 2, 7)
+    for size, name in (((1, 2, 7), "image_index"), ((2, 1, 7), "text_index"), ((2, 2, 6), "spans")):
+        with pytest.raises(GroundingError, match=name):
+            grounding.check_batch(*size)
+
+
+def test_to_keeps_everything():
+    grounding = Grounding(**valid())
+    moved = grounding.to("cpu")
+    assert repr(moved) == repr(grounding)
+    torch.testing.assert_close(moved.first_of_phrase, grounding.first_of_phrase)
+
+
+def test_clean_reports_and_reindexes():
+    tensors = valid()
+    tensors["boxes"] = torch.tensor([[0.5, 0.5, 0.2, 0.9], [-1.0, 0.5, 0.4, 2.0]])
+    tensors["spans"][0] = torch.tensor([3, 3])
+    tensors["links"] = torch.tensor([[1, 1], [0, 1], [1, 0], [1, 2], [1, 9]])
+    grounding, dropped = Grounding.clean(**tensors)
+    assert dropped == {"boxes": [0], "spans": [0], "links": [1, 2, 4]}
+    torch.testing.assert_close(grounding.boxes, torch.tensor([[0.0, 0.5, 0.4, 1.0]]))
+    assert grounding.links.tolist() == [[0, 0], [0, 1]]
+    assert grounding.phrase_id.tolist() == [7, 9]
+
+
+finite = st.floats(-2, 3, width=32) | st.sampled_from([float("nan"), float("inf"), 0.0, 1.0])
+
+
+@given(st.lists(st.tuples(finite, finite, finite, finite), max_size=6))
+def test_clean_keeps_exactly_the_boxes_with_area(rows):
+    boxes = torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
+    index = torch.zeros(len(rows), dtype=torch.int64)
+    nothing = index[:0]
+    grounding, dropped = Grounding.clean(boxes, index, nothing.view(0, 2), nothing, nothing.view(0, 2), nothing)
+    cut = boxes.clamp(0, 1)
+    expected = [i for i, (a, b, c, d) in enumerate(cut.tolist()) if not (a < c and b < d)]
+    assert dropped["boxes"] == expected
+    assert len(grounding.boxes) == len(rows) - len(expected)
