@@ -36,7 +36,7 @@ class Grounding:
             (`harmoclip.segment.phrase_id` hashes the normalised text).
 
     Raises:
-        GroundingError: A tensor has the wrong type or shape, or a row is impossible; the message names the row.
+        GroundingError: A tensor has the wrong type or shape, or a row is impossible; the row is named.
 
     Example:
         >>> import torch
@@ -155,7 +155,9 @@ class Grounding:
             ([[0.5, 0.5, 1.0, 0.8999999761581421]], [1])
         """
         raw = object.__new__(cls)
-        for name, value in zip(_LAYOUT, (boxes, image_index, spans, text_index, links, phrase_id), strict=True):
+        for name, value in zip(
+            _LAYOUT, (boxes, image_index, spans, text_index, links, phrase_id), strict=True
+        ):
             object.__setattr__(raw, name, value)
         _check_layout(raw)
         object.__setattr__(raw, "boxes", boxes.clamp(0, 1))  # NaN stays NaN
@@ -182,7 +184,9 @@ class Grounding:
         moved = object.__new__(type(self))
         for name, value in vars(self).items():
             is_tensor = isinstance(value, Tensor)
-            object.__setattr__(moved, name, value.to(device, non_blocking=non_blocking) if is_tensor else value)
+            object.__setattr__(
+                moved, name, value.to(device, non_blocking=non_blocking) if is_tensor else value
+            )
         return moved
 
     def pin_memory(self) -> Self:
@@ -289,7 +293,6 @@ def _check_layout(g: Grounding) -> None:
             wanted = "[n]" if columns is None else f"[n, {columns}]"
             raise GroundingError(f"{name} has shape {list(value.shape)}: expected {wanted}.")
     for one, other in (("boxes", "image_index"), ("spans", "text_index"), ("spans", "phrase_id")):
-        if len(getattr(g, one)) != len(getattr(g, other)):
-            raise GroundingError(
-                f"{one} has {len(getattr(g, one))} rows and {other} {len(getattr(g, other))}: expected as many."
-            )
+        rows, others = len(getattr(g, one)), len(getattr(g, other))
+        if rows != others:
+            raise GroundingError(f"{one} has {rows} rows and {other} {others}: expected as many.")
