@@ -27,3 +27,7 @@ class MissingDependencyError(HarmoclipError, ImportError):
 
 class DataError(HarmoclipError, ValueError):
     """A file or folder of a data set is missing or not what it should be."""
+
+
+class BoxShapeError(InputError, AssertionError):
+    """Boxes for RoIAlign have the wrong shape; also an AssertionError, as torchvision raises."""

@@ -1,1 +1,18 @@
-"""ops"""
+"""Pooling operators: tensors in, tensors out, no model and no loss."""
+
+from harmoclip.ops.backends import available_backends
+from harmoclip.ops.mask_pool import mask_pool
+from harmoclip.ops.region_pool import region_pool
+from harmoclip.ops.roi_align import RoIAlign, roi_align
+from harmoclip.ops.span_pool import span_pool
+from harmoclip.ops.weights import region_weights
+
+__all__ = [
+    "RoIAlign",
+    "available_backends",
+    "mask_pool",
+    "region_pool",
+    "region_weights",
+    "roi_align",
+    "span_pool",
+]

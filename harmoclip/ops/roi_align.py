@@ -1,0 +1,127 @@
+"""Torchvision's RoIAlign through the products of this library."""
+
+import torch
+import torch.fx
+from torch import Tensor
+from torch.jit.annotations import BroadcastingList2
+from torch.nn.modules.utils import _pair
+
+from harmoclip.errors import BoxShapeError
+from harmoclip.ops import backends, reference
+from harmoclip.ops.weights import roi_factors
+
+
+@torch.fx.wrap
+def roi_align(
+    input: Tensor,
+    boxes: Tensor | list[Tensor],
+    output_size: BroadcastingList2[int],
+    spatial_scale: float = 1.0,
+    sampling_ratio: int = -1,
+    aligned: bool = False,
+    backend: str = "auto",
+) -> Tensor:
+    """Pool each box into `output_size` bins of averaged bilinear samples: torchvision's `roi_align` in every value.
+
+    Beyond torchvision's: deterministic on every device, differentiable to any order, half and bfloat16 computed
+    in float32, and boxes may keep float32 whatever the input's dtype. Boxes get no gradient, as there. The formula
+    is that of Mask R-CNN (arXiv 1703.06870), as a product of row and column weights.
+
+    Args:
+        input: `[B, C, H, W]` features.
+        boxes: `[K, 5]` rows of (image, x1, y1, x2, y2), or a list with `[L, 4]` boxes of each image, in the units
+            that `spatial_scale` turns into cells.
+        output_size: Bins of a box, one number or (rows, columns).
+        spatial_scale: Cells a unit of the boxes.
+        sampling_ratio: Samples a bin and axis; if not positive, `ceil(cells of the box / bins)`.
+        aligned: Shift by half a cell, so that cell centres lie at integers plus one half of a cell. False, the
+            default, is torchvision's: no shift, and boxes at least one cell large.
+        backend: "auto", "reference", "separable" or "triton"; see `available_backends`.
+
+    Returns:
+        `[K, C, rows, columns]` in the dtype of the input.
+
+    Raises:
+        BoxShapeError: The boxes have another shape.
+        InputError: A box is not finite, or an image index is out of range.
+
+    Example:
+        >>> image = torch.arange(16.0).reshape(1, 1, 4, 4)
+        >>> roi_align(image, [torch.tensor([[0.0, 0.0, 4.0, 2.0]])], (1, 2), aligned=True)
+        tensor([[[[2.5000, 4.5000]]]])
+    """
+    rois = _rois(boxes)
+    height, width = _pair(output_size)
+    if not torch.jit.is_scripting():
+        backend = backends.choose(backend, input)
+    elif backend == "auto":
+        backend = "triton" if input.is_cuda else "separable"
+    return _align(input, rois, height, width, spatial_scale, sampling_ratio, aligned, backend)
+
+
+def _align(
+    input: Tensor,
+    rois: Tensor,
+    height: int,
+    width: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+    backend: str,
+) -> Tensor:
+    index, corners = rois[:, 0].to(torch.int64), rois[:, 1:]
+    corners = corners.detach().to(torch.float64 if input.dtype == torch.float64 else torch.float32)
+    sizes = [input.shape[2], input.shape[3], height, width]
+    tokens = input.permute(0, 2, 3, 1).flatten(1, 2)
+    if not torch.jit.is_scripting() and backend == "reference":
+        rows, cols = roi_factors(corners, sizes, spatial_scale, sampling_ratio, aligned)
+        out = reference.pool(tokens, rows, cols, index, 0)
+    else:
+        rows, cols = torch.ops.harmoclip.roi_factors(
+            corners, sizes, spatial_scale, sampling_ratio, aligned, backend
+        )
+        out = torch.ops.harmoclip.pool(tokens, rows, cols, index, 0, backend)
+    return out.permute(0, 3, 1, 2).contiguous()
+
+
+def _rois(boxes: Tensor | list[Tensor]) -> Tensor:
+    if isinstance(boxes, Tensor):
+        if boxes.ndim != 2 or boxes.shape[1] != 5:
+            raise BoxShapeError(
+                f"boxes as one tensor must be [K, 5] (image, x1, y1, x2, y2), got {boxes.shape}."
+            )
+        return boxes
+    rois: list[Tensor] = []
+    for image, corners in enumerate(boxes):
+        if corners.ndim != 2 or corners.shape[1] != 4:
+            raise BoxShapeError(f"boxes as a list must be [L, 4] (x1, y1, x2, y2) each, got {corners.shape}.")
+        rois.append(torch.cat([torch.full_like(corners[:, :1], image), corners], 1))
+    return torch.cat(rois)
+
+
+class RoIAlign(torch.nn.Module):
+    """`roi_align` as a module, with torchvision's arguments."""
+
+    def __init__(
+        self,
+        output_size: BroadcastingList2[int],
+        spatial_scale: float,
+        sampling_ratio: int,
+        aligned: bool = False,
+    ) -> None:
+        super().__init__()
+        self.output_size = output_size
+        self.spatial_scale = spatial_scale
+        self.sampling_ratio = sampling_ratio
+        self.aligned = aligned
+
+    def forward(self, input: Tensor, rois: Tensor | list[Tensor]) -> Tensor:
+        """`roi_align(input, rois, ...)`."""
+        return roi_align(input, rois, self.output_size, self.spatial_scale, self.sampling_ratio, self.aligned)
+
+    def extra_repr(self) -> str:
+        """The arguments."""
+        return (
+            f"output_size={self.output_size}, spatial_scale={self.spatial_scale}, "
+            f"sampling_ratio={self.sampling_ratio}, aligned={self.aligned}"
+        )

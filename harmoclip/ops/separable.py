@@ -1,0 +1,122 @@
+"""The pooling products on any device and dtype: batched matrix products, without a copy of the features."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from harmoclip.errors import InputError
+from harmoclip.ops import boxwise
+from harmoclip.ops.weights import compute_dtype
+
+
+def pool(tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int) -> Tensor:
+    """`out[r, p, q] = sum_hw rows[r, p, h] cols[r, q, w] tokens[index[r], prefix + h W + w]`.
+
+    Shapes: `[B, N, C]`, `[R, P, H]`, `[R, Q, W]`, `[R]` to `[R, P, Q, C]`.
+    """
+    _check(rows, cols, index, len(tokens))
+    if boxwise.pays(rows, cols):
+        return boxwise.pool(tokens, rows, cols, index, prefix)
+    groups = _Groups.of(index, len(tokens))
+    features = tokens[:, prefix:].to(rows.dtype)
+    out = rows.new_empty(len(rows), tokens.shape[-1])
+    shared = _outer(groups.pad(rows), groups.pad(cols)) @ features
+    out[groups.first] = shared[groups.image, groups.slot]
+    for image, crowd in groups.crowds():
+        out[crowd] = _outer(rows[crowd], cols[crowd]) @ features[image]
+    return out[:, None, None].to(tokens.dtype)
+
+
+def spread(
+    grad: Tensor, rows: Tensor, cols: Tensor, index: Tensor, batch: int, length: int, prefix: int
+) -> Tensor:
+    """The adjoint of `pool` in its tokens: `[batch, length, C]`, zero where no region reaches."""
+    _check(rows, cols, index, batch)
+    if boxwise.pays(rows, cols):
+        return boxwise.spread(grad, rows, cols, index, batch, length, prefix)
+    groups = _Groups.of(index, batch)
+    grads = grad[:, 0, 0].to(rows.dtype)
+    # the prefix has weights of zero here: one product fills the whole gradient
+    weights = _outer(groups.pad(rows), groups.pad(cols), prefix)
+    out = weights.transpose(1, 2) @ groups.pad(grads)
+    for image, crowd in groups.crowds():
+        out[image].addmm_(_outer(rows[crowd], cols[crowd], prefix).T, grads[crowd])
+    return out.to(grad.dtype)
+
+
+def correlate(tokens: Tensor, grad: Tensor, index: Tensor, prefix: int) -> Tensor:
+    """`out[r, s] = sum_c tokens[index[r], prefix + s, c] grad[r, c]`, `[R, S]`: the adjoint in the weights."""
+    groups = _Groups.of(index, len(tokens))
+    grads = grad.to(compute_dtype(tokens.dtype))
+    features = tokens[:, prefix:].to(grads.dtype).transpose(1, 2)
+    out = grads.new_empty(len(grads), features.shape[2])
+    shared = groups.pad(grads) @ features
+    out[groups.first] = shared[groups.image, groups.slot]
+    for image, crowd in groups.crowds():
+        out[crowd] = grads[crowd] @ features[image]
+    return out
+
+
+@dataclass
+class _Groups:
+    """Regions by image: the first `share` of each image go into one batched product, the crowds beyond on their own.
+
+    `share` is at most twice the mean, so padding at most doubles the work, however uneven the images are.
+    """
+
+    batch: int
+    share: int
+    counts: list[int]
+    order: Tensor  # [R] regions sorted by image
+    first: Tensor  # the regions in the batched product, their image and their place in it
+    image: Tensor
+    slot: Tensor
+
+    @classmethod
+    def of(cls, index: Tensor, batch: int) -> "_Groups":
+        counts = torch.bincount(index, minlength=batch)
+        mean = -(-len(index) // batch)
+        share = min(int(counts.max()), 2 * mean)
+        order = index.argsort(stable=True)
+        image = index[order]
+        slot = torch.arange(len(index), device=index.device) - (counts.cumsum(0) - counts)[image]
+        kept = slot < share
+        return cls(batch, share, counts.tolist(), order, order[kept], image[kept], slot[kept])
+
+    def pad(self, values: Tensor) -> Tensor:
+        """`[R, ...]` to `[B, share, ...]`, zero where an image has fewer regions."""
+        out = values.new_zeros(self.batch, self.share, *values.shape[1:])
+        out[self.image, self.slot] = values[self.first]
+        return out
+
+    def crowds(self) -> Iterator[tuple[int, Tensor]]:
+        """Each image with more than `share` regions, and the regions beyond."""
+        end = 0
+        for image, count in enumerate(self.counts):
+            end += count
+            if count > self.share:
+                yield image, self.order[end - count + self.share : end]
+
+
+def _outer(rows: Tensor, cols: Tensor, prefix: int = 0) -> Tensor:
+    """`[..., 1, H]` and `[..., 1, W]` to `[..., prefix + H W]`, zero on the prefix."""
+    height, width = rows.shape[-1], cols.shape[-1]
+    out = rows.new_empty(*rows.shape[:-2], prefix + height * width)
+    out[..., :prefix] = 0
+    torch.mul(rows.transpose(-2, -1), cols, out=out[..., prefix:].unflatten(-1, (height, width)))
+    return out
+
+
+def _check(rows: Tensor, cols: Tensor, index: Tensor, batch: int) -> None:
+    finite = rows.flatten(1).isfinite().all(1) & cols.flatten(1).isfinite().all(1)
+    if not finite.all():
+        raise InputError(
+            f"region {int(finite.int().argmin())} is not finite; drop it or repair its coordinates."
+        )
+    if len(index) and not 0 <= int(index.min()) <= int(index.max()) < batch:
+        raise InputError(
+            f"the image of a region must lie in [0, {batch}), the batch given; "
+            f"the indices run from {int(index.min())} to {int(index.max())}."
+        )
