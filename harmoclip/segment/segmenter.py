@@ -1,10 +1,15 @@
 """CaptionSegmenter: captions in, phrases out."""
 
+import functools
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from harmoclip.segment.phrase import Phrase, Word
-from harmoclip.segment.pipeline import load_pipeline
+from harmoclip.errors import InputError
+from harmoclip.segment.english.phrases import english_phrases
+from harmoclip.segment.generic import generic_phrases
+from harmoclip.segment.phrase import Phrase
+from harmoclip.segment.pipeline import check_pipeline, load_pipeline, unused_components
+from harmoclip.segment.pool import map_batches
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -14,33 +19,78 @@ if TYPE_CHECKING:
 class CaptionSegmenter:
     """Find the phrases of a caption that name something visible.
 
+    A phrase is a base noun phrase; quantities, groups, kinds, portions and containers with "of" stay whole.
+    English is segmented by rules over the parse; other languages by spaCy's noun chunks, without relations.
+
+    Args:
+        nlp: A spaCy pipeline with a parser, or the name or folder of one; None loads an installed English one.
+            A pipeline that is given is not changed.
+        keep_all: Whether to return phrases that cannot be grounded too; `Phrase.reason` says why they cannot.
+
+    Raises:
+        MissingDependencyError: No pipeline is installed; the message says how to install one.
+        InputError: The pipeline has no parser, or its language no noun chunks.
+
     Example:
         >>> segment = CaptionSegmenter()
-        >>> [phrase.text for phrase in segment("A man in a red hat walks two dogs.")]
-        ['A man', 'a red hat', 'two dogs']
+        >>> [phrase.text for phrase in segment("A man in a red hat walks two dogs on top of a hill.")]
+        ['A man', 'a red hat', 'two dogs', 'a hill']
     """
 
-    def __init__(self, nlp: "Language | str | None" = None) -> None:
+    def __init__(self, nlp: "Language | str | None" = None, *, keep_all: bool = False) -> None:
         self.nlp = load_pipeline(nlp) if nlp is None or isinstance(nlp, str) else nlp
+        check_pipeline(self.nlp)
+        self.keep_all = keep_all
+        self._unused = unused_components(self.nlp)
 
     def __call__(self, caption: str) -> list[Phrase]:
-        """The phrases of one caption, in order and without overlap."""
-        return _phrases(self.nlp(caption))
+        """The phrases of one caption, in order and without overlap.
+
+        Raises:
+            InputError: The caption is not text, or longer than the pipeline can parse.
+        """
+        return self.phrases(self.nlp(self._readable(caption), disable=self._unused), caption)
 
     def pipe(
-        self, captions: Iterable[str], batch_size: int = 1000, workers: int = 1
+        self, captions: Iterable[str], batch_size: int = 256, workers: int = 1
     ) -> Iterator[list[Phrase]]:
-        """The phrases of each caption, in the order given."""
-        for doc in self.nlp.pipe(captions, batch_size=batch_size, n_process=workers):
-            yield _phrases(doc)
+        """The phrases of each caption, in the order given; reads no more captions than it needs ahead.
+
+        Args:
+            captions: Captions, possibly without end.
+            batch_size: Captions parsed at a time.
+            workers: Processes; 1 parses in this one.
+
+        Raises:
+            InputError: A caption is not text, or longer than the pipeline can parse.
+        """
+        return map_batches(functools.partial(_segment_batch, self), captions, batch_size, workers)
+
+    def phrases(self, doc: "Doc", caption: str | None = None) -> list[Phrase]:
+        """The phrases of a caption that is already parsed.
+
+        Args:
+            doc: A Doc with tags and a dependency parse.
+            caption: The text as given, where the doc holds it in lower case.
+        """
+        read = english_phrases if doc.lang_ == "en" else generic_phrases
+        return read(doc, doc.text if caption is None else caption, keep_all=self.keep_all)
+
+    def _readable(self, caption: str) -> str:
+        """The caption as the parser reads it best: not all in capitals."""
+        if not isinstance(caption, str):
+            raise InputError(f"A caption must be a str, got {type(caption).__name__}: {caption!r:.80}.")
+        if len(caption) > self.nlp.max_length:
+            raise InputError(
+                f"The caption has {len(caption)} characters; this pipeline parses at most {self.nlp.max_length}."
+            )
+        if not caption.isascii() and any("\ud800" <= character <= "\udfff" for character in caption):
+            raise InputError(f"The caption holds a lone surrogate, which is no character: {caption!r:.80}.")
+        lower = caption.lower()
+        return lower if caption.isupper() and len(lower) == len(caption) else caption
 
 
-def _phrases(doc: "Doc") -> list[Phrase]:
-    found = []
-    for chunk in doc.noun_chunks:
-        if chunk.root.tag_ in {"PRP", "WP", "WDT", "DT", "EX"}:
-            continue
-        root = chunk.root
-        head = Word(root.text, root.idx, root.idx + len(root), root.lemma_.lower() or root.lower_)
-        found.append(Phrase(chunk.text, chunk.start_char, chunk.end_char, head))
-    return found
+def _segment_batch(segmenter: CaptionSegmenter, captions: list[str]) -> list[list[Phrase]]:
+    readable = [segmenter._readable(caption) for caption in captions]
+    docs = segmenter.nlp.pipe(readable, batch_size=len(captions), disable=segmenter._unused)
+    return [segmenter.phrases(doc, caption) for doc, caption in zip(docs, captions, strict=True)]

@@ -1,0 +1,122 @@
+"""Say why a noun phrase names nothing visible, or that it does name something."""
+
+from harmoclip.segment.english import lexicon as lx
+from harmoclip.segment.english.chunks import Chunk
+from harmoclip.segment.english.frames import is_frame
+from harmoclip.segment.english.tokens import Tokens
+
+
+def reason_against(tokens: Tokens, chunk: Chunk, *, first: bool) -> str | None:
+    """Why the phrase cannot be grounded; None if it can.
+
+    Args:
+        tokens: The caption.
+        chunk: The phrase.
+        first: Whether it is the first phrase of the caption.
+    """
+    head = tokens.word(chunk.head).removesuffix("s")
+    if tokens.word(chunk.head - 1) in lx.OBJECT_COMPOUNDS.get(head, ()):
+        return None
+    for reason, holds in _REASONS:
+        if holds(tokens, chunk, first):
+            return reason
+    return None
+
+
+def _is_pronoun(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
+    """'one', 'something', 'another'."""
+    return tokens.word(chunk.head) in lx.PRONOUNS
+
+
+def _is_absent(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
+    """'no people', 'without a helmet'."""
+    return tokens.word(chunk.start) == "no" or tokens.word(chunk.start - 1) == "without"
+
+
+def _is_comparison(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
+    """'looks like Lassy'."""
+    return tokens.word(chunk.start - 1) == "like"
+
+
+def _is_camera(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
+    """'looking at the camera' names the viewer, 'holding a camera' a thing."""
+    if tokens.word(chunk.head) != "camera" or tokens.tag(chunk.start - 1) not in ("IN", "TO"):
+        return False
+    return any(word in lx.LOOKERS for word in tokens.words[max(chunk.start - 5, 0) : chunk.start])
+
+
+def _is_frame(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
+    """'a close up of', 'A photo of', 'taking a picture'; 'holding a picture of himself' is a thing."""
+    return is_frame(tokens, chunk, first=first)
+
+
+def _is_spatial(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
+    """'the side of', 'on top of', 'the far end', but not 'a counter top' or 'a blue top'."""
+    word = tokens.word(chunk.last)
+    if chunk.end != chunk.last + 1 or not lx.noun_in(word, lx.SPATIAL):
+        return False
+    modifiers = tokens.words[chunk.start + (tokens.tag(chunk.start) in ("DT", "PRP$")) : chunk.last]
+    return word in lx.ALWAYS_SPATIAL or all(word in lx.SPATIAL_MODIFIERS for word in modifiers)
+
+
+def _is_wrapper(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
+    """'the interior of a kitchen': only the kitchen is taken."""
+    return tokens.word(chunk.last) in lx.WRAPPERS and tokens.word(chunk.end) == "of"
+
+
+def _is_time(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
+    """'at night', 'several times'; a bare 'at sunset' but not 'a sunset'."""
+    word = tokens.word(chunk.head)
+    return lx.noun_in(word, lx.TIMES) or (_is_bare(chunk) and word in lx.BARE_TIMES)
+
+
+def _is_event(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
+    """'a baseball game', 'for dinner', 'playing frisbee'."""
+    word = tokens.word(chunk.head)
+    if word == "swing" and tokens.word(chunk.start - 1) == "on":
+        return False
+    if lx.noun_in(word, lx.EVENTS) or tokens.word(chunk.last) in lx.ACTIVITIES_OF:
+        return True
+    if _is_bare(chunk) and (
+        word in lx.SPORTS or (word in lx.BARE_EVENTS and tokens.tag(chunk.start - 1) == "IN")
+    ):
+        return True
+    return tokens.word(chunk.start - 1).startswith("play") and lx.noun_in(word, lx.PLAYED | lx.SPORTS)
+
+
+def _is_attribute(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
+    """'in yellow', 'many sizes'."""
+    word = tokens.word(chunk.head)
+    if lx.noun_in(word, lx.ATTRIBUTES):
+        return True
+    bare = all(w in lx.COLORS or w in lx.COLOR_MODIFIERS for w in tokens.words[chunk.start : chunk.end])
+    return (
+        bare and word in lx.COLORS and (word not in lx.COLOR_OBJECTS or tokens.word(chunk.start - 1) == "in")
+    )
+
+
+def _is_abstract(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
+    """'tricks', 'a view', 'on display', 'in line'."""
+    word = tokens.word(chunk.head)
+    if lx.noun_in(word, lx.ABSTRACT):
+        return True
+    return _is_bare(chunk) and tokens.tag(chunk.start - 1) == "IN" and lx.noun_in(word, lx.BARE_ABSTRACT)
+
+
+def _is_bare(chunk: Chunk) -> bool:
+    return chunk.end - chunk.start == 1
+
+
+_REASONS = (
+    ("pronoun", _is_pronoun),
+    ("absent", _is_absent),
+    ("comparison", _is_comparison),
+    ("frame", _is_camera),
+    ("frame", _is_frame),
+    ("spatial", _is_spatial),
+    ("frame", _is_wrapper),
+    ("time", _is_time),
+    ("event", _is_event),
+    ("attribute", _is_attribute),
+    ("abstract", _is_abstract),
+)

@@ -1,0 +1,35 @@
+"""Join base phrases over 'of': 'a group' and 'surfers' name one thing, 'the hood' and 'a car' two."""
+
+from dataclasses import replace
+
+from harmoclip.segment.english import lexicon as lx
+from harmoclip.segment.english.chunks import Chunk
+from harmoclip.segment.english.frames import is_frame
+from harmoclip.segment.english.tokens import Tokens
+
+
+def join_over_of(tokens: Tokens, chunks: list[Chunk]) -> list[Chunk]:
+    """Join phrases that name one thing; from right to left, so that chains join."""
+    joined: list[Chunk] = []
+    for chunk in reversed(chunks):
+        after = joined[-1] if joined else None
+        if after is not None and tokens.word(chunk.end) == "of" and after.start == chunk.end + 1:
+            joined[-1:] = _join(tokens, chunk, after, leading=chunk is chunks[0])
+        else:
+            joined.append(chunk)
+    return joined[::-1]
+
+
+def _join(tokens: Tokens, first: Chunk, second: Chunk, *, leading: bool) -> list[Chunk]:
+    """What becomes of 'first of second', second one first."""
+    if is_frame(tokens, first, first=leading):
+        return [second, first]
+    word = tokens.word(first.head)
+    definite = tokens.tag(second.start) in ("DT", "PRP$")
+    if lx.noun_in(word, lx.GROUPS):
+        return [replace(first, end=second.end, head=second.head)]
+    if lx.noun_in(word, lx.HOLDERS) and not definite:
+        return [replace(first, end=second.end)]
+    if lx.noun_in(word, lx.DEPICTIONS):
+        return [replace(first, end=second.end)]
+    return [second, first]

@@ -1,0 +1,349 @@
+"""General English words that the rules ask about; nouns are in the singular, see `noun_in`."""
+
+from harmoclip.segment.english.singular import singular
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def noun_in(word: str, nouns: frozenset[str]) -> bool:
+    """Whether a lower-case noun, singular or plural, is among the nouns."""
+    return word in nouns or singular(word) in nouns
+
+
+def is_ing_compound(word: str, after: str) -> bool:
+    """Whether a word in -ing and the noun after it name one thing: 'cutting board'."""
+    return word in ING_COMPOUNDS and noun_in(after, ING_COMPOUNDS[word])
+
+
+# --- 'X of Y' -----------------------------------------------------------------------------------------
+
+# X counts, groups, arranges or cuts Y: one phrase with head Y.
+GROUPS = _words("""
+    abundance alot amount area army arrangement array assortment bale band batch bevy bit blob block
+    bloom body bouquet bunch bundle burst bushel chain chunk class clove clump cluster collage
+    collection column combination convoy couple crew crowd dab dash deal display dozen drop duo ear
+    family fleet flight flock formation gaggle gang gathering group half handful head heap helping herd
+    horde host hundred hunk kind layer line litter load loaf lock lot majority mass member million mix
+    mixture mound mouthful multitude number pack packet pair parade part patch percent piece pile pinch
+    plenty plethora portion pride procession quantity quarter queue range remainder remains rest rim row
+    school scoop section segment selection sequence series serving set sheet shred slab slew slice
+    sliver sort spear species spread sprig stack stalk stick strand stretch string strip stripe style
+    swarm tangle team third thousand throng ton touch tower trio tuft type variety version wad wedge
+""")
+
+# X holds Y or is made of it: one phrase with head X, unless Y has its own article or possessive.
+HOLDERS = _words("""
+    arrangement bag barrel basin basket bed bin blanket block bottle bowl box breakfast bucket buffet
+    can canister carafe cart carton case casserole chest cloud container cooler crate cup cupful dinner
+    dish drawer feast field fire flask forest garden glass grove hill hillside jar jug keg lake lunch
+    meadow meal mug ocean packet pallet pan path pitcher plate plateful platter pond pool pot puddle
+    rack river road roll sack salad sandwich saucer sea shelf shot skewer skillet slope snack soup stein
+    stream street strip sub table tank trail tray trayful tub tube tumbler vase wagon wall wave
+    wheelbarrow wreath
+""")
+
+# X shows Y, and Y itself is not there: one phrase with head X.
+DEPICTIONS = _words("""
+    bust cartoon cutout diorama drawing face figurine illustration image map model mural outline
+    painting photo photograph picture portrait poster print reflection replica sculpture shadow
+    silhouette sketch snapshot statue
+""")
+
+# X only wraps Y: Y alone is the phrase.
+WRAPPERS = _words("content contents exterior inside interior outside remnant rest sort")
+
+
+# --- what cannot be seen ------------------------------------------------------------------------------
+
+PRONOUNS = _words("""
+    all another any anybody anyone anything both each everybody everyone everything few half he herself
+    him himself i it itself many me most myself none nothing one ones other others several she some
+    somebody someone something that them themselves these they this those us we what which who whom you
+    yourself
+""")
+
+# Words for the picture, when one of FRAME_FOLLOWERS comes next.
+FRAMES = _words("""
+    angle close close-up closeup collage depiction drawing footage glimpse illustration image overview
+    painting perspective photo photograph photography pic pics picture portrait rendering scene
+    screenshot selfie shot snapshot still up video view
+""")
+
+FRAME_FOLLOWERS = _words("""
+    captures containing contains depicting depicts features featuring from has in is looking of show
+    showing shows taken that with
+""")
+
+ALWAYS_FRAMES = _words("angle close close-up closeup footage glimpse overview perspective up view")
+
+# Words for a picture that somebody takes, poses for or looks at.
+CAMERA_SHOTS = _words("image photo photograph pic picture portrait selfie shot video")
+
+TAKERS = _words("pose posed poses posing shoot shooting snap snapping snaps take taken takes taking took")
+
+# Verbs that go with a camera which is the viewer.
+LOOKERS = _words("""
+    face faces facing gaze gazes gazing glance glances glancing grin grinning look looking looks mug
+    mugging peering peers pose poses posing smile smiles smiling stare stares staring
+""")
+
+SPATIAL = _words("""
+    back background backside base beginning border bottom center centre corner direction distance edge
+    end foreground front height inside left length location middle midst opposite outside outskirts
+    perimeter position proximity rear right side tip top topside underside vicinity
+""")
+
+# Spatial whatever their adjective; the others are things with an adjective that is not among the
+# modifiers.
+ALWAYS_SPATIAL = _words("background center centre distance foreground middle midst vicinity")
+
+SPATIAL_MODIFIERS = _words("""
+    all back both bottom different driver each either every far four front hand immediate inner left
+    lower many near one opposite other outer passenger rear right same several side top two upper very
+    wrong
+""")
+
+TIMES = _words("""
+    afternoon autumn birthday christmas dawn day daylight daytime dusk easter evening future halloween
+    holiday hour midday midnight minute moment month morning night nightfall nighttime noon past season
+    second summer thanksgiving time today tomorrow tonight week weekend while winter year
+""")
+
+# Times without an article, things with one.
+BARE_TIMES = _words("fall spring sunrise sunset")
+
+EVENTS = _words("""
+    activity adventure anniversary auction battle biking boarding break catch celebration ceremony
+    championship chat climb competition concert conference contest convention conversation cooking
+    cycling dance demonstration discussion drill drinking driving eating event exercise exhibition
+    expedition festival fight fishing flight flying funeral game gathering graduation grazing hike
+    hiking hit inning interview journey jump jumping kiteboarding landing lesson marathon match meeting
+    nap outing parade parasailing party performance picnic pitch play playing playoff practice
+    presentation race racing reception recital rest reunion ride riding rodeo round run running sailing
+    serve session shopping show sitting skateboarding skating skiing sledding snowboarding speech
+    standing stroll surfing swimming swing takeoff talk talking throw tour tournament training travel
+    traveling trip vacation volley walk walking wedding windsurfing
+""")
+
+# Events after a preposition and without an article.
+BARE_EVENTS = _words("breakfast brunch dessert dinner home lunch school supper surf work")
+
+SPORTS = _words("""
+    badminton baseball basketball billiards bowling boxing catch chess cricket croquet dodgeball doubles
+    fetch football golf gymnastics hockey karate kickball lacrosse paintball ping-pong poker polo pong
+    quidditch rugby soccer softball sport tag tennis volleyball wrestling yoga
+""")
+
+# Activities after "play".
+PLAYED = _words("card frisbee game nintendo playstation sport videogame wii xbox")
+
+# 'a game of frisbee': neither can be seen.
+ACTIVITIES_OF = _words("game match round sport")
+
+# Events and abstract nouns that name a thing or a place after these words.
+OBJECT_COMPOUNDS = {
+    "walk": _words("board cat cross side"),
+    "jump": _words("ski"),
+    "run": _words("ski"),
+    "way": _words("alley arch door drive entry hall high rail run sub walk"),
+    "stand": _words("food fruit night tv"),
+    "ride": _words("amusement carnival"),
+    "display": _words("flower food fruit store window"),
+    "swing": _words("porch tire"),
+}
+
+ABSTRACT = _words("""
+    ability action addition advantage air amazement amount annoyance anticipation approach arrival
+    attempt attention balance beauty business call captivity care celebration chance choice circle close
+    comfort company competition completion concentration concept concern condition confinement confusion
+    conjunction construction consumption contemplation contrast culture curiosity danger decision degree
+    departure depth detail disarray disgust distress diversity duty effect energy environment example
+    excitement existence experience extent fact fashion fear feeling flight focus foot force formation
+    fun function genre gesture guard half happiness help history honor horseback idea illusion
+    information instance interest job joy kind knowledge leisure life lines look loose love manner
+    memory mid mid-air midair mode moment mood motion movement name nature need number opportunity order
+    ownership pace pairs peace perfection pleasure plenty pose position possibility power preparation
+    process progress protest purpose pursuit rate rear reason relation return route row rows sale sense
+    serenity service silence single skill sleep sort speed state status strength stunt style surprise
+    sync synch tandem theme thought title tradition transit transport transportation travel tribute
+    trick turn type unison use version watch way width wild
+""")
+
+# Abstract after a preposition and without an article.
+BARE_ABSTRACT = _words("""
+    appearance bloom bulk case charge circle circles control display flight formation front general half
+    hold line lines mid need pair pairs part particular place public rest row rows season shape show
+    sight spot step style tandem touch tow turn turns view
+""")
+
+ATTRIBUTES = _words("color colour design flavor height hue length pattern shape size style")
+
+
+# --- attributes ---------------------------------------------------------------------------------------
+
+# Quantities that the tagger calls adjectives or nouns.
+NUMBERS = _words("couple dozen few hundred hundreds lots many multiple numerous several")
+
+COLORS = _words("""
+    aqua beige black blue brown burgundy camouflage cream crimson gold gray green grey ivory khaki
+    lavender magenta maroon navy orange pink plaid purple red silver tan teal turquoise violet white
+    yellow
+""")
+
+COLOR_MODIFIERS = _words("a all and bright dark deep light pale solid the")
+
+# Colours that are things too.
+COLOR_OBJECTS = _words("cream gold lavender orange silver violet")
+
+MATERIALS = _words("""
+    aluminum asphalt bamboo brass brick bronze cardboard cement ceramic china chrome clay cobblestone
+    concrete copper cotton crystal denim dirt felt foam fur glass gold granite grass gravel ice iron
+    lace leather linen marble metal paper plastic porcelain rubber sand silk silver snow stainless steel
+    stone straw tile tiled tin velvet vinyl wicker wire wood wooden wool
+""")
+
+# Heads of 'a ham and cheese sandwich'.
+DISHES = _words("""
+    bread burger cake casserole cookie dish dog hamburger holder hotdog meal muffin omelet omelette pie
+    pizza plate platter roll salad sandwich set shaker shop soup stew stir-fry sub toast wrap
+""")
+
+# Adjectives that make one modifier with the noun before them: 'a tree lined street'.
+COMPOUND_ADJECTIVES = _words("""
+    covered filled flavored free heavy like lined shaped style styled themed topped
+""")
+
+PRE_ADJECTIVE_ADVERBS = _words("""
+    extremely half hard more most much newly quite rather so super too very well
+""")
+
+
+# --- tags that the tagger gets wrong in captions ------------------------------------------------------
+
+# Nouns even where the tagger saw a verb, adjective or adverb.
+FIRM_NOUNS = _words("""
+    airplane backpack banana bat bear bed bench bicycle bike bird blanket board boat booth bowl boy
+    broccoli bus cabinet cake camera candle carrot cart cat child chop couch counter cow curtain desk
+    dog donut dresser elephant fence fork fridge frisbee giraffe girl glove guy handbag hat helmet horse
+    hydrant jacket keyboard kid kite knife lady lamp laptop lot man meter microwave mirror motorcycle
+    oven people person phone pillow pizza plane plate player produce rack racket racquet refrigerator
+    remote roof rug salad sandwich scissors sheep shirt shower sign sink skateboard ski skis snowboard
+    spoon station statue stove suitcase surfboard table tie toaster toilet toothbrush tower train truck
+    umbrella vanity vase woman zebra
+""")
+
+# Nouns after the noun of a thing: 'a note stand', 'a bus stop'.
+NOUN_AFTER_NOUN = _words("""
+    bag board bowl box bridge case chop clock court cover cut dish display dock dress fan field light
+    market pack pan paper park pass pen pin plant post pot race rest ride ring roll saddle screen set
+    shade shop show slide stand step stop store suit swing switch table tank tap tie top track trail
+    tray trunk tub walk wash wear
+""")
+
+ADVERBS = _words("downstairs indoors inside nearby outdoors outside overhead together upside upstairs")
+
+# Words in -s that are verbs when a singular noun stands before them.
+S_VERBS = _words("""
+    approaches attempts bends bites carries catches chews climbs comes contains covers crosses crouches
+    cuts displays does drinks drives drops eats features flies floats follows gallops gazes gets goes
+    grabs grazes hangs hits holds hovers includes jumps kicks kneels lands laughs lays leads leans licks
+    lies lifts looks makes moves navigates overlooks passes pecks peeks peers perches performs plays
+    points poses prepares pulls pushes reaches reads rests returns rides rubs runs serves shakes shows
+    sits sleeps smiles sniffs soars speaks squats stands stares starts stops stretches strikes surfs
+    swims swings takes talks throws tosses travels tries trots turns uses wades waits walks watches
+    wears winds writes
+""")
+
+# Words in -ing that are nouns after a noun; all others are verbs there, whatever the tagger says.
+ING_NOUNS = _words("""
+    anything awning bedding beijing bing boeing building carving ceiling clearing clothing coating
+    covering crossing decking drawing dressing duckling dumpling earring edging etching evening
+    everything fencing flooring frosting gelding greeting helping housing icing king landing landscaping
+    lettering lighting lining marking molding morning moulding nothing offering opening packaging
+    painting pairing paneling panelling parking piercing ping piping plumbing pudding railing rigging
+    ring roofing scaffolding seating serving setting shelving sibling siding sling something spelling
+    spring stocking string stuffing swing thing topping trimming tubing viking webbing wedding wing
+    wrapping writing
+""")
+
+# Words in -ing that take an object, so that they open no noun phrase.
+ING_VERBS = _words("""
+    attempting brushing carrying catching chasing containing crossing cutting displaying doing drinking
+    driving eating enjoying facing featuring feeding flying getting having hitting holding including
+    kicking making overlooking performing petting playing preparing pulling pushing reading riding
+    selling serving sharing showing sporting surrounding swinging taking throwing using walking watching
+    wearing wielding
+""")
+
+# Words in -ing that name a kind of thing, with the nouns they do so for.
+ING_COMPOUNDS = {
+    "baking": _words("dish pan sheet tray"),
+    "boarding": _words("gate pass"),
+    "building": _words("block"),
+    "cooking": _words("area oil pan pot station utensil"),
+    "cutting": _words("board table tool"),
+    "dining": _words("area car chair hall room set table"),
+    "diving": _words("board"),
+    "drinking": _words("cup fountain glass glasses straw"),
+    "eating": _words("area utensil"),
+    "feeding": _words("station trough"),
+    "fishing": _words("boat net pier pole rod"),
+    "frying": _words("pan"),
+    "hanging": _words("basket lamp light plant planter"),
+    "holding": _words("pen"),
+    "ironing": _words("board"),
+    "landing": _words("gear strip"),
+    "living": _words("area quarter room space"),
+    "looking": _words("glass"),
+    "parking": _words("area garage lot meter sign space spot structure"),
+    "playing": _words("card field"),
+    "racing": _words("bike car motorcycle suit track"),
+    "reading": _words("glasses lamp"),
+    "riding": _words("boot gear helmet lawn outfit"),
+    "rolling": _words("hill luggage pin suitcase"),
+    "running": _words("shoe water"),
+    "sailing": _words("boat ship"),
+    "seating": _words("area"),
+    "serving": _words("bowl dish plate platter spoon table tongs tray"),
+    "sewing": _words("kit machine"),
+    "shopping": _words("area bag basket cart center district mall"),
+    "sitting": _words("area room"),
+    "skateboarding": _words("park ramp rink"),
+    "skating": _words("area park ramp rink"),
+    "skiing": _words("equipment gear outfit slope"),
+    "sleeping": _words("area bag mat"),
+    "standing": _words("room"),
+    "steering": _words("wheel"),
+    "surfing": _words("board"),
+    "swimming": _words("pool suit trunk"),
+    "training": _words("wheel"),
+    "vending": _words("machine"),
+    "waiting": _words("area room"),
+    "walking": _words("bridge path stick trail"),
+    "washing": _words("area machine"),
+    "wedding": _words("cake dress party reception ring"),
+    "writing": _words("desk utensil"),
+}
+
+# Adjectives that are used as nouns.
+NOMINAL_ADJECTIVES = _words("""
+    adult blonde brunette elderly female individual infant juvenile local male native professional teen
+    toddler
+""")
+
+PEOPLE_AND_ANIMALS = _words("""
+    adult animal baby batter bear biker bird boarder boy bride bull calf cat catcher chef child children
+    cook couple cow cowboy crowd cub customer cyclist daughter dog driver duck elephant family father
+    female fisherman friend gentleman giraffe girl goat goose groom group guy horse jockey kid kitten
+    lady lamb lion male man men monkey mother motorcyclist officer owl parrot passenger pedestrian
+    people person pig pigeon pitcher player policeman pony puppy rabbit rider sailor seagull sheep
+    skateboarder skater skier snowboarder soldier son spectator squirrel student surfer swan teacher
+    team teenager tiger toddler umpire vendor woman women worker zebra
+""")
+
+# Words after 'a' that a plural may follow.
+QUANTITY_BEFORE_PLURAL = _words("""
+    bunch couple dozen few group hundred lot lots million number pair thousand variety
+""")

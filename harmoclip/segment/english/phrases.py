@@ -1,0 +1,74 @@
+"""From a parsed English caption to its phrases."""
+
+from typing import TYPE_CHECKING
+
+from harmoclip.segment.english import lexicon as lx
+from harmoclip.segment.english.chunks import Chunk, find_chunks
+from harmoclip.segment.english.groundable import reason_against
+from harmoclip.segment.english.joins import join_over_of
+from harmoclip.segment.english.relations import find_relations
+from harmoclip.segment.english.singular import singular
+from harmoclip.segment.english.tags import mend
+from harmoclip.segment.english.tokens import Tokens
+from harmoclip.segment.phrase import Attribute, AttributeKind, Head, Phrase
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
+
+_ADJECTIVES = ("JJ", "JJR", "JJS", "VBN", "VBG", "VBD")
+
+
+def english_phrases(doc: "Doc", caption: str, *, keep_all: bool) -> list[Phrase]:
+    """The phrases of a parsed caption.
+
+    Args:
+        doc: The caption with tags and a dependency parse.
+        caption: The caption as given; the doc may hold it in lower case.
+        keep_all: Whether to keep phrases that cannot be grounded.
+    """
+    tokens = Tokens.read(doc)
+    mend(tokens)
+    chunks = join_over_of(tokens, find_chunks(tokens))
+    reasons = [reason_against(tokens, chunk, first=chunk is chunks[0]) for chunk in chunks]
+    kept = [
+        (chunk, reason) for chunk, reason in zip(chunks, reasons, strict=True) if keep_all or reason is None
+    ]
+    relations = find_relations(tokens, caption, [None if reason else chunk for chunk, reason in kept])
+    return [
+        Phrase(
+            text=caption[tokens.starts[chunk.start] : tokens.ends[chunk.end - 1]],
+            start=tokens.starts[chunk.start],
+            end=tokens.ends[chunk.end - 1],
+            head=_head(tokens, caption, chunk.head),
+            attributes=_attributes(tokens, caption, chunk),
+            relations=found,
+            reason=reason,
+        )
+        for (chunk, reason), found in zip(kept, relations, strict=True)
+    ]
+
+
+def _head(tokens: Tokens, caption: str, i: int) -> Head:
+    start, end = tokens.starts[i], tokens.ends[i]
+    return Head(caption[start:end], start, end, lemma=singular(tokens.words[i]))
+
+
+def _attributes(tokens: Tokens, caption: str, chunk: Chunk) -> tuple[Attribute, ...]:
+    found = []
+    for i in range(chunk.start, chunk.end):
+        kind = _kind(tokens, i) if i not in (chunk.head, chunk.last) else None
+        if kind is not None:
+            start, end = tokens.starts[i], tokens.ends[i]
+            found.append(Attribute(caption[start:end], start, end, kind))
+    return tuple(found)
+
+
+def _kind(tokens: Tokens, i: int) -> AttributeKind | None:
+    word, tag = tokens.words[i], tokens.tags[i]
+    if tag == "CD" or word in lx.NUMBERS:
+        return "number"
+    if word in lx.COLORS:
+        return "colour"
+    if word in lx.MATERIALS:
+        return "material"
+    return "adjective" if tag in _ADJECTIVES else None

@@ -1,0 +1,49 @@
+"""The singular of an English noun."""
+
+from functools import lru_cache
+
+_IRREGULAR = dict(
+    pair.split(":")
+    for pair in """
+        men:man women:woman children:child feet:foot teeth:tooth mice:mouse geese:goose oxen:ox
+        people:person leaves:leaf knives:knife wives:wife shelves:shelf loaves:loaf wolves:wolf calves:calf
+        scarves:scarf halves:half hooves:hoof elves:elf lives:life thieves:thief selves:self buses:bus
+        lenses:lens gases:gas canvases:canvas cactuses:cactus heroes:hero shoes:shoe canoes:canoe toes:toe
+        mustaches:mustache cacti:cactus movies:movie cookies:cookie brownies:brownie ties:tie pies:pie
+        zombies:zombie hoodies:hoodie selfies:selfie smoothies:smoothie veggies:veggie birdies:birdie
+        doggies:doggie calories:calorie genies:genie frisbees:frisbee
+    """.split()
+)
+_INVARIABLE = frozenset(
+    """
+    binoculars chess christmas clothes glasses goggles gymnastics headphones jeans news overalls pajamas
+    pants pliers scissors series shorts species sunglasses tennis tights tongs trousers
+    """.split()  # noqa: SIM905
+)
+
+
+@lru_cache(maxsize=1 << 16)
+def singular(word: str) -> str:
+    """The singular of a lower-case noun; a word that is no plural comes back as it is.
+
+    Example:
+        >>> [singular(word) for word in ("dogs", "knives", "benches", "grass", "scissors")]
+        ['dog', 'knife', 'bench', 'grass', 'scissors']
+    """
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if word in _INVARIABLE or not word.endswith("s") or word.endswith(("ss", "us", "is")) or len(word) < 4:
+        return word
+    for ending, kept in (
+        ("ies", "y"),
+        ("sses", "ss"),
+        ("xes", "x"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+        ("oes", "o"),
+    ):
+        if word.endswith(ending):
+            return word.removesuffix(ending) + kept
+    if word.endswith("men"):
+        return word.removesuffix("men") + "man"
+    return word[:-1]
