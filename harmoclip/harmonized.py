@@ -4,52 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from harmoclip.captured import Captured
 from harmoclip.errors import CaptureError, InputError
 from harmoclip.grounding import Grounding
-from harmoclip.losses import CropDistillationLoss, GlobalContrastiveLoss, GlobalRegionLoss, LexemeRegionLoss
+from harmoclip.losses import Positives
 from harmoclip.losses.contrastive import unit
+from harmoclip.losses.weights import Weight
+from harmoclip.objective import GlobalRegion, Lexemes, Objective, Options, Temperatures, Vectors, one_of
 from harmoclip.ops import roi_align, span_pool
 from harmoclip.towers import Tap, Towers, find_towers
-
-Lexemes = Literal["spans", "phrases", "both"]
-GlobalRegion = Literal["caption", "image", "crops"]
-
-DEFAULT_WEIGHTS = {"global_contrastive": 1.0, "lexeme_region": 1.0, "global_region": 0.5}
-
-
-class Captured:
-    """What one `capture()` read from a model: activations by tower and name."""
-
-    def __init__(self) -> None:
-        self.image: dict[str, Any] = {}
-        self.text: dict[str, Any] = {}
-        self.repeated: set[str] = set()
-
-    def of(self, tower: str) -> dict[str, Any]:
-        """The activations of the `image` or `text` tower.
-
-        Raises:
-            CaptureError: The capture is still open, or the tower ran twice or not at all inside it.
-        """
-        taken: dict[str, Any] = getattr(self, tower)
-        if not taken or any(value is None for value in taken.values()):
-            raise CaptureError(
-                f"the {tower} tower did not run inside capture(), or the capture is still open. "
-                f"Run the model's own forward on {tower}s inside `with harmo.capture() as captured:` "
-                "and use `captured` after the block. A model that was compiled before harmonize() runs "
-                "without its taps: harmonize first, or call torch.compiler.reset()."
-            )
-        if tower in self.repeated:
-            raise CaptureError(
-                f"the {tower} tower ran more than once inside one capture(): expected one pass. "
-                "Open one capture for each forward."
-            )
-        return taken
 
 
 def harmonize(
@@ -58,7 +26,12 @@ def harmonize(
     dense: str | None = None,
     lexemes: Lexemes = "both",
     global_region: GlobalRegion = "caption",
-    weights: Mapping[str, float] | None = None,
+    weights: Mapping[str, Weight] | None = None,
+    balance: bool = False,
+    temperatures: Temperatures = "shared",
+    positives: Positives | None = None,
+    local_loss: bool = True,
+    teacher: nn.Module | None = None,
 ) -> Harmonized:
     """Attach region alignment to a CLIP, in the manner of HarmoCLIP (arXiv 2511.22594).
 
@@ -72,12 +45,22 @@ def harmonize(
             (`phrases`), or both, their losses averaged.
         global_region: What an image's regions are held to: its `caption` or its `image` vector, by contrast
             of the regions' mean, or each region to the vector of its own crop (`crops`).
-        weights: Factors of `global_contrastive`, `lexeme_region` and `global_region` in the sum; those not
-            named keep their defaults (1, 1, 0.5). A loss of weight 0 is not computed.
+        weights: Factors of `global_contrastive`, `lexeme_region`, `global_region` (and `teacher`) in the sum;
+            those not named keep their defaults (1, 1, 0.5, 1). Each is a number, or a schedule
+            `[(step, weight), ...]` with straight lines between its points, where a step is one forward in
+            training mode. A loss of weight 0 is not computed.
+        balance: Scale each region term down wherever its gradient in the vectors it judges is larger than that
+            of the global contrastive term in the global vectors.
+        temperatures: One learned temperature, the model's (`shared`), or one more for each region term
+            (`separate`), which begin at the model's.
+        positives: Which phrases are right for which boxes beyond the links.
+        local_loss: With several ranks, each takes its own rows against all columns; False lets every rank compute
+            the whole loss. Both give the same value and gradients.
+        teacher: A frozen model, usually a copy of this one as it was: its global vectors are a target of ours.
 
     Raises:
         UnsupportedModelError: No tower adapter knows the model.
-        InputError: An option has an unknown value.
+        InputError: An option has an unknown value, or the teacher is not frozen.
 
     Example:
         >>> import open_clip
@@ -86,20 +69,24 @@ def harmonize(
         ...     harmo.towers.image.kinds
         ('plain', 'value')
     """
-    return Harmonized(model, dense=dense, lexemes=lexemes, global_region=global_region, weights=weights)
+    options = Options(
+        lexemes=lexemes,
+        global_region=global_region,
+        weights=weights or {},
+        balance=balance,
+        temperatures=temperatures,
+        positives=positives or Positives(),
+        local_loss=local_loss,
+        teacher=teacher is not None,
+    )
+    return Harmonized(model, options, dense=dense, teacher=teacher)
 
 
 class Harmonized(nn.Module):
     """A CLIP with region alignment attached; made by `harmonize`."""
 
     def __init__(
-        self,
-        model: nn.Module,
-        *,
-        dense: str | None,
-        lexemes: Lexemes,
-        global_region: GlobalRegion,
-        weights: Mapping[str, float] | None,
+        self, model: nn.Module, options: Options, *, dense: str | None = None, teacher: nn.Module | None = None
     ) -> None:
         super().__init__()
         if not isinstance(model, nn.Module):
@@ -109,17 +96,30 @@ class Harmonized(nn.Module):
             )
         self.model = model
         self.towers: Towers = find_towers(model)
-        self.dense = _one_of("dense", dense or self.towers.image.default_kind, self.towers.image.kinds)
-        self.lexemes = _one_of("lexemes", lexemes, ("spans", "phrases", "both"))
-        self.global_region = _one_of("global_region", global_region, ("caption", "image", "crops"))
-        self.weights = _weights(weights)
-        self.global_contrastive = GlobalContrastiveLoss()
-        self.lexeme_region = LexemeRegionLoss()
-        self.region_mean = GlobalRegionLoss()
-        self.crop_distillation = CropDistillationLoss()
+        self.dense = one_of("dense", dense or self.towers.image.default_kind, self.towers.image.kinds)
+        self.objective = Objective(options, self.towers.logit_scale, self.towers.logit_bias)
+        self.teacher = teacher
+        self._teacher: Towers | None = None if teacher is None else find_towers(_frozen(teacher))
         self._taps: dict[str, dict[str, Tap]] = {"image": {}, "text": {}}
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
         self._attach()
+
+    @property
+    def options(self) -> Options:
+        """What is judged, and how."""
+        return self.objective.options
+
+    @property
+    def weights(self) -> dict[str, Weight]:
+        """The factor of each loss in the sum."""
+        return self.objective.weights
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, or not; a teacher stays in evaluation mode."""
+        super().train(mode)
+        if self.teacher is not None:
+            self.teacher.eval()
+        return self
 
     # ------------------------------------------------------------------ the objective
 
@@ -132,7 +132,8 @@ class Harmonized(nn.Module):
             grounding: The regions and phrases of this batch.
 
         Returns:
-            Float32 scalars `loss`, `global_contrastive_loss`, `lexeme_region_loss`, `global_region_loss`.
+            Float32 scalars `loss`, `global_contrastive_loss`, `lexeme_region_loss`, `global_region_loss`: means
+            over the samples of all ranks, the same on every rank.
 
         Raises:
             InputError: There are not as many captions as images.
@@ -142,14 +143,7 @@ class Harmonized(nn.Module):
         with self.capture() as captured:
             image_vectors = self.towers.encode_image(images)
             text_vectors = self.towers.encode_text(texts)
-        towers = self.towers
-        parts = {
-            "global_contrastive": self.global_contrastive(
-                image_vectors, text_vectors, towers.logit_scale, towers.logit_bias
-            ),
-            **self._region_parts(captured, grounding, image_vectors, text_vectors),
-        }
-        return {"loss": self._sum(parts), **{f"{name}_loss": value for name, value in parts.items()}}
+        return self._judge(captured, grounding, image_vectors, text_vectors, self._taught(images, texts))
 
     def region_loss(self, captured: Captured, grounding: Grounding) -> Tensor:
         """The weighted lexeme-region and global-region losses of the user's own forward, a scalar.
@@ -164,11 +158,8 @@ class Harmonized(nn.Module):
         """
         image, text = captured.of("image"), captured.of("text")
         self._check_batch(image["images"], text["ids"], grounding)
-        towers = self.towers
-        parts = self._region_parts(
-            captured, grounding, towers.image.global_vectors(image), towers.text.global_vectors(text)
-        )
-        return self._sum(parts)
+        vectors = self.towers.image.global_vectors(image), self.towers.text.global_vectors(text)
+        return self._judge(captured, grounding, *vectors, region_only=True)["loss"]
 
     @contextmanager
     def capture(self) -> Iterator[Captured]:
@@ -280,8 +271,9 @@ class Harmonized(nn.Module):
             for tower, taps in points.items()
         ]
         head = (
-            f"Harmonized({type(self.model).__name__}, dense={self.dense!r}, lexemes={self.lexemes!r}, "
-            f"global_region={self.global_region!r}, weights={self.weights}, attached={bool(self._handles)})"
+            f"Harmonized({type(self.model).__name__}, dense={self.dense!r}, lexemes={self.options.lexemes!r}, "
+            f"global_region={self.options.global_region!r}, weights={self.weights}, "
+            f"attached={bool(self._handles)})"
         )
         return "\n".join([head, *lines])
 
@@ -295,28 +287,33 @@ class Harmonized(nn.Module):
 
     # ------------------------------------------------------------------ parts
 
-    def _region_parts(
-        self, captured: Captured, grounding: Grounding, image_vectors: Tensor, text_vectors: Tensor
+    def _judge(
+        self,
+        captured: Captured,
+        grounding: Grounding,
+        image: Tensor,
+        text: Tensor,
+        teacher: tuple[Tensor, Tensor] | None = None,
+        region_only: bool = False,
     ) -> dict[str, Tensor]:
-        regions = self._regions(captured, grounding)
-        scale, bias = self.towers.logit_scale, self.towers.logit_bias
-        parts = {}
-        if self.weights["lexeme_region"]:
-            losses = [
-                self.lexeme_region(regions, lexemes, grounding.links, grounding.phrase_id, scale, bias)
-                for lexemes in self._phrases(captured, grounding)
-            ]
-            parts["lexeme_region"] = torch.stack(losses).mean()
-        if self.weights["global_region"] and self.global_region == "crops":
+        options, towers = self.options, self.towers
+        lexemes = crops = None
+        if self.weights["lexeme_region"] != 0:
+            lexemes = torch.stack(self._phrases(captured, grounding))
+        if self.weights["global_region"] != 0 and options.global_region == "crops":
             crops = self._crops(captured.of("image")["images"], grounding)
-            parts["global_region"] = self.crop_distillation(regions, crops)
-        elif self.weights["global_region"]:
-            target = text_vectors if self.global_region == "caption" else image_vectors
-            parts["global_region"] = self.region_mean(regions, grounding.image_index, target, scale, bias)
-        return parts
+        vectors = Vectors(image, text, self._regions(captured, grounding), lexemes, crops, teacher)
+        return self.objective(
+            vectors, grounding, towers.logit_scale, towers.logit_bias, region_only=region_only
+        )
 
-    def _sum(self, parts: Mapping[str, Tensor]) -> Tensor:
-        return torch.stack([self.weights[name] * value for name, value in parts.items()]).sum()
+    @torch.no_grad()
+    def _taught(self, images: Tensor, texts: Tensor) -> tuple[Tensor, Tensor] | None:
+        """The frozen model's global vectors."""
+        teacher = self._teacher
+        if teacher is None or self.weights["teacher"] == 0:
+            return None
+        return teacher.encode_image(images), teacher.encode_text(texts)
 
     def _regions(self, captured: Captured, grounding: Grounding) -> Tensor:
         dense = self.towers.image.dense(captured.of("image"), self.dense)
@@ -326,10 +323,10 @@ class Harmonized(nn.Module):
         """Vectors `[P, D]` of the phrases, one tensor for each form that is asked for."""
         tower, taken = self.towers.text, captured.of("text")
         forms = []
-        if self.lexemes in ("spans", "both"):
+        if self.options.lexemes in ("spans", "both"):
             pooled = span_pool(tower.tokens(taken), grounding.spans, grounding.text_index)
             forms.append(tower.project(pooled))
-        if self.lexemes in ("phrases", "both"):
+        if self.options.lexemes in ("phrases", "both"):
             first = grounding.first_of_phrase
             alone = tower.encode_phrases(
                 taken["ids"], grounding.spans[first], grounding.text_index[first], grounding.longest_span
@@ -363,18 +360,10 @@ class Harmonized(nn.Module):
         grounding.check_batch(len(images), len(texts), texts.shape[1])
 
 
-def _one_of(name: str, value: str, known: Sequence[str]) -> str:
-    if value not in known:
-        raise InputError(f"{name}={value!r} is unknown: expected one of {', '.join(map(repr, known))}.")
-    return value
-
-
-def _weights(given: Mapping[str, float] | None) -> dict[str, float]:
-    for name, value in (given or {}).items():
-        _one_of("the weight", name, tuple(DEFAULT_WEIGHTS))
-        if not 0 <= value < float("inf"):
-            raise InputError(f"the weight of {name} is {value}: expected a finite number, 0 or more.")
-    return {**DEFAULT_WEIGHTS, **(given or {})}
+def _frozen(teacher: nn.Module) -> nn.Module:
+    if any(parameter.requires_grad for parameter in teacher.parameters()):
+        raise InputError("the teacher can still learn: call teacher.requires_grad_(False), on a copy of the model.")
+    return teacher.eval()
 
 
 def _flat_boxes(
@@ -387,5 +376,7 @@ def _flat_boxes(
     if len(boxes) != images:
         raise InputError(f"there are {images} images and {len(boxes)} box tensors: expected one an image.")
     index = torch.cat([torch.full((len(b),), i) for i, b in enumerate(boxes)])
-    flat = torch.cat([b.reshape(-1, 4) if not b.numel() else b for b in boxes]) if boxes else torch.empty(0, 4)
+    flat = (
+        torch.cat([b.reshape(-1, 4) if not b.numel() else b for b in boxes]) if boxes else torch.empty(0, 4)
+    )
     return flat, index.to(flat.device)

@@ -262,7 +262,9 @@ def test_wrong_boxes(clip, batch):
     with pytest.raises(InputError, match="image_index"):
         harmo.encode_regions(batch[0], random_boxes(2))
     with pytest.raises(GroundingError, match=r"boxes\[1\]"):
-        harmo.encode_regions(batch[0], torch.tensor([[0.1, 0.1, 0.2, 0.2], [0.5, 0.1, 0.2, 0.2]]), torch.zeros(2).long())
+        harmo.encode_regions(
+            batch[0], torch.tensor([[0.1, 0.1, 0.2, 0.2], [0.5, 0.1, 0.2, 0.2]]), torch.zeros(2).long()
+        )
 
 
 def test_captures_that_cannot_be_used(clip, batch):

@@ -6,11 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from harmoclip.errors import InputError
-from harmoclip.losses.contrastive import symmetric_contrast
+from harmoclip.losses.contrastive import full_precision, same_label, symmetric_contrast
+from harmoclip.losses.gather import Gathered, gather
 
 
 class GlobalContrastiveLoss(nn.Module):
     """Symmetric InfoNCE of image and text vectors (CLIP, arXiv 2103.00020), or SigLIP's sigmoid form.
+
+    Args:
+        local_loss: Each rank takes its own samples against all samples, instead of all against all.
 
     Example:
         >>> import torch
@@ -18,11 +22,21 @@ class GlobalContrastiveLoss(nn.Module):
         >>> loss = GlobalContrastiveLoss()(image, text, torch.tensor(2.0))
     """
 
-    def forward(self, image: Tensor, text: Tensor, log_scale: Tensor, bias: Tensor | None = None) -> Tensor:
+    def __init__(self, *, local_loss: bool = True) -> None:
+        super().__init__()
+        self.local_loss = local_loss
+
+    def forward(
+        self,
+        image: Tensor | Gathered,
+        text: Tensor | Gathered,
+        log_scale: Tensor,
+        bias: Tensor | None = None,
+    ) -> Tensor:
         """The loss of a batch, a float32 scalar.
 
         Args:
-            image: `[B, D]` image vectors; row i belongs to text i.
+            image: `[B, D]` image vectors, gathered before or not; row i belongs to text i.
             text: `[B, D]` text vectors.
             log_scale: Learned log temperature.
             bias: Learned bias; where it is given, the sigmoid form is taken.
@@ -30,10 +44,24 @@ class GlobalContrastiveLoss(nn.Module):
         Raises:
             InputError: The two do not have the same shape.
         """
-        if image.shape != text.shape:
+        shapes = [list((x.own if isinstance(x, Gathered) else x).shape) for x in (image, text)]
+        if shapes[0] != shapes[1]:
             raise InputError(
-                f"image vectors are {list(image.shape)} and text vectors {list(text.shape)}: "
-                "expected one text for each image."
+                f"image vectors are {shapes[0]} and text vectors {shapes[1]}: expected one text for each image."
             )
-        same = torch.eye(len(image), dtype=torch.bool, device=image.device)
-        return symmetric_contrast(image, text, same, log_scale, bias)
+        images = gathered(image)
+        texts = gathered(text, images.counts)
+        return symmetric_contrast(
+            images, texts, (numbers(images),), same_label, log_scale, bias, local_loss=self.local_loss
+        )
+
+
+def gathered(vectors: Tensor | Gathered, counts: tuple[int, ...] | None = None) -> Gathered:
+    """Vectors of all ranks, in float32 or wider; as they are where they were gathered before."""
+    return vectors if isinstance(vectors, Gathered) else gather(full_precision(vectors), counts)
+
+
+def numbers(rows: Gathered) -> Gathered:
+    """The number of each row among the rows of all ranks."""
+    every = torch.arange(len(rows.all), device=rows.all.device)
+    return Gathered(every[rows.start : rows.start + len(rows.own)], every, rows.counts)

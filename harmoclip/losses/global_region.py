@@ -5,16 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from harmoclip.losses.contrastive import symmetric_contrast, unit
+from harmoclip.losses.contrastive import same_label, symmetric_contrast, unit
+from harmoclip.losses.gather import Gathered, gather
+from harmoclip.losses.global_contrastive import gathered, numbers
 
 
 def region_mean(regions: Tensor, image_index: Tensor, images: int) -> tuple[Tensor, Tensor]:
     """The mean `[B, D]` of each image's normalised regions, and how many `[B]` it has."""
     vectors = unit(regions)
     total = vectors.new_zeros(images, vectors.shape[1]).index_add(0, image_index, vectors)
-    count = torch.zeros(images, device=regions.device).index_add(
-        0, image_index, torch.ones(len(regions), device=regions.device)
-    )
+    count = vectors.new_zeros(images).index_add(0, image_index, vectors.new_ones(len(vectors)))
     return total / count.clamp(min=1)[:, None], count
 
 
@@ -23,6 +23,9 @@ class GlobalRegionLoss(nn.Module):
 
     Images without a region are left out.
 
+    Args:
+        local_loss: Each rank takes its own images against all images, instead of all against all.
+
     Example:
         >>> import torch
         >>> loss = GlobalRegionLoss()(
@@ -30,11 +33,15 @@ class GlobalRegionLoss(nn.Module):
         ... )
     """
 
+    def __init__(self, *, local_loss: bool = True) -> None:
+        super().__init__()
+        self.local_loss = local_loss
+
     def forward(
         self,
         regions: Tensor,
         image_index: Tensor,
-        target: Tensor,
+        target: Tensor | Gathered,
         log_scale: Tensor,
         bias: Tensor | None = None,
     ) -> Tensor:
@@ -43,32 +50,21 @@ class GlobalRegionLoss(nn.Module):
         Args:
             regions: `[R, D]` region vectors.
             image_index: `[R]` the image of each region.
-            target: `[B, D]` global vectors, one an image.
+            target: `[B, D]` global vectors, one an image, gathered before or not.
             log_scale: Learned log temperature.
             bias: Learned bias; where it is given, the sigmoid form is taken.
         """
-        if not len(regions):
-            return (regions.sum() + target.sum() + log_scale.sum()).float() * 0.0
-        mean, count = region_mean(regions, image_index, len(target))
-        present = count.nonzero().flatten()
-        same = torch.eye(len(present), dtype=torch.bool, device=present.device)
-        return symmetric_contrast(mean[present], target[present], same, log_scale, bias)
-
-
-class CropDistillationLoss(nn.Module):
-    """Each region held to the image vector of its own crop: mean of `1 - cos` (CLIPSelf, arXiv 2310.01403).
-
-    Example:
-        >>> import torch
-        >>> loss = CropDistillationLoss()(torch.randn(3, 16), torch.randn(3, 16))
-    """
-
-    def forward(self, regions: Tensor, crops: Tensor) -> Tensor:
-        """The loss, a float32 scalar; zero and connected to the graph without regions.
-
-        Args:
-            regions: `[R, D]` region vectors.
-            crops: `[R, D]` image vectors of the regions' crops; no gradient flows into them.
-        """
-        cosine = (unit(regions) * unit(crops.detach())).sum(-1)
-        return (1 - cosine).sum() / max(len(regions), 1)
+        targets = gathered(target)
+        mean, count = region_mean(regions, image_index, len(targets.own))
+        packed = gather(torch.cat([mean, count[:, None]], 1), targets.counts)
+        means, counts = packed.map(lambda x: x[:, :-1]), packed.map(lambda x: x[:, -1])
+        return symmetric_contrast(
+            means,
+            targets,
+            (numbers(means),),
+            same_label,
+            log_scale,
+            bias,
+            present=counts.map(lambda x: x > 0),
+            local_loss=self.local_loss,
+        )

@@ -1,0 +1,128 @@
+"""Rows of every rank, with their gradients: ragged, and one collective for each tensor.
+
+Every loss here is a mean over the rows of all ranks. Its value is the same on every rank, and the gradients of the
+ranks, averaged (as DistributedDataParallel and FSDP average them), are those of one process with the whole batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+class Gathered(NamedTuple):
+    """The rows of a tensor on this rank and on all ranks."""
+
+    own: Tensor  # [n, ...]
+    all: Tensor  # [N, ...], rank by rank
+    counts: tuple[int, ...]  # rows on each rank
+
+    @property
+    def start(self) -> int:
+        """Where this rank's rows begin among all."""
+        return sum(self.counts[: rank()])
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Gathered:
+        """The same rows, each part of them changed by a function."""
+        return Gathered(function(self.own), function(self.all), self.counts)
+
+
+def world_size() -> int:
+    """The number of ranks, 1 without torch.distributed."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """This process among the ranks, 0 without torch.distributed."""
+    return dist.get_rank() if world_size() > 1 else 0
+
+
+def row_counts(*rows: int, device: torch.device) -> list[tuple[int, ...]]:
+    """For each kind of row, how many every rank has; one collective for all kinds, and the only wait of a step."""
+    if world_size() == 1:
+        return [(count,) for count in rows]
+    return _exchange(rows, device)
+
+
+@torch.compiler.disable
+def _exchange(rows: Sequence[int], device: torch.device) -> list[tuple[int, ...]]:
+    own = torch.tensor(rows, device=device)
+    everyone = own.new_empty(world_size() * len(rows))
+    dist.all_gather_into_tensor(everyone, own)
+    return [tuple(kind) for kind in everyone.view(-1, len(rows)).T.tolist()]
+
+
+def gather(rows: Tensor, counts: tuple[int, ...] | None = None) -> Gathered:
+    """This rank's rows and everyone's; gradients return to the rank that each row came from.
+
+    Args:
+        rows: `[n, ...]`, of the same trailing shape and dtype on every rank; n may differ and be 0.
+        counts: The rows on each rank, where `row_counts` told them before.
+
+    Example:
+        >>> import torch
+        >>> gather(torch.ones(3, 8)).all.shape
+        torch.Size([3, 8])
+    """
+    if counts is None:
+        (counts,) = row_counts(len(rows), device=rows.device)
+    if len(counts) == 1:
+        return Gathered(rows, rows, counts)
+    return Gathered(rows, _AllRows.apply(rows, counts), counts)
+
+
+class _AllRows(torch.autograd.Function):
+    """All ranks' rows. Ranks send as many rows as the longest has; the surplus is cut off on arrival."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, counts: tuple[int, ...]) -> Tensor:
+        ctx.counts = counts
+        sent = rows.new_zeros(max(counts), *rows.shape[1:])
+        sent[: len(rows)] = rows
+        received = sent.new_empty(len(counts) * len(sent), *rows.shape[1:])
+        dist.all_gather_into_tensor(received, sent)
+        return torch.cat([part[:count] for part, count in zip(_parts(received, counts), counts, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (grad,), counts = grads, ctx.counts
+        sent = grad.new_zeros(len(counts) * max(counts), *grad.shape[1:])
+        for part, rows in zip(_parts(sent, counts), grad.split(counts), strict=True):
+            part[: len(rows)] = rows
+        received = grad.new_empty(max(counts), *grad.shape[1:])
+        dist.reduce_scatter_tensor(received, sent)
+        return received[: counts[rank()]], None
+
+
+def _parts(rows: Tensor, counts: tuple[int, ...]) -> list[Tensor]:
+    """Views of the equal parts of a buffer, one a rank."""
+    longest = max(counts)
+    return [rows[end - longest : end] for end in accumulate([longest] * len(counts))]
+
+
+def mean_over_ranks(own_sum: Tensor, total: int | Tensor) -> Tensor:
+    """This rank's sum of row losses to the mean over the `total` rows of all ranks, the same on every rank.
+
+    Its gradient is this rank's share times the number of ranks, so that the average over ranks is the mean's.
+    """
+    mean = own_sum * world_size() / at_least_one(total)
+    if world_size() == 1:
+        return mean
+    value = mean.detach().clone()
+    dist.all_reduce(value)
+    return value / world_size() + (mean - mean.detach())
+
+
+def at_least_one(total: int | Tensor) -> int | Tensor:
+    """A number of rows to divide by: the mean over no row is zero."""
+    return total.clamp(min=1) if isinstance(total, Tensor) else max(total, 1)
+
+
+def unique_index(index: Tensor) -> Tensor:
+    """Indices of this rank's rows, made different from those of all other ranks."""
+    return index + (rank() << 32)
