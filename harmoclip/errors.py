@@ -31,3 +31,7 @@ class DataError(HarmoclipError, ValueError):
 
 class BoxShapeError(InputError, AssertionError):
     """Boxes for RoIAlign have the wrong shape; also an AssertionError, as torchvision raises."""
+
+
+class TrainingError(HarmoclipError, RuntimeError):
+    """A training run cannot go on; the message says at which step and why."""

@@ -1,0 +1,1 @@
+"""The training command, on Accelerate: configuration, loop, checkpoints."""

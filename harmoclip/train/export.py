@@ -1,0 +1,63 @@
+"""Folders that stock open_clip or transformers load, without harmoclip."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from harmoclip.errors import InputError
+from harmoclip.train.checkpoint import PARTIAL, remove_whole
+
+
+def export(model: Any, weights: Mapping[str, Tensor], name: str, folder: Path) -> None:
+    """Write a model for `transformers.AutoModel` or `open_clip.create_model("local-dir:...")`.
+
+    Args:
+        model: The user's model, of open_clip or Hugging Face.
+        weights: Its state dict.
+        name: The name it was loaded by; configuration, tokenizer and image processor come from there.
+        folder: Replaced as a whole, once everything is written.
+
+    Raises:
+        InputError: The model is neither a Hugging Face model nor an open_clip architecture.
+    """
+    partial = folder.with_name(folder.name + PARTIAL)
+    save = _save_transformers if hasattr(model, "save_pretrained") else _save_open_clip
+    save(model, {key: tensor.contiguous() for key, tensor in weights.items()}, name, partial)
+    remove_whole(folder)
+    os.replace(partial, folder)
+
+
+def _save_transformers(model: Any, weights: Mapping[str, Tensor], name: str, folder: Path) -> None:
+    from transformers import AutoImageProcessor, AutoTokenizer
+
+    source = name.removeprefix("hf:")
+    model.save_pretrained(folder, state_dict=dict(weights))
+    AutoTokenizer.from_pretrained(source).save_pretrained(folder)
+    AutoImageProcessor.from_pretrained(source).save_pretrained(folder)
+
+
+def _save_open_clip(model: Any, weights: Mapping[str, Tensor], name: str, folder: Path) -> None:
+    from open_clip.push_to_hf_hub import save_config_for_hf
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    save_config_for_hf(model, folder / "open_clip_config.json", _architecture(name))
+    save_file(dict(weights), folder / "open_clip_model.safetensors")
+
+
+def _architecture(name: str) -> dict[str, Any]:
+    from open_clip import get_model_config
+
+    folder = Path(name.removeprefix("local-dir:"))
+    if (folder / "open_clip_config.json").is_file():
+        return json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]
+    config = get_model_config(name)
+    if config is None:
+        raise InputError(f"{name} is no open_clip architecture and no folder of one: it cannot be exported.")
+    return config

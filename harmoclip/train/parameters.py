@@ -1,0 +1,106 @@
+"""Which parameters learn, how fast, and from which step on."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from harmoclip.errors import InputError
+from harmoclip.train.config import OptimizerConfig
+
+_IMAGE = re.compile(r"^(visual|vision|image)")
+_FREE = re.compile(r"^logit_")
+_BELOW = re.compile(r"embed|conv1|ln_pre|norm_pre|pre_layrnorm|cls_token|reg_token|patch|stem")
+
+
+class Place(NamedTuple):
+    """Where a parameter is: its tower, and its depth there, 0 below the first block."""
+
+    tower: str
+    depth: int
+
+
+def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
+    """Groups for the optimiser, each with its factor on the learning rate and the step it joins in.
+
+    The factor is `layer_decay ** (blocks above)`. Blocks that are never trained lose `requires_grad`.
+    Norms, biases, scales and embeddings of one dimension have no weight decay.
+
+    Args:
+        model: The CLIP.
+        config: Its `layer_decay`, `image_blocks`, `text_blocks`, `unlock_at` and `weight_decay` are read.
+
+    Raises:
+        InputError: A tower has fewer blocks than shall be trained, or nothing is trained at all.
+    """
+    blocks = {tower: blocks_of(model, tower) for tower in ("image", "text")}
+    asked = {"image": config.image_blocks, "text": config.text_blocks}
+    for tower, count in asked.items():
+        if count is not None and not 0 <= count <= len(blocks[tower]):
+            raise InputError(
+                f"optimizer.{tower}_blocks is {count}: the {tower} tower has {len(blocks[tower])} blocks."
+            )
+    members = defaultdict(list)
+    for name, parameter in model.named_parameters():
+        place = place_of(name, blocks)
+        height = len(blocks.get(place.tower, ())) + 1 - place.depth  # 0 above the last block
+        locked = _locked(asked.get(place.tower), height, len(blocks.get(place.tower, ())))
+        if locked and config.unlock_at is None:
+            parameter.requires_grad_(False)
+        elif parameter.requires_grad:
+            start = (config.unlock_at or 0) if locked else 0
+            members[config.layer_decay**height, start, parameter.ndim >= 2].append(parameter)
+    if not members:
+        raise InputError("nothing is trained: every block of both towers is locked.")
+    return [
+        {
+            "params": group,
+            "factor": factor,
+            "start": start,
+            "weight_decay": config.weight_decay if decays else 0.0,
+        }
+        for (factor, start, decays), group in members.items()
+    ]
+
+
+def set_rates(groups: Iterable[dict[str, Any]], learning_rate: float, step: int) -> None:
+    """Give each group its learning rate for this step; groups that have not joined in stand still."""
+    for group in groups:
+        group["lr"] = learning_rate * group["factor"] if step >= group["start"] else 0.0
+
+
+def place_of(name: str, blocks: dict[str, list[str]]) -> Place:
+    """The place of the parameter with this name.
+
+    Args:
+        name: As `named_parameters` gives it.
+        blocks: The name of each block of each tower, from the bottom.
+    """
+    if _FREE.match(name):
+        return Place("both", 1)
+    tower = "image" if _IMAGE.match(name) else "text"
+    for depth, block in enumerate(blocks[tower], 1):
+        if name.startswith(f"{block}."):
+            return Place(tower, depth)
+    return Place(tower, 0 if _BELOW.search(name) else len(blocks[tower]) + 1)
+
+
+def blocks_of(model: nn.Module, tower: str) -> list[str]:
+    """The names of a tower's blocks, from the bottom: the children of its longest list of modules."""
+    lists = [
+        [f"{name}.{i}" for i in range(len(module))]
+        for name, module in model.named_modules()
+        if isinstance(module, nn.ModuleList | nn.Sequential)
+        and name
+        and (tower == "image") == bool(_IMAGE.match(name))
+    ]
+    return max(lists, key=len, default=[])
+
+
+def _locked(trained: int | None, height: int, blocks: int) -> bool:
+    """Whether a parameter at this height lies below the trained blocks; 0 locks the whole tower."""
+    return trained is not None and (trained == 0 or (height > trained and trained < blocks))
