@@ -59,4 +59,4 @@ def exporting() -> bool:
 
 def implementation(backend: str) -> ModuleType:
     """The module that holds `pool`, `spread` and `correlate` of a backend."""
-    return importlib.import_module(f"harmoclip.ops.{'kernels' if backend == 'triton' else backend}")
+    return importlib.import_module(f"harmoclip.ops.{backend}")

@@ -22,16 +22,21 @@ def mask_pool(
     normalize: bool = False,
     backend: str = "auto",
 ) -> Tensor:
-    """Average the features under each mask: `out[r] = sum_hw masks[r] tokens[image_index[r]] / sum_hw masks[r]`.
+    """Average the features under each mask.
 
-    Differentiable in the tokens and in the masks.
+    `out[r] = sum_hw masks[r] tokens[image_index[r]] / sum_hw masks[r]`; differentiable in tokens and masks.
 
     Args:
-        tokens: As in `region_pool`.
+        tokens: `[B, N, C]` with N = prefix + H * W, or by `layout` `[B, H, W, C]` or `[B, C, H, W]`.
         masks: `[R, H, W]` of the tokens' grid, bool or not negative; scale larger masks down first, for
             example by `torch.nn.functional.interpolate(mode="area")`. A mask of zeros gives zeros.
         image_index: `[R]` int64, the image of each mask.
-        grid: As in `region_pool`, as are prefix, layout, normalize_tokens, normalize and backend.
+        grid: (H, W) of the tokens; taken from the shape where `layout` is not "tokens".
+        prefix: Tokens before the grid, which are skipped.
+        layout: "tokens", "nhwc" or "nchw".
+        normalize_tokens: Give every token unit length before pooling.
+        normalize: Give every result unit length.
+        backend: "auto", "reference", "separable" or "triton"; see `available_backends`.
 
     Returns:
         `[R, C]` in the dtype of the tokens.

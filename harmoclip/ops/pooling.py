@@ -1,8 +1,8 @@
 """The three operators behind every pooling function, closed under differentiation.
 
-`pool` is linear in the tokens and, where each region is one row of weights over all tokens, in the weights. Its
-derivatives are `spread` (in the tokens) and `correlate` (in the weights), and the derivatives of those are `pool`,
-`spread` and `correlate` again. So gradients of any order exist without a formula of their own.
+`pool` is linear in the tokens and, where each region is one row of weights over all tokens, in the weights.
+Its derivatives are `spread` (in the tokens) and `correlate` (in the weights), and the derivatives of those
+are the same three again. So gradients of any order exist without a formula of their own.
 """
 
 from typing import Any

@@ -4,7 +4,7 @@ from torch import Tensor
 
 
 def pool(tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int) -> Tensor:
-    """`out[r, p, q] = sum_hw rows[r, p, h] cols[r, q, w] tokens[index[r], prefix + h W + w]`, `[R, P, Q, C]`."""
+    """`out[r, p, q] = sum_hw rows[r, p, h] cols[r, q, w] tokens[index[r], prefix + h W + w]`."""
     features = tokens[:, prefix:].unflatten(1, (rows.shape[2], cols.shape[2]))[index]  # [R, H, W, C]
     across = cols[:, None] @ features.to(rows.dtype)  # [R, H, Q, C]
     down = rows @ across.flatten(2)  # [R, P, Q * C]

@@ -1,11 +1,13 @@
 """Boxes to vectors, straight from the token layout of a vision tower."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from harmoclip.errors import InputError
+from harmoclip.ops import backends
 from harmoclip.ops.mask_pool import mask_product
-from harmoclip.ops.pooling import pool
+from harmoclip.ops.pooling import pool, roi_factors_op
 from harmoclip.ops.tokens import token_layout
 from harmoclip.ops.weights import Grid, check_boxes, compute_dtype, pair, region_factors
 
@@ -26,14 +28,14 @@ def region_pool(
 ) -> Tensor:
     """Average the features under each box: RoIAlign with aligned corners, then the mean over its bins.
 
-    `out[r] = sum_h sum_w rows[r, h] cols[r, w] tokens[image_index[r], prefix + h W + w]`, the weights those of
-    Mask R-CNN's RoIAlign (arXiv 1703.06870). Differentiable in the tokens to any order, deterministic, computed
-    in float32 (float64 for float64 tokens) and returned in the tokens' dtype.
+    `out[r] = sum_h sum_w rows[r, h] cols[r, w] tokens[image_index[r], prefix + h W + w]`, with the weights of
+    Mask R-CNN's RoIAlign (arXiv 1703.06870). Differentiable in the tokens to any order, deterministic,
+    computed in float32 (float64 for float64 tokens) and returned in the dtype of the tokens.
 
     Args:
-        tokens: `[B, N, C]` with N = prefix + H * W, or by `layout` `[B, H, W, C]` or `[B, C, H, W]`; any strides.
-        boxes: `[R, 4]` xyxy, in [0, 1] of the image, in any order; what lies outside the image is cut off. A box
-            without area gives zeros.
+        tokens: `[B, N, C]` with N = prefix + H * W, or by `layout` `[B, H, W, C]` or `[B, C, H, W]`.
+        boxes: `[R, 4]` xyxy, in [0, 1] of the image, in any order; what lies outside the image is cut off.
+            A box without area gives zeros.
         image_index: `[R]` int64, the image of each box.
         grid: (H, W) of the tokens; taken from the shape where `layout` is not "tokens".
         prefix: Tokens before the grid (class and register tokens), which are skipped.
@@ -48,22 +50,37 @@ def region_pool(
         `[R, C]` in the dtype of the tokens; `[0, C]`, still connected to the graph, without boxes.
 
     Raises:
-        InputError: A shape, dtype or name is wrong, an image index is out of range, or a box is not finite (on
-            CUDA the last two give NaN in their rows, since a check would have to wait for the device).
+        InputError: A shape or name is wrong, an image index is out of range, or a box is not finite (on CUDA
+            the last two give NaN in their rows, since a check would have to wait for the device).
 
     Example:
         >>> tokens = torch.arange(5.0).reshape(1, 5, 1)  # a class token and a 2 x 2 grid
-        >>> region_pool(tokens, torch.tensor([[0.0, 0.5, 1.0, 1.0]]), torch.tensor([0]), grid=(2, 2), prefix=1)
+        >>> lower_half, image = torch.tensor([[0.0, 0.5, 1.0, 1.0]]), torch.tensor([0])
+        >>> region_pool(tokens, lower_half, image, grid=(2, 2), prefix=1)
         tensor([[3.5000]])
     """
     tokens, grid = token_layout(tokens, grid, prefix, layout)
     check_boxes(boxes)
     if image_index.shape != boxes.shape[:1]:
         raise InputError(f"image_index must be [{len(boxes)}], one a box, got {tuple(image_index.shape)}.")
-    rows, cols = region_factors(boxes, grid, pair(bins), sampling_ratio, compute_dtype(tokens.dtype))
+    backend = backends.choose(backend, tokens)
+    rows, cols = _factors(
+        boxes.detach().to(compute_dtype(tokens.dtype)), grid, pair(bins), sampling_ratio, backend
+    )
     if normalize_tokens:
         weights = (rows[:, :, None] * cols[:, None, :]).flatten(1)
         out = mask_product(tokens, weights, image_index, prefix, True, backend)
     else:
         out = pool(tokens, rows[:, None], cols[:, None], image_index, prefix, backend)[:, 0, 0]
     return F.normalize(out, dim=-1) if normalize else out
+
+
+def _factors(
+    boxes: Tensor, grid: Grid, bins: Grid, sampling_ratio: int, backend: str
+) -> tuple[Tensor, Tensor]:
+    if backend != "triton":
+        return region_factors(boxes, grid, bins, sampling_ratio)
+    x1, y1, x2, y2 = boxes.clamp(0, 1).unbind(1)
+    corners = torch.stack([x1 * grid[1], y1 * grid[0], x2 * grid[1], y2 * grid[0]], 1)
+    rows, cols = roi_factors_op(corners, [*grid, *bins], 1.0, sampling_ratio, True, backend)
+    return rows.mean(1), cols.mean(1)

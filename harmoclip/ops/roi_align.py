@@ -3,6 +3,7 @@
 import torch
 import torch.fx
 from torch import Tensor
+from torch._jit_internal import is_scripting
 from torch.jit.annotations import BroadcastingList2
 from torch.nn.modules.utils import _pair
 
@@ -21,21 +22,21 @@ def roi_align(
     aligned: bool = False,
     backend: str = "auto",
 ) -> Tensor:
-    """Pool each box into `output_size` bins of averaged bilinear samples: torchvision's `roi_align` in every value.
+    """Pool each box into `output_size` bins of averaged bilinear samples, with torchvision's values.
 
-    Beyond torchvision's: deterministic on every device, differentiable to any order, half and bfloat16 computed
-    in float32, and boxes may keep float32 whatever the input's dtype. Boxes get no gradient, as there. The formula
-    is that of Mask R-CNN (arXiv 1703.06870), as a product of row and column weights.
+    Beyond torchvision's: deterministic on every device, differentiable to any order, low precision computed
+    in float32, and boxes that may keep float32 whatever the input's dtype. Boxes get no gradient, as there.
+    The formula is that of Mask R-CNN (arXiv 1703.06870), as a product of row and column weights.
 
     Args:
         input: `[B, C, H, W]` features.
-        boxes: `[K, 5]` rows of (image, x1, y1, x2, y2), or a list with `[L, 4]` boxes of each image, in the units
-            that `spatial_scale` turns into cells.
+        boxes: `[K, 5]` rows of (image, x1, y1, x2, y2), or a list with the `[L, 4]` boxes of each image, in
+            the units that `spatial_scale` turns into cells.
         output_size: Bins of a box, one number or (rows, columns).
         spatial_scale: Cells a unit of the boxes.
         sampling_ratio: Samples a bin and axis; if not positive, `ceil(cells of the box / bins)`.
-        aligned: Shift by half a cell, so that cell centres lie at integers plus one half of a cell. False, the
-            default, is torchvision's: no shift, and boxes at least one cell large.
+        aligned: Put the centre of the first cell at 0.5 instead of 0. Without it (torchvision's default) boxes
+            also count as at least one cell large.
         backend: "auto", "reference", "separable" or "triton"; see `available_backends`.
 
     Returns:
@@ -52,7 +53,7 @@ def roi_align(
     """
     rois = _rois(boxes)
     height, width = _pair(output_size)
-    if not torch.jit.is_scripting():
+    if not is_scripting():
         backend = backends.choose(backend, input)
     elif backend == "auto":
         backend = "triton" if input.is_cuda else "separable"
@@ -73,7 +74,7 @@ def _align(
     corners = corners.detach().to(torch.float64 if input.dtype == torch.float64 else torch.float32)
     sizes = [input.shape[2], input.shape[3], height, width]
     tokens = input.permute(0, 2, 3, 1).flatten(1, 2)
-    if not torch.jit.is_scripting() and backend == "reference":
+    if not is_scripting() and backend == "reference":
         rows, cols = roi_factors(corners, sizes, spatial_scale, sampling_ratio, aligned)
         out = reference.pool(tokens, rows, cols, index, 0)
     else:

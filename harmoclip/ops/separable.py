@@ -47,7 +47,7 @@ def spread(
 
 
 def correlate(tokens: Tensor, grad: Tensor, index: Tensor, prefix: int) -> Tensor:
-    """`out[r, s] = sum_c tokens[index[r], prefix + s, c] grad[r, c]`, `[R, S]`: the adjoint in the weights."""
+    """The adjoint of `pool` in weights: `out[r, s] = sum_c tokens[index[r], prefix + s, c] grad[r, c]`."""
     groups = _Groups.of(index, len(tokens))
     grads = grad.to(compute_dtype(tokens.dtype))
     features = tokens[:, prefix:].to(grads.dtype).transpose(1, 2)
@@ -61,7 +61,7 @@ def correlate(tokens: Tensor, grad: Tensor, index: Tensor, prefix: int) -> Tenso
 
 @dataclass
 class _Groups:
-    """Regions by image: the first `share` of each image go into one batched product, the crowds beyond on their own.
+    """Regions by image: the first `share` of each go into one batched product, crowds beyond on their own.
 
     `share` is at most twice the mean, so padding at most doubles the work, however uneven the images are.
     """

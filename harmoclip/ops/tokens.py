@@ -18,7 +18,7 @@ def token_layout(tokens: Tensor, grid: Grid | None, prefix: int, layout: str) ->
         raise InputError(f"layout must be one of {tuple(LAYOUTS)}, got {layout!r}.")
     if tokens.ndim != LAYOUTS[layout]:
         raise InputError(
-            f"layout {layout!r} needs {LAYOUTS[layout]} dimensions, got a tensor of shape {tuple(tokens.shape)}."
+            f"layout {layout!r} needs {LAYOUTS[layout]} dimensions, got the shape {tuple(tokens.shape)}."
         )
     if layout != "tokens":
         return _flatten(tokens, grid, prefix, layout)

@@ -21,7 +21,7 @@ def compute_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 def to_cells(coordinates: Tensor, scale: float, aligned: bool = True) -> Tensor:
-    """Edge coordinates to cell coordinates: with `aligned`, the centre of cell i lies at i (half-pixel rule)."""
+    """Edges to cells: with `aligned`, the centre of cell i, at i + 0.5, becomes i (half-pixel rule)."""
     return coordinates * scale - (0.5 if aligned else 0.0)
 
 
@@ -30,8 +30,8 @@ def axis_weights(
 ) -> Tensor:
     """Weights of the cells of one axis in each bin of each box.
 
-    Sample i of bin b lies at `start + b * step + (i + 0.5) * step / count`, `step = extent / bins`, and shares
-    itself between its two neighbours by its distance. Samples beyond [-1, size] count as zero.
+    Sample i of bin b lies at `start + b * step + (i + 0.5) * step / count`, `step = extent / bins`, and is
+    shared between its two neighbours by distance. Samples beyond [-1, size] count as zero.
 
     Args:
         start: `[R]` first edges in cell coordinates.
@@ -62,11 +62,9 @@ def axis_weights(
     return hat.sum(2) / divisor
 
 
-def region_factors(
-    boxes: Tensor, grid: Grid, bins: Grid, sampling_ratio: int = -1, dtype: torch.dtype = torch.float32
-) -> tuple[Tensor, Tensor]:
+def region_factors(boxes: Tensor, grid: Grid, bins: Grid, sampling_ratio: int) -> tuple[Tensor, Tensor]:
     """Row weights `[R, H]` and column weights `[R, W]` of normalised boxes; their outer product sums to 1."""
-    x1, y1, x2, y2 = boxes.detach().to(dtype).clamp(0, 1).unbind(1)
+    x1, y1, x2, y2 = boxes.clamp(0, 1).unbind(1)
     return _factor(y1, y2, grid[0], bins[0], sampling_ratio), _factor(
         x1, x2, grid[1], bins[1], sampling_ratio
     )
@@ -109,7 +107,7 @@ def region_weights(boxes: Tensor, grid: Grid, *, bins: int | Grid = 1, sampling_
         sampling_ratio: Samples a bin and axis; if not positive, one a cell begun (`ceil(cells / bins)`).
 
     Returns:
-        `[R, H, W]` float32 (float64 for float64 boxes), not negative, summing to 1 a box (0 for a box without area).
+        `[R, H, W]` float32 (float64 for float64 boxes), not negative; a box sums to 1, one without area to 0.
 
     Raises:
         InputError: `boxes` is not `[R, 4]`.
@@ -119,7 +117,9 @@ def region_weights(boxes: Tensor, grid: Grid, *, bins: int | Grid = 1, sampling_
         tensor([[[0.5000, 0.5000, 0.0000, 0.0000]]])
     """
     check_boxes(boxes)
-    rows, cols = region_factors(boxes, grid, pair(bins), sampling_ratio, compute_dtype(boxes.dtype))
+    rows, cols = region_factors(
+        boxes.detach().to(compute_dtype(boxes.dtype)), grid, pair(bins), sampling_ratio
+    )
     return rows[:, :, None] * cols[:, None, :]
 
 

@@ -29,6 +29,7 @@ def test_values_are_the_mean_of_the_slice(backend):
 
 def test_gradients():
     tokens, spans, text_index = draw(torch.float64)
+    tokens = tokens[:, :, :2].contiguous()
     assert torch.autograd.gradcheck(lambda t: span_pool(t, spans, text_index), (tokens.requires_grad_(),))
     assert torch.autograd.gradgradcheck(lambda t: span_pool(t, spans, text_index), (tokens,))
 

@@ -1,0 +1,61 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+triton = pytest.importorskip("triton", reason="triton is not installed")
+
+from triton.backends.compiler import GPUTarget  # noqa: E402
+from triton.compiler import ASTSource  # noqa: E402
+
+from harmoclip.ops import kernels  # noqa: E402
+from harmoclip.ops.triton import OPTIONS, TILE  # noqa: E402
+
+POINTERS = {"index": "*i64", "order": "*i64", "offsets": "*i64"}
+
+
+def signature(kernel, element, weight):
+    types = {name: "i32" for name in kernel.arg_names}
+    for name in kernel.arg_names:
+        if name in {"rows", "cols", "starts", "extents"}:
+            types[name] = weight
+        elif name in {"tokens", "grad", "out"}:
+            types[name] = element
+        types[name] = POINTERS.get(name, types[name])
+    return types
+
+
+@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize(
+    "element",
+    [
+        "*fp32",
+        "*fp16",
+        pytest.param("*bf16", marks=pytest.mark.slow),
+        pytest.param("*fp64", marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize("name", ["pool_kernel", "spread_kernel", "correlate_kernel", "factor_kernel"])
+def test_every_kernel_compiles_for_every_card(name, element, capability):
+    weight = "*fp64" if element == "*fp64" else "*fp32"
+    kernel = getattr(kernels, name)
+    types = signature(kernel, element, weight)
+    if name in {"correlate_kernel", "factor_kernel"}:
+        types["out"] = weight
+    constants = {name: value for name, value in {**TILE, "BLOCK": 128}.items() if name in types}
+    types.update(dict.fromkeys(constants, "constexpr"))
+    source = ASTSource(fn=kernel, signature=types, constexprs=constants)
+    binary = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=OPTIONS)
+    assert binary.asm["cubin"][:4] == b"\x7fELF"
+
+
+def test_kernels_agree_with_the_separable_path_under_the_interpreter():
+    # triton reads the variable when it is imported, so the kernels run in a process of their own
+    cases = Path(__file__).with_name("interpreted.py")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(cases)]
+    run = subprocess.run(command, env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
+    assert "passed" in run.stdout
+    assert "skipped" not in run.stdout
