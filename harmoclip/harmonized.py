@@ -340,7 +340,9 @@ class Harmonized(nn.Module):
         size = tuple(images.shape[-2:])
         pixels = grounding.boxes * grounding.boxes.new_tensor([size[1], size[0], size[1], size[0]])
         rois = torch.cat([grounding.image_index[:, None].to(pixels.dtype), pixels], 1)
-        return self.towers.encode_image(roi_align(images, rois, size, aligned=True).to(images.dtype))
+        crops = roi_align(images, rois, size, aligned=True).to(images.dtype)
+        # without boxes the model still runs, once: sharded ranks must all do so, and models refuse empty batches
+        return self.towers.encode_image(crops if len(crops) else images[:1])[: len(crops)]
 
     def _check_texts(self, texts: Tensor) -> None:
         if not isinstance(texts, Tensor) or texts.ndim != 2 or texts.is_floating_point():

@@ -105,7 +105,7 @@ class Objective(nn.Module):
         factors = {name: weight_at(self.weights[name], getattr(self, "step", log_scale)) for name in parts}
         if self.options.balance and torch.is_grad_enabled():
             limit = gradient_norm(parts["global_contrastive"], (vectors.image, vectors.text))
-            for name in set(parts) & set(REGION_TERMS):
+            for name in (name for name in REGION_TERMS if name in parts):  # the same order on every rank
                 factors[name] *= balance(gradient_norm(parts[name], self._seen(name, vectors)), limit)
         if self.training and hasattr(self, "step"):
             self.step += 1

@@ -1,0 +1,263 @@
+"""Checks that run in every process of a torchrun launch; prints one line of JSON a check on rank 0.
+
+A check is a generator: what comes before its `yield` runs as one process, the rest as one rank of many.
+"""
+
+import copy
+import inspect
+import json
+import sys
+import traceback
+import warnings
+from collections import Counter
+from contextlib import ExitStack
+from unittest.mock import patch
+
+import torch
+import torch.distributed as dist
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.nn.parallel import DistributedDataParallel
+from world import assert_same, batch, gradients, harmonized, one_process, own_batch, small_clip
+
+from harmoclip.losses import gather
+
+
+def averaged(module):
+    """Gradients after an average over ranks, by hand."""
+    grads = {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in module.named_parameters()}
+    for grad in grads.values():
+        dist.all_reduce(grad)
+        grad /= dist.get_world_size()
+    return grads
+
+
+def run(module, inputs=None):
+    losses = module(*(inputs or own_batch()))
+    losses["loss"].backward()
+    return {name: value.detach() for name, value in losses.items()}
+
+
+def same_as_one_process(expected, options, **ddp):
+    harmo = harmonized(**options)
+    module = DistributedDataParallel(harmo, **ddp)
+    assert_same(run(module), expected[0])
+    assert_same(gradients(harmo), expected[1])
+
+
+# ------------------------------------------------------------------ gathering
+
+
+def rows_of_every_rank():
+    yield
+    rank, world = dist.get_rank(), dist.get_world_size()
+    rows = torch.full((rank, 3), float(rank), dtype=torch.float64, requires_grad=True)  # none on rank 0
+    found = gather(rows)
+    expected = torch.cat([torch.full((r, 3), float(r), dtype=torch.float64) for r in range(world)])
+    torch.testing.assert_close(found.all, expected)
+    assert (found.counts, found.start) == (tuple(range(world)), sum(range(rank)))
+    weight = torch.arange(len(expected), dtype=torch.float64)[:, None] * (rank + 1)
+    (found.all * weight).sum().backward()
+    start = found.start
+    summed = torch.arange(start, start + rank, dtype=torch.float64)[:, None] * sum(range(1, world + 1))
+    torch.testing.assert_close(rows.grad, summed.expand(rank, 3))
+
+
+def nothing_anywhere():
+    yield
+    rows = torch.zeros(0, 3, requires_grad=True)
+    found = gather(rows)
+    found.all.sum().backward()
+    assert found.all.shape == rows.grad.shape == (0, 3)
+
+
+def one_collective_for_each_tensor():
+    yield
+    calls = Counter()
+
+    def counted(name):
+        original = getattr(dist, name)
+
+        def call(*args, **kwargs):
+            calls[name] += 1
+            return original(*args, **kwargs)
+
+        return patch.object(dist, name, call)
+
+    harmo = harmonized()
+    with ExitStack() as stack:
+        for name in ("all_gather_into_tensor", "reduce_scatter_tensor", "all_reduce", "all_gather", "broadcast"):
+            stack.enter_context(counted(name))
+        losses = harmo(*own_batch())
+        # counts; image, text, regions, phrases, labels, boxes, means of regions; and the values of four losses
+        assert calls == {"all_gather_into_tensor": 8, "all_reduce": 4}, calls
+        calls.clear()
+        losses["loss"].backward()
+        assert calls == {"reduce_scatter_tensor": 5}, calls
+
+
+# ------------------------------------------------------------------ the same answer
+
+
+def ddp_softmax():
+    expected = one_process()
+    yield
+    same_as_one_process(expected, {})
+
+
+def ddp_whole_loss_on_every_rank():
+    expected = one_process()
+    yield
+    same_as_one_process(expected, {"local_loss": False})
+
+
+def ddp_sigmoid():
+    def options():
+        return {"model": small_clip(init_logit_bias=-3.0, init_logit_scale=1.5), "temperatures": "separate"}
+
+    expected = one_process(**options())
+    yield
+    same_as_one_process(expected, options())
+    same_as_one_process(expected, {**options(), "local_loss": False})
+
+
+def ddp_static_graph():
+    options = {"lexemes": "spans", "dense": "plain", "global_region": "image"}
+    expected = one_process(**options)
+    yield
+    same_as_one_process(expected, options, static_graph=True)
+
+
+def ddp_find_unused_parameters():
+    options = {"lexemes": "phrases"}
+    expected = one_process(**options)
+    yield
+    same_as_one_process(expected, options, find_unused_parameters=True)
+
+
+def ddp_crops_teacher_and_balance():
+    def options():
+        teacher = small_clip()
+        with torch.no_grad():
+            teacher.visual.proj.add_(0.1)
+        return {
+            "global_region": "crops", "teacher": teacher.requires_grad_(False), "balance": True,
+            "weights": {"lexeme_region": [(0, 0.5), (4, 1.5)]},
+        }  # fmt: skip
+
+    expected = one_process(**options())
+    yield
+    same_as_one_process(expected, options())
+
+
+def a_gradient_average_by_hand():
+    expected = one_process()
+    yield
+    harmo = harmonized()
+    run(harmo)
+    assert_same(averaged(harmo), expected[1])
+
+
+def gradient_accumulation():
+    """Two halves under no_sync and sync give the mean of two steps of one process."""
+    swapped = batch()[0].flip(-1)
+    harmo = harmonized()
+    for inputs in (batch(), (swapped, *batch()[1:])):
+        (harmo(*inputs)["loss"] / 2).backward()
+    expected = gradients(harmo)
+    yield
+    harmo = harmonized()
+    module = DistributedDataParallel(harmo)
+    images, texts, grounding = own_batch()
+    with module.no_sync():
+        (module(images, texts, grounding)["loss"] / 2).backward()
+    (module(images.flip(-1), texts, grounding)["loss"] / 2).backward()
+    assert_same(gradients(harmo), expected)
+
+
+def checkpointing_and_copies_under_ddp():
+    expected = one_process()
+    yield
+    harmo = harmonized()
+    harmo.model.set_grad_checkpointing(True)
+    twin = copy.deepcopy(harmo)
+    module = DistributedDataParallel(harmo)
+    assert_same(run(module), expected[0])
+    assert_same(gradients(harmo), expected[1])
+    torch.testing.assert_close(twin(*own_batch())["loss"].detach(), expected[0]["loss"])
+
+
+# ------------------------------------------------------------------ FSDP2
+
+
+def sharded(**options):
+    policy = options.pop("policy", MixedPrecisionPolicy())
+    harmo = harmonized(**options)
+    scale = harmo.model.logit_scale
+    harmo.model.logit_scale = torch.nn.Parameter(scale.detach().reshape(1))
+    for tower in (harmo.model.visual, harmo.model):
+        for block in tower.transformer.resblocks:
+            fully_shard(block, mp_policy=policy)
+    return fully_shard(harmo, mp_policy=policy)
+
+
+def full(module):
+    grads = {name: p.grad.full_tensor() for name, p in module.named_parameters() if p.grad is not None}
+    return {name: grad.reshape(()) if name.endswith("logit_scale") else grad for name, grad in grads.items()}
+
+
+def fsdp_value_and_phrases():
+    expected = one_process()
+    yield
+    harmo = sharded()
+    assert_same(run(harmo), expected[0])
+    assert_same(full(harmo), expected[1])
+
+
+def fsdp_plain_and_spans():
+    options = {"dense": "plain", "lexemes": "spans", "temperatures": "separate"}
+    expected = one_process(**options)
+    yield
+    harmo = sharded(**options)
+    assert_same(run(harmo), expected[0])
+    assert_same(full(harmo), expected[1])
+
+
+def fsdp_mixed_precision():
+    expected = one_process()
+    yield
+    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    harmo = sharded(policy=policy, model=small_clip().float())
+    images, texts, grounding = own_batch()
+    losses = run(harmo, (images.bfloat16(), texts, grounding))
+    assert all(value.dtype == torch.float32 for value in losses.values())
+    torch.testing.assert_close(losses["loss"].double(), expected[0]["loss"], rtol=3e-2, atol=3e-2)
+
+
+CHECKS = {name: f for name, f in globals().items() if inspect.isgeneratorfunction(f)}
+
+
+def main(names):
+    warnings.simplefilter("error")
+    torch.set_num_threads(1)
+    checks = {name: CHECKS[name]() for name in names or CHECKS}
+    for check in checks.values():
+        next(check)
+    dist.init_process_group("gloo")
+    for name, check in checks.items():
+        try:
+            next(check, None)
+            fault = None
+        except Exception:
+            fault = traceback.format_exc()
+            print(fault, file=sys.stderr, flush=True)
+        faults = [None] * dist.get_world_size()
+        dist.all_gather_object(faults, fault)
+        if dist.get_rank() == 0:
+            print(json.dumps({"check": name, "faults": [f for f in faults if f]}), flush=True)
+        if fault:  # other ranks may wait in a collective that never comes
+            break
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,81 @@
+"""What the processes of a launch share: a small model, one global batch, and its parts."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import torch
+import torch.distributed as dist
+from conftest import random_boxes, random_texts, small_config
+
+import harmoclip
+from harmoclip import Grounding
+
+SPLITS = {1: (7,), 2: (3, 4), 4: (2, 1, 3, 1)}  # samples a rank; the first three samples have no region
+REGIONS = (0, 0, 0, 3, 1, 4, 2)
+
+
+def small_clip(**changes):
+    from open_clip.model import CLIP
+
+    torch.manual_seed(1)
+    return CLIP(**small_config(), **changes).double()
+
+
+def samples():
+    """Images, texts and groundings of one sample each; equal phrase ids mean equal tokens."""
+    torch.manual_seed(2)
+    images, texts = torch.randn(7, 3, 32, 32, dtype=torch.float64), random_texts(7)
+    words = torch.randint(1, 98, (6, 2))
+    groundings = []
+    for i, count in enumerate(REGIONS):
+        ids = torch.randint(6, (count,))
+        for p, phrase in enumerate(ids.tolist()):
+            texts[i, 1 + 2 * p : 3 + 2 * p] = words[phrase]
+        start = 1 + 2 * torch.arange(count)
+        one = torch.arange(count)
+        extra = [[0, count - 1]] if count > 2 else []  # a second phrase of the first box
+        zero = torch.zeros(count, dtype=torch.int64)
+        groundings.append(
+            Grounding(
+                boxes=random_boxes(count), image_index=zero, spans=torch.stack([start, start + 2], 1),
+                text_index=zero, phrase_id=ids,
+                links=torch.cat([torch.stack([one, one], 1), torch.tensor(extra, dtype=torch.int64).view(-1, 2)]),
+            )
+        )  # fmt: skip
+    return images, texts, groundings
+
+
+def batch(rank=0, world=1):
+    """The samples of a rank, or all."""
+    images, texts, groundings = samples()
+    start = sum(SPLITS[world][:rank])
+    own = slice(start, start + SPLITS[world][rank])
+    return images[own], texts[own], Grounding.collate(groundings[own])
+
+
+def own_batch():
+    return batch(dist.get_rank(), dist.get_world_size())
+
+
+def harmonized(**options):
+    model = options.pop("model", None) or small_clip()
+    return harmoclip.harmonize(model, **options)
+
+
+def gradients(module):
+    return {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
+
+
+def one_process(**options):
+    """Losses and gradients of one process with all samples."""
+    harmo = harmonized(**options)
+    losses = harmo(*batch())
+    losses["loss"].backward()
+    return {name: value.detach() for name, value in losses.items()}, gradients(harmo)
+
+
+def assert_same(actual, expected, tolerance=1e-9):
+    assert set(actual) == set(expected), set(actual) ^ set(expected)
+    torch.testing.assert_close(actual, {name: expected[name] for name in actual}, rtol=tolerance, atol=tolerance)
