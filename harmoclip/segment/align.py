@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from harmoclip.errors import InputError
 from harmoclip.segment.clean import locate
-from harmoclip.segment.encoders import Encoder, Offsets, encoder_for
+from harmoclip.segment.encoders import Encoder, Offsets
+from harmoclip.segment.families import encoder_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,15 @@ class Aligner:
         if place is None:
             return _NOT_FOUND
         positions = _cover(row, text, *place)
-        if positions is not None:
-            says = self.encoder.says(text, positions, text[slice(*place)])
-            return TokenSpan(*positions, "exact") if says else _NOT_FOUND
-        whole = self.encoder.encode(text, truncate=False)
-        return _NOT_FOUND if _cover(whole, text, *place) is None else _TRUNCATED
+        if positions is None or positions[1] == _filled(row):
+            whole = _cover(self.encoder.encode(text, truncate=False), text, *place)
+            if whole is None:
+                return _NOT_FOUND
+            # the cut may fall between the tokens of one character
+            if positions is None or whole[1] - whole[0] > positions[1] - positions[0]:
+                return _TRUNCATED
+        says = self.encoder.says(text, positions, text[slice(*place)])
+        return TokenSpan(*positions, "exact") if says else _NOT_FOUND
 
 
 def align(tokenizer: Any) -> Aligner:
@@ -69,8 +74,8 @@ def align(tokenizer: Any) -> Aligner:
 
     Args:
         tokenizer: What `open_clip.get_tokenizer` returns (`SimpleTokenizer`, `HFTokenizer`), open_clip's
-            `SigLipTokenizer`, OpenAI's `clip.tokenize`, or a fast Hugging Face tokenizer. Arguments that change
-            the row, such as `truncation` and `max_length`, go into a `functools.partial` of the tokenizer.
+            `SigLipTokenizer`, OpenAI's `clip.tokenize`, or a fast Hugging Face tokenizer. Arguments that
+            change the row, such as `truncation` and `max_length`, go into a `functools.partial` of it.
 
     Raises:
         InputError: The tokenizer keeps no trace of where its tokens come from.
@@ -107,6 +112,11 @@ def _cover(offsets: Offsets, text: str, start: int, end: int) -> tuple[int, int]
     if not inside or min(a for _, a, _ in inside) > start or max(b for _, _, b in inside) < end:
         return None
     return inside[0][0], inside[-1][0] + 1
+
+
+def _filled(offsets: Offsets) -> int:
+    """One past the last position that holds text."""
+    return max((i + 1 for i, (start, end) in enumerate(offsets) if start < end), default=0)
 
 
 def _strip(text: str, start: int, end: int) -> tuple[int, int]:

@@ -20,11 +20,11 @@ class CaptionSegmenter:
     """Find the phrases of a caption that name something visible.
 
     A phrase is a base noun phrase; quantities, groups, kinds, portions and containers with "of" stay whole.
-    English is segmented by rules over the parse; other languages by spaCy's noun chunks, without relations.
+    English is segmented by rules over the parse, other languages by spaCy's noun chunks, without relations.
 
     Args:
-        nlp: A spaCy pipeline with a parser, or the name or folder of one; None loads an installed English one.
-            A pipeline that is given is not changed.
+        nlp: A spaCy pipeline with a parser, which is not changed, or the name or folder of one; None loads
+            an installed English one.
         keep_all: Whether to return phrases that cannot be grounded too; `Phrase.reason` says why they cannot.
 
     Raises:
@@ -82,7 +82,7 @@ class CaptionSegmenter:
             raise InputError(f"A caption must be a str, got {type(caption).__name__}: {caption!r:.80}.")
         if len(caption) > self.nlp.max_length:
             raise InputError(
-                f"The caption has {len(caption)} characters; this pipeline parses at most {self.nlp.max_length}."
+                f"The caption has {len(caption)} characters; of {self.nlp.max_length} at most."
             )
         if not caption.isascii() and any("\ud800" <= character <= "\udfff" for character in caption):
             raise InputError(f"The caption holds a lone surrogate, which is no character: {caption!r:.80}.")

@@ -2,18 +2,16 @@
 
 from functools import lru_cache
 
-_IRREGULAR = dict(
-    pair.split(":")
-    for pair in """
-        men:man women:woman children:child feet:foot teeth:tooth mice:mouse geese:goose oxen:ox
-        people:person leaves:leaf knives:knife wives:wife shelves:shelf loaves:loaf wolves:wolf calves:calf
-        scarves:scarf halves:half hooves:hoof elves:elf lives:life thieves:thief selves:self buses:bus
-        lenses:lens gases:gas canvases:canvas cactuses:cactus heroes:hero shoes:shoe canoes:canoe toes:toe
-        mustaches:mustache cacti:cactus movies:movie cookies:cookie brownies:brownie ties:tie pies:pie
-        zombies:zombie hoodies:hoodie selfies:selfie smoothies:smoothie veggies:veggie birdies:birdie
-        doggies:doggie calories:calorie genies:genie frisbees:frisbee
-    """.split()
-)
+_PAIRS = """
+    men:man women:woman children:child feet:foot teeth:tooth mice:mouse geese:goose oxen:ox
+    people:person leaves:leaf knives:knife wives:wife shelves:shelf loaves:loaf wolves:wolf calves:calf
+    scarves:scarf halves:half hooves:hoof elves:elf lives:life thieves:thief selves:self buses:bus
+    lenses:lens gases:gas canvases:canvas cactuses:cactus heroes:hero shoes:shoe canoes:canoe toes:toe
+    mustaches:mustache cacti:cactus movies:movie cookies:cookie brownies:brownie ties:tie pies:pie
+    zombies:zombie hoodies:hoodie selfies:selfie smoothies:smoothie veggies:veggie birdies:birdie
+    doggies:doggie calories:calorie genies:genie frisbees:frisbee
+"""
+_IRREGULAR = dict(pair.split(":") for pair in _PAIRS.split())
 _INVARIABLE = frozenset(
     """
     binoculars chess christmas clothes glasses goggles gymnastics headphones jeans news overalls pajamas
