@@ -8,24 +8,28 @@ from typing import Any
 from torch import nn
 
 from harmoclip.errors import UnsupportedModelError
-from harmoclip.towers.base import Dense, ImageTower, Tap, TapPoint, TextTower, Towers
-from harmoclip.towers.open_clip_text import OpenClipText
-from harmoclip.towers.open_clip_vit import OpenClipViT
+from harmoclip.towers.base import Dense, ImageTower, SpecialTokens, Tap, TapPoint, TextTower, Towers
+from harmoclip.towers.models import hugging_face, image_tower, open_clip, text_tower
+from harmoclip.towers.naflex import Patches
 
-__all__ = ["Dense", "ImageTower", "Tap", "TapPoint", "TextTower", "Towers", "find_towers", "register"]
+__all__ = [
+    "Dense",
+    "ImageTower",
+    "Patches",
+    "SpecialTokens",
+    "Tap",
+    "TapPoint",
+    "TextTower",
+    "Towers",
+    "find_towers",
+    "image_tower",
+    "register",
+    "text_tower",
+]
 
 Match = Callable[[Any], Towers | None]
 
-
-def open_clip(model: Any) -> Towers | None:
-    """open_clip's `CLIP` and `CustomTextCLIP` with a ViT image tower and open_clip's text transformer."""
-    visual, text = getattr(model, "visual", None), getattr(model, "text", model)
-    if hasattr(model, "encode_image") and OpenClipViT.matches(visual) and OpenClipText.matches(text):
-        return Towers(model, OpenClipViT(visual), OpenClipText(text))
-    return None
-
-
-_FAMILIES: list[Match] = [open_clip]
+_FAMILIES: list[Match] = [open_clip, hugging_face]
 
 
 def register(match: Match) -> Match:

@@ -1,41 +1,212 @@
-"""The value path: a transformer block whose attention is left out."""
+"""The last transformer block run with another attention: a token alone (`value`) or its likes (`self`)."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from harmoclip.towers.base import parts
 
-def value_path(block: Any, x: Tensor) -> Tensor:
-    """What an open_clip residual block gives when every token attends to itself alone.
-
-    The value and output projections are applied to each token; residual connections, layer scales, inner
-    norms and the MLP are kept (MaskCLIP, arXiv 2112.01071):
-    `y = x + ls_1(out_proj(v(ln_1(x))))`, `z = y + ls_2(mlp(ln_2(y)))`.
-
-    Args:
-        block: A block with `ln_1`, `attn` (`in_proj_weight`, `in_proj_bias`, `out_proj`), `ln_2` and `mlp`.
-        x: `[B, N, C]` the block's input.
-    """
-    attention = block.attn
-    width = x.shape[-1]
-    bias = attention.in_proj_bias
-    normed = block.ln_1(x)
-    value = F.linear(normed, attention.in_proj_weight[-width:], None if bias is None else bias[-width:])
-    value = attention.out_proj(_inner(attention, value))
-    if hasattr(block, "ln_attn"):  # open_clip's custom block norms the attention's output
-        value = block.ln_attn(value)
-    x = x + block.ls_1(value)
-    return x + block.ls_2(block.mlp(block.ln_2(x)))
+Mix = Callable[["SelfAttention", Tensor], Tensor]
 
 
-def _inner(attention: Any, value: Tensor) -> Tensor:
-    """Head scales and the inner norm of open_clip's own `Attention`."""
-    scale = getattr(attention, "head_scale", None)
-    if scale is not None:
-        heads = value.unflatten(-1, (scale.shape[0], -1))
-        value = (heads * scale.reshape(-1, 1)).flatten(-2)
-    inner = getattr(attention, "ln_inner", None)
-    return value if inner is None else inner(value)
+class SelfAttention(ABC):
+    """The parts of a block's attention, whatever its class calls them."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+
+    @classmethod
+    @abstractmethod
+    def matches(cls, module: Any) -> bool:
+        """Whether the module has the parts that this class reads."""
+
+    @abstractmethod
+    def values(self, x: Tensor) -> Tensor:
+        """Values `[B, N, C]` of the normed tokens."""
+
+    @abstractmethod
+    def queries_and_keys(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys `[B, heads, N, C / heads]` of the normed tokens."""
+
+    @abstractmethod
+    def out(self, mixed: Tensor, x: Tensor) -> Tensor:
+        """What follows the attention: inner norms, gates and the output projection."""
+
+    @property
+    def positional(self) -> bool:
+        """Whether positions enter the attention itself, as rotations or biases."""
+        return False
+
+    def heads(self, x: Tensor) -> Tensor:
+        """`[B, N, C]` to `[B, heads, N, C / heads]`."""
+        return x.unflatten(-1, (self.module.num_heads, -1)).transpose(1, 2)
+
+
+class PackedAttention(SelfAttention):
+    """`nn.MultiheadAttention` and open_clip's own `Attention`: `in_proj_weight` and `out_proj`."""
+
+    @classmethod
+    def matches(cls, module: Any) -> bool:
+        """Whether the module has the parts that this class reads."""
+        return parts(module, "in_proj_weight", "out_proj") and getattr(module, "logit_scale", None) is None
+
+    def values(self, x: Tensor) -> Tensor:
+        """Values `[B, N, C]` of the normed tokens."""
+        return self._project(x, 2)
+
+    def queries_and_keys(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys `[B, heads, N, C / heads]` of the normed tokens."""
+        query, key = self.heads(self._project(x, 0)), self.heads(self._project(x, 1))
+        return _norm(self.module, "ln_q", query), _norm(self.module, "ln_k", key)
+
+    def out(self, mixed: Tensor, x: Tensor) -> Tensor:
+        """What follows the attention, in the module's own order."""
+        scale = getattr(self.module, "head_scale", None)
+        if scale is not None:
+            mixed = (mixed.unflatten(-1, (len(scale), -1)) * scale.reshape(-1, 1)).flatten(-2)
+        return self.module.out_proj(_norm(self.module, "ln_inner", mixed))
+
+    def _project(self, x: Tensor, third: int) -> Tensor:
+        weight, bias = self.module.in_proj_weight, self.module.in_proj_bias
+        return F.linear(x, weight.chunk(3)[third], None if bias is None else bias.chunk(3)[third])
+
+
+class TimmAttention(SelfAttention):
+    """timm's `Attention`, `EvaAttention`, `AttentionRope` and `RelPosAttention`: `qkv` or split, `proj`."""
+
+    @classmethod
+    def matches(cls, module: Any) -> bool:
+        """Whether the module has the parts that this class reads."""
+        return parts(module, "num_heads", "proj") and (parts(module, "qkv") or parts(module, "v_proj"))
+
+    @property
+    def positional(self) -> bool:
+        """Whether positions enter the attention itself, as rotations or biases."""
+        return hasattr(self.module, "rel_pos") or hasattr(self.module, "num_prefix_tokens")
+
+    def values(self, x: Tensor) -> Tensor:
+        """Values `[B, N, C]` of the normed tokens."""
+        value = self._project(x, 2)
+        groups = getattr(self.module, "num_kv_groups", 1)
+        if groups == 1:
+            return value
+        heads = value.unflatten(-1, (self.module.num_heads // groups, -1))
+        return heads.repeat_interleave(groups, -2).flatten(-2)
+
+    def queries_and_keys(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys `[B, heads, N, C / heads]` of the normed tokens."""
+        query, key = self.heads(self._project(x, 0)), self.heads(self._project(x, 1))
+        return _norm(self.module, "q_norm", query), _norm(self.module, "k_norm", key)
+
+    def out(self, mixed: Tensor, x: Tensor) -> Tensor:
+        """What follows the attention, in the module's own order."""
+        mixed = _norm(self.module, "norm", mixed)
+        gate = getattr(self.module, "gate", None)
+        return self.module.proj(mixed if gate is None else mixed * gate(x).sigmoid())
+
+    def _project(self, x: Tensor, third: int) -> Tensor:
+        name = "qkv"[third]
+        if self.module.qkv is None:
+            return getattr(self.module, f"{name}_proj")(x)
+        bias = getattr(self.module, f"{name}_bias", None)  # EVA keeps its biases apart
+        if bias is None and self.module.qkv.bias is not None:
+            bias = self.module.qkv.bias.chunk(3)[third]
+        return F.linear(x, self.module.qkv.weight.chunk(3)[third], bias)
+
+
+class SplitAttention(SelfAttention):
+    """Hugging Face's CLIP and SigLIP attention: `q_proj`, `k_proj`, `v_proj`, `out_proj`."""
+
+    @classmethod
+    def matches(cls, module: Any) -> bool:
+        """Whether the module has the parts that this class reads."""
+        return parts(module, "q_proj", "k_proj", "v_proj", "out_proj", "num_heads")
+
+    def values(self, x: Tensor) -> Tensor:
+        """Values `[B, N, C]` of the normed tokens."""
+        return self.module.v_proj(x)
+
+    def queries_and_keys(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys `[B, heads, N, C / heads]` of the normed tokens."""
+        return self.heads(self.module.q_proj(x)), self.heads(self.module.k_proj(x))
+
+    def out(self, mixed: Tensor, x: Tensor) -> Tensor:
+        """What follows the attention, in the module's own order."""
+        return self.module.out_proj(mixed)
+
+
+class Block:
+    """A residual transformer block of open_clip, OpenAI, timm or Hugging Face, seen by its parts."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.norms = next((n for n in _NORMS if parts(module, *n, "mlp")), None)
+        attention = getattr(module, "attn", getattr(module, "self_attn", None))
+        kinds = (PackedAttention, TimmAttention, SplitAttention)
+        self.attention = next((kind(attention) for kind in kinds if kind.matches(attention)), None)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The dense kinds that this block can give beside `plain`."""
+        if self.norms is None or self.attention is None:
+            return ()
+        return ("value",) if self.attention.positional else ("value", "self")
+
+    def run(self, x: Tensor, kind: str) -> Tensor:
+        """The block's output `[B, N, C]` for its input, with the attention of the kind.
+
+        Residual connections, layer scales, inner norms and the MLP are kept, stochastic depth is left out:
+        `y = x + scale_1(attention(norm_1(x)))`, `z = y + scale_2(mlp(norm_2(y)))`.
+
+        * `value`: every token attends to itself alone (MaskCLIP, arXiv 2112.01071).
+        * `self`: queries attend to queries and keys to keys, both attentions added (SCLIP, arXiv 2312.01597).
+        """
+        assert self.norms is not None
+        assert self.attention is not None
+        first, second = (getattr(self.module, name) for name in self.norms)
+        mix = {"value": _alone, "self": _likes}[kind]
+        if self._norms_after:
+            x = x + first(mix(self.attention, x))
+            return x + second(self.module.mlp(x))
+        x = x + self._scale(1, mix(self.attention, first(x)))
+        return x + self._scale(2, self.module.mlp(second(x)))
+
+    @property
+    def _norms_after(self) -> bool:
+        """Timm's post-norm blocks have neither layer scales nor a place for them."""
+        return self.norms == ("norm1", "norm2") and not (
+            hasattr(self.module, "ls1") or hasattr(self.module, "gamma_1")
+        )
+
+    def _scale(self, branch: int, x: Tensor) -> Tensor:
+        if branch == 1:
+            x = _norm(self.module, "ln_attn", x)
+        for name in (f"ls_{branch}", f"ls{branch}"):
+            x = _norm(self.module, name, x)
+        gamma = getattr(self.module, f"gamma_{branch}", None)
+        return x if gamma is None else x * gamma
+
+
+_NORMS = (("ln_1", "ln_2"), ("norm1", "norm2"), ("layer_norm1", "layer_norm2"))
+
+
+def _alone(attention: SelfAttention, x: Tensor) -> Tensor:
+    return attention.out(attention.values(x), x)
+
+
+def _likes(attention: SelfAttention, x: Tensor) -> Tensor:
+    value = attention.heads(attention.values(x))
+    mixed = sum(F.scaled_dot_product_attention(y, y, value) for y in attention.queries_and_keys(x))
+    assert isinstance(mixed, Tensor)
+    return attention.out(mixed.transpose(1, 2).flatten(2), x)
+
+
+def _norm(module: Any, name: str, x: Tensor) -> Tensor:
+    """Apply a module's optional part."""
+    part = getattr(module, name, None)
+    return x if part is None else part(x)

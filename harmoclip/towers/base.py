@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from harmoclip.errors import CaptureError
+from harmoclip.errors import CaptureError, InputError
 from harmoclip.ops import region_pool
 
 Read = Callable[[tuple[Any, ...], Any], Any]
@@ -28,6 +28,11 @@ def tensor_output(args: tuple[Any, ...], output: Any) -> Any:
 def spatial_shape(args: tuple[Any, ...], output: Any) -> Any:
     """Height and width of a `[B, C, H, W]` output."""
     return tuple(output.shape[-2:])
+
+
+def parts(module: Any, *names: str) -> bool:
+    """Whether the object has all these attributes."""
+    return all(hasattr(module, name) for name in names)
 
 
 class TapPoint(NamedTuple):
@@ -50,7 +55,7 @@ class Tap:
         self.value: Any = None
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        """Keep the first value of a capture; a later one that is no recomputation is remembered as a fault."""
+        """Keep the first value of a capture; remember a later one that is no recomputation as a fault."""
         if not self.active:
             return
         if self.value is None:
@@ -77,7 +82,7 @@ class Dense(NamedTuple):
     """Features of an image batch before the projection, in the tower's own token layout."""
 
     tokens: Tensor  # [B, prefix + H * W, C]
-    grid: tuple[int, int]
+    grid: Any  # (H, W); one for every image where a batch has several
     prefix: int
 
 
@@ -89,11 +94,11 @@ class ImageTower(ABC):
 
     @abstractmethod
     def taps(self, kind: str) -> dict[str, TapPoint]:
-        """The modules to read for a dense kind and for the global vector."""
+        """The modules to read for a dense kind and for the global vector; `images` gives the input."""
 
     @abstractmethod
     def dense(self, taken: Mapping[str, Any], kind: str) -> Dense:
-        """Features `[B, H * W, C]` before the projection, of the given kind."""
+        """Features `[B, prefix + H * W, C]` of the given kind, in a form that pools linearly."""
 
     @abstractmethod
     def project(self, pooled: Tensor) -> Tensor:
@@ -101,7 +106,7 @@ class ImageTower(ABC):
 
     @abstractmethod
     def global_vectors(self, taken: Mapping[str, Any]) -> Tensor:
-        """The model's own image vectors `[B, D]`, from the captured tokens."""
+        """The model's own image vectors `[B, D]`, from what was captured."""
 
     def regions(self, dense: Dense, kind: str, boxes: Tensor, image_index: Tensor) -> Tensor:
         """Vectors `[R, D]` of boxes: pool first, project after."""
@@ -109,10 +114,19 @@ class ImageTower(ABC):
         return self.project(pooled)
 
 
+class SpecialTokens(NamedTuple):
+    """What a tokenizer puts around a text: `start` tokens, the text, an end token if any, padding."""
+
+    start: int
+    end: int | Tensor  # the padding where there is no end token; [B] where every caption has its own
+    pad: int | Tensor
+
+
 class TextTower(ABC):
     """Where a text encoder keeps its tokens, and how they become vectors of the joint space."""
 
     context_length: int
+    special: SpecialTokens | None = None  # known once the tower is told its tokenizer
 
     @abstractmethod
     def taps(self) -> dict[str, TapPoint]:
@@ -128,11 +142,38 @@ class TextTower(ABC):
 
     @abstractmethod
     def global_vectors(self, taken: Mapping[str, Any]) -> Tensor:
-        """The model's own text vectors `[B, D]`, from the captured tokens."""
+        """The model's own text vectors `[B, D]`, from what was captured."""
 
     @abstractmethod
+    def encode(self, ids: Tensor) -> Tensor:
+        """The model's own vectors `[P, D]` of texts `[P, T]`, T at most the context length."""
+
+    @abstractmethod
+    def guess_special(self, ids: Tensor) -> SpecialTokens:
+        """The special tokens of captions `[B, L]`, from the model's own settings."""
+
+    def short_rows_are_exact(self) -> bool:
+        """Whether a text without its padding has the same vector."""
+        return True
+
     def encode_phrases(self, ids: Tensor, spans: Tensor, text_index: Tensor, longest: int) -> Tensor:
-        """Vectors `[P, D]` of phrases encoded as texts of their own, from the captions' token ids `[B, L]`."""
+        """Vectors `[P, D]` of phrases encoded as texts of their own, from the captions' token ids `[B, L]`.
+
+        Rows are as short as the longest phrase allows where that is exact, full otherwise.
+        """
+        special = self.special or self.guess_special(ids)
+        rows = phrase_rows(ids, spans, text_index, longest, special)[:, : self.context_length]
+        if not self.short_rows_are_exact():
+            missing = self.context_length - rows.shape[1]
+            fill = torch.as_tensor(special.pad, dtype=rows.dtype, device=rows.device).expand(
+                len(rows), missing
+            )
+            rows = torch.cat([rows, fill], 1)
+        return self.encode(rows)
+
+    def tell_tokenizer(self, tokenizer: Callable[[list[str]], Tensor]) -> None:
+        """Read the special tokens off the tokenizer's rows for an empty and a short text."""
+        self.special = special_tokens(tokenizer)
 
 
 class Towers:
@@ -178,23 +219,37 @@ def split_grid(tokens: Tensor, grid: tuple[int, int]) -> int:
 
 
 def phrase_rows(
-    ids: Tensor, spans: Tensor, text_index: Tensor, longest: int, *, start: int, end: Tensor, pad: int
+    ids: Tensor, spans: Tensor, text_index: Tensor, longest: int, special: SpecialTokens
 ) -> Tensor:
-    """Rows `[P, start + longest + 1]` that hold each phrase between its caption's start and end tokens.
+    """Rows `[P, start + longest + 1]` that hold each phrase between start and end tokens.
 
     Args:
         ids: `[B, L]` token ids of the captions.
         spans: `[P, 2]` half-open token positions.
         text_index: `[P]` rows of `ids`.
         longest: The longest span, in tokens.
-        start: How many start tokens each row of `ids` begins with, 0 or 1.
-        end: `[B]` the end token of each caption.
-        pad: The token that fills a row.
+        special: The special tokens; the start tokens are copied from the captions.
     """
     position = torch.arange(longest + 1, device=ids.device)
     length = (spans[:, 1] - spans[:, 0])[:, None]
     source = (spans[:, :1] + position).clamp(max=ids.shape[1] - 1)
-    rows = ids[text_index[:, None], source]
-    rows = torch.where(position < length, rows, pad)
-    rows = torch.where(position == length, end[text_index][:, None], rows)
-    return torch.cat([ids[text_index, :start], rows], 1)
+    end = special.end[text_index, None] if isinstance(special.end, Tensor) else special.end
+    rows = torch.where(position < length, ids[text_index[:, None], source], special.pad)
+    rows = torch.where(position == length, end, rows)
+    return torch.cat([ids[text_index, : special.start], rows], 1)
+
+
+def special_tokens(tokenizer: Callable[[list[str]], Tensor]) -> SpecialTokens:
+    """How a tokenizer frames a text, from its rows `[1, L]` for the empty text and for the letter a.
+
+    Raises:
+        InputError: The rows are not what a padded tokenizer with tokens at the left gives.
+    """
+    empty, letter = (tokenizer([text])[0].tolist() for text in ("", "a"))
+    start = next((i for i, pair in enumerate(zip(empty, letter, strict=False)) if pair[0] != pair[1]), None)
+    if start is None or len(empty) != len(letter):
+        raise InputError(
+            f"the tokenizer gave {empty} for an empty text and {letter} for 'a': expected rows of one "
+            "length, padded at the right. Give the tokenizer that made the model's training rows."
+        )
+    return SpecialTokens(start, end=empty[start], pad=empty[-1])

@@ -1,4 +1,4 @@
-"""open_clip's own text transformer, inside `CLIP` or as `TextTransformer`."""
+"""The CLIP text transformer: open_clip's, inside `CLIP` or as `TextTransformer`, and OpenAI's."""
 
 from __future__ import annotations
 
@@ -8,98 +8,122 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harmoclip.towers.base import TapPoint, TextTower, first_input, phrase_rows
+from harmoclip.towers.base import SpecialTokens, TapPoint, TextTower, first_input, parts
+
+_MT5_END = 1
 
 
 class OpenClipText(TextTower):
     """Tokens of the text transformer that `holder` keeps: a `CLIP` model itself, or a `TextTransformer`."""
 
-    def __init__(self, holder: nn.Module) -> None:
-        self.holder: Any = holder
+    def __init__(self, holder: Any) -> None:
+        self.holder = holder
         self.context_length: int = self.holder.context_length
+        self.blocks = self.holder.transformer.resblocks
+        self.batch_first = getattr(self.holder.transformer, "batch_first", False)  # OpenAI: sequence first
+        self.pool_type: str = _first(holder, "pool_type", "text_pool_type", "argmax")
+        self.eos_id: int = _first(holder, "eos_id", "text_eos_id", 0)
 
     @classmethod
     def matches(cls, holder: Any) -> bool:
         """Whether the module has the parts that this tower reads."""
-        names = ("token_embedding", "positional_embedding", "ln_final", "text_projection", "attn_mask")
-        return all(hasattr(holder, name) for name in names) and hasattr(
-            getattr(holder, "transformer", None), "resblocks"
-        )
+        names = ("token_embedding", "positional_embedding", "ln_final", "text_projection", "context_length")
+        return parts(holder, *names) and parts(getattr(holder, "transformer", None), "resblocks")
 
     def taps(self) -> dict[str, TapPoint]:
         """The token ids and the last block's output."""
         return {
             "ids": TapPoint(self.holder.token_embedding, first_input),
-            "last": TapPoint(self.holder.transformer.resblocks[-1]),
+            "last": TapPoint(self.blocks[-1]),
         }
 
     def tokens(self, taken: Mapping[str, Any]) -> Tensor:
         """The last block's tokens after the final norm; CoCa's class token is the last and left out."""
-        tokens = taken["last"][:, : taken["ids"].shape[1]]
-        return self.holder.ln_final(tokens)  # type: ignore[no-any-return]
+        tokens = self._batch_first(taken["last"])[:, : taken["ids"].shape[1]]
+        return self.holder.ln_final(tokens)
 
     def project(self, pooled: Tensor) -> Tensor:
         """The text projection, a matrix or a linear layer."""
         projection = self.holder.text_projection
         if projection is None:
             return pooled
-        return projection(pooled) if isinstance(projection, nn.Module) else pooled @ projection.to(pooled.dtype)
+        if isinstance(projection, nn.Module):
+            return projection(pooled)
+        return pooled.to(projection.dtype) @ projection
 
     def global_vectors(self, taken: Mapping[str, Any]) -> Tensor:
         """The model's own pooling of the last block's tokens, projected."""
-        return self._pool(taken["last"], taken["ids"])
+        return self._pool(self._batch_first(taken["last"]), taken["ids"])
 
-    def encode_phrases(self, ids: Tensor, spans: Tensor, text_index: Tensor, longest: int) -> Tensor:
-        """Encode each phrase as a text, in as many positions as the longest phrase needs where that is exact.
-
-        Causal attention hides what follows the end token, so short rows give the full rows' vectors. Models
-        with bidirectional attention, an appended class token or last-token pooling get full rows.
-        """
-        pad, end = self._pad_and_end(ids)
-        rows = phrase_rows(ids, spans, text_index, longest, start=self._starts(), end=end, pad=pad)
-        if self._short_rows_are_exact():
-            return self._forward_short(rows)
-        rows = rows[:, : self.context_length]
-        fill = rows.new_full((len(rows), self.context_length - rows.shape[1]), pad)
-        full = torch.cat([rows, fill], 1)
-        return self._forward_full(full)
-
-    def _pool_type(self) -> str:
-        return getattr(self.holder, "pool_type", None) or self.holder.text_pool_type
-
-    def _eos_id(self) -> int:
-        return getattr(self.holder, "eos_id", None) or self.holder.text_eos_id
-
-    def _starts(self) -> int:
-        """SigLIP's tokenizer, pooled at the last position, has no start token."""
-        return 0 if self._pool_type() == "last" else 1
-
-    def _pad_and_end(self, ids: Tensor) -> tuple[int, Tensor]:
-        if self._pool_type() == "argmax":
-            return 0, ids.amax(1)
-        pad = 1 if self._pool_type() == "last" else getattr(self.holder, "pad_id", 0)
-        return pad, ids.new_full((len(ids),), self._eos_id())
-
-    def _short_rows_are_exact(self) -> bool:
-        causal = self.holder.attn_mask is not None
-        return causal and getattr(self.holder, "cls_emb", None) is None and self._pool_type() != "last"
-
-    def _forward_short(self, rows: Tensor) -> Tensor:
-        """The text transformer on `[P, T]` ids with T at most the context length."""
-        holder, length = self.holder, rows.shape[1]
-        dtype = holder.transformer.get_cast_dtype()
-        x = holder.token_embedding(rows).to(dtype) + holder.positional_embedding[:length].to(dtype)
-        x = holder.transformer(x, attn_mask=holder.attn_mask[:length, :length])
-        return self._pool(x, rows)
-
-    def _forward_full(self, rows: Tensor) -> Tensor:
-        out = self.holder.encode_text(rows) if hasattr(self.holder, "encode_text") else self.holder(rows)
+    def encode(self, ids: Tensor) -> Tensor:
+        """The model's own vectors; of short rows where causal attention makes these exact."""
+        if self.short_rows_are_exact():
+            return self._encode_short(ids)
+        out = self.holder.encode_text(ids) if hasattr(self.holder, "encode_text") else self.holder(ids)
         return out[0] if isinstance(out, tuple) else out
 
-    def _pool(self, x: Tensor, ids: Tensor) -> Tensor:
-        from open_clip.transformer import text_global_pool
+    def short_rows_are_exact(self) -> bool:
+        """Whether attention is causal, without an appended class token, and pooled by the text's own end."""
+        causal = self._mask is not None
+        return causal and not self._appends_class and self.pool_type in ("argmax", "eos", "first")
 
-        if getattr(self.holder, "cls_emb", None) is not None:
+    def guess_special(self, ids: Tensor) -> SpecialTokens:
+        """CLIP's: the end token is the highest. CLIPA's has no end, SigLIP's and mT5's no start."""
+        if self.pool_type == "eos":
+            return SpecialTokens(0 if self.eos_id == _MT5_END else 1, end=self.eos_id, pad=0)
+        if self.pool_type != "last":
+            return SpecialTokens(1, end=ids.amax(1), pad=0)
+        pad = ids[:, -1].amin()
+        if isinstance(self.holder.text_projection, nn.Parameter):  # CLIPA strips BERT's end token
+            return SpecialTokens(1, end=pad.expand(len(ids)), pad=pad)
+        return SpecialTokens(0, end=1, pad=pad)
+
+    @property
+    def _mask(self) -> Tensor | None:
+        """The causal mask, which OpenAI's blocks keep for themselves."""
+        mask = getattr(self.holder, "attn_mask", None)
+        return getattr(self.blocks[-1], "attn_mask", None) if mask is None else mask
+
+    @property
+    def _appends_class(self) -> bool:
+        return getattr(self.holder, "cls_emb", None) is not None
+
+    def _batch_first(self, tokens: Tensor) -> Tensor:
+        return tokens if self.batch_first else tokens.transpose(0, 1)
+
+    def _encode_short(self, rows: Tensor) -> Tensor:
+        """The text transformer on `[P, T]` ids with T at most the context length."""
+        holder, length, mask = self.holder, rows.shape[1], self._mask
+        assert mask is not None
+        dtype = self.blocks[0].mlp.c_fc.weight.dtype
+        x = holder.token_embedding(rows).to(dtype) + holder.positional_embedding[:length].to(dtype)
+        if hasattr(holder, "attn_mask"):
+            return self._pool(holder.transformer(x, attn_mask=mask[:length, :length]), rows)
+        return self._pool(
+            self._openai_blocks(x.transpose(0, 1), mask[:length, :length]).transpose(0, 1), rows
+        )
+
+    def _openai_blocks(self, x: Tensor, mask: Tensor) -> Tensor:
+        """OpenAI's blocks `[T, P, C]` with a shorter mask than their own."""
+        for block in self.blocks:
+            y = block.ln_1(x)
+            x = x + block.attn(y, y, y, need_weights=False, attn_mask=mask.to(x))[0]
+            x = x + block.mlp(block.ln_2(x))
+        return x
+
+    def _pool(self, x: Tensor, ids: Tensor) -> Tensor:
+        if self._appends_class:
             return self.project(self.holder.ln_final(x[:, -1]))
         x = self.holder.ln_final(x)
-        return self.project(text_global_pool(x, ids, self._pool_type(), eos_token_id=self._eos_id()))
+        return self.project(x[torch.arange(len(x), device=x.device), self._position(ids)])
+
+    def _position(self, ids: Tensor) -> Tensor | int:
+        """The position that open_clip's `text_global_pool` takes."""
+        if self.pool_type == "eos":
+            return ids.eq(self.eos_id).int().argmax(-1)
+        return ids.argmax(-1) if self.pool_type == "argmax" else {"first": 0, "last": -1}[self.pool_type]
+
+
+def _first(holder: Any, name: str, other: str, default: Any) -> Any:
+    """A setting that `TextTransformer` and `CLIP` name differently."""
+    return getattr(holder, name, None) or getattr(holder, other, None) or default

@@ -1,0 +1,87 @@
+"""CLIP's ModifiedResNet, open_clip's and OpenAI's, which ends in an attention pool over positions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from harmoclip.ops import region_pool, region_weights
+from harmoclip.towers.base import Dense, ImageTower, TapPoint, first_input, parts
+
+
+class ClipResNet(ImageTower):
+    """Cells of the last feature map with their positions added.
+
+    Dense kinds: `plain`, a region attends to its cells as the attention pool does to the whole map, its own
+    mean the query (RegionCLIP, arXiv 2112.09106); `head`, the pool's value and output projections alone,
+    cell by cell (MaskCLIP, arXiv 2112.01071).
+    """
+
+    kinds = ("plain", "head")
+    default_kind = "plain"
+
+    def __init__(self, visual: Any) -> None:
+        self.visual = visual
+        self.pool: Any = self.visual.attnpool
+
+    @classmethod
+    def matches(cls, visual: Any) -> bool:
+        """Whether the module has the parts that this tower reads."""
+        return parts(visual, "conv1", "layer4") and parts(
+            getattr(visual, "attnpool", None), "positional_embedding", "q_proj", "k_proj", "v_proj", "c_proj"
+        )
+
+    def taps(self, kind: str) -> dict[str, TapPoint]:
+        """The last feature map, and the pool's output."""
+        return {
+            "images": TapPoint(self.visual.conv1, first_input),
+            "map": TapPoint(self.visual.layer4[-1]),
+            "global": TapPoint(self.pool),
+        }
+
+    def dense(self, taken: Mapping[str, Any], kind: str) -> Dense:
+        """Cells `[B, H * W, C]` with the pool's positions added."""
+        features = taken["map"]
+        tokens = features.flatten(2).transpose(1, 2) + self._positions[1:].to(features.dtype)
+        return Dense(tokens, tuple(features.shape[-2:]), 0)
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """The pool's value and output projections."""
+        return self.pool.c_proj(self.pool.v_proj(pooled))
+
+    def global_vectors(self, taken: Mapping[str, Any]) -> Tensor:
+        """What the attention pool gave."""
+        return taken["global"]
+
+    def regions(self, dense: Dense, kind: str, boxes: Tensor, image_index: Tensor) -> Tensor:
+        """Vectors `[R, D]` of boxes; a region's mean counts beside its cells as the image's does."""
+        pooled = region_pool(dense.tokens, boxes, image_index, grid=dense.grid)
+        if kind == "head":
+            return self.project(pooled)
+        mean = pooled + self._positions[0].to(pooled.dtype) - self._mean_position(dense, boxes)
+        keys = torch.cat([mean[:, None], dense.tokens[image_index]], 1)  # [R, 1 + H * W, C]
+        weights = region_weights(boxes, dense.grid).flatten(1) * dense.tokens.shape[1]
+        bias = F.pad(weights, (1, 0), value=1.0).log()[:, None, None]
+        query, key, value = (
+            layer(x).unflatten(-1, (self.pool.num_heads, -1)).transpose(1, 2)
+            for layer, x in (
+                (self.pool.q_proj, mean[:, None]),
+                (self.pool.k_proj, keys),
+                (self.pool.v_proj, keys),
+            )
+        )
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
+        return self.pool.c_proj(mixed.flatten(1))
+
+    @property
+    def _positions(self) -> Tensor:
+        return self.pool.positional_embedding
+
+    def _mean_position(self, dense: Dense, boxes: Tensor) -> Tensor:
+        positions = self._positions[None, 1:].to(dense.tokens.dtype)
+        first = boxes.new_zeros(len(boxes), dtype=torch.int64)
+        return region_pool(positions, boxes, first, grid=dense.grid)

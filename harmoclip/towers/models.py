@@ -1,0 +1,101 @@
+"""Whole models: which towers they have, and their own ways in."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from torch import Tensor
+
+from harmoclip.errors import CaptureError
+from harmoclip.towers.base import ImageTower, TapPoint, TextTower, Towers, parts
+from harmoclip.towers.clip_resnet import ClipResNet
+from harmoclip.towers.hf_text import HfText, vectors_of
+from harmoclip.towers.hf_vit import HfPooledViT, HfViT, vision_of
+from harmoclip.towers.naflex import NaflexViT, Patches
+from harmoclip.towers.open_clip_hf_text import OpenClipHfText
+from harmoclip.towers.open_clip_text import OpenClipText
+from harmoclip.towers.open_clip_vit import OpenClipPooledViT, OpenClipViT
+from harmoclip.towers.timm_map import TimmMap
+from harmoclip.towers.timm_vit import TimmPooledViT, TimmViT
+
+IMAGE_TOWERS: list[Any] = [
+    OpenClipViT,
+    OpenClipPooledViT,
+    ClipResNet,
+    TimmViT,
+    TimmPooledViT,
+    TimmMap,
+    NaflexViT,
+    HfPooledViT,
+    HfViT,
+]
+TEXT_TOWERS: list[Any] = [OpenClipText, OpenClipHfText, HfText]
+
+
+def image_tower(module: Any) -> ImageTower | None:
+    """The adapter of an image encoder, if one of the built-in adapters knows it."""
+    return next((tower(module) for tower in IMAGE_TOWERS if tower.matches(module)), None)
+
+
+def text_tower(module: Any) -> TextTower | None:
+    """The adapter of a text encoder, if one of the built-in adapters knows it."""
+    return next((tower(module) for tower in TEXT_TOWERS if tower.matches(module)), None)
+
+
+def open_clip(model: Any) -> Towers | None:
+    """`visual`, `text` or its parts, `encode_image` and `encode_text`: open_clip, OpenAI's clip."""
+    if not parts(model, "visual", "encode_image", "encode_text"):
+        return None
+    image, text = image_tower(model.visual), text_tower(getattr(model, "text", model))
+    return None if image is None or text is None else Towers(model, image, text)
+
+
+def hugging_face(model: Any) -> Towers | None:
+    """`vision_model` and `text_model` of transformers, or a part that ends in the joint space."""
+    image = image_tower(model) if parts(vision_of(model), "encoder") else None
+    text = text_tower(model) if parts(model, "config") else None
+    if image is None and text is None:
+        return None
+    return HfTowers(model, image or NoTower(), text or NoTower())
+
+
+class HfTowers(Towers):
+    """A Hugging Face CLIP, whose features come inside an output object since transformers 5."""
+
+    def encode_image(self, images: Any) -> Tensor:
+        """The model's own image vectors `[B, D]`; positions are interpolated for another input size."""
+        run = getattr(self.model, "get_image_features", self.model)
+        if isinstance(self.image, NaflexViT):
+            return vectors_of(run(**vars(self._patches(images))))
+        config = vision_of(self.model).config
+        if tuple(images.shape[-2:]) == (config.image_size, config.image_size):
+            return vectors_of(run(pixel_values=images))
+        return vectors_of(run(pixel_values=images, interpolate_pos_encoding=True))
+
+    def encode_text(self, ids: Tensor) -> Tensor:
+        """The model's own text vectors `[B, D]`."""
+        return self.text.encode(ids)
+
+    def _patches(self, images: Any) -> Patches:
+        size = vision_of(self.model).config.patch_size
+        return Patches.cut(images, size) if isinstance(images, Tensor) else images
+
+
+class NoTower(ImageTower, TextTower):
+    """The tower that a part of a model lacks."""
+
+    kinds = ("plain",)
+    default_kind = "plain"
+    context_length = 0
+
+    def taps(self, kind: str = "") -> dict[str, TapPoint]:
+        """Nothing to read."""
+        return {}
+
+    def _fail(self, *given: Any) -> NoReturn:
+        raise CaptureError(
+            "this model is one tower of a CLIP: expected a model with both for what was asked. "
+            "Give the whole model, or use only the methods of the tower that is there."
+        )
+
+    dense = tokens = project = global_vectors = encode = guess_special = _fail  # type: ignore[assignment]

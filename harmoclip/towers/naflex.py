@@ -1,0 +1,116 @@
+"""Images of any shape in one batch (NaFlex): Hugging Face's Siglip2Model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from harmoclip.errors import InputError
+from harmoclip.towers.base import Dense, TapPoint, parts
+from harmoclip.towers.hf_vit import HfPooledViT, vision_of
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Images cut into patches, as the Siglip2 processor gives them: `Patches(**processor(images=...))`.
+
+    Attributes:
+        pixel_values: `[B, N, 3 * P * P]` patches, padded to one length.
+        pixel_attention_mask: `[B, N]` 1 where a patch is no padding.
+        spatial_shapes: `[B, 2]` rows and columns of each image.
+    """
+
+    pixel_values: Tensor
+    pixel_attention_mask: Tensor
+    spatial_shapes: Tensor
+
+    @classmethod
+    def cut(cls, images: Tensor, size: int) -> Self:
+        """Cut a batch of images of one shape.
+
+        Args:
+            images: `[B, 3, H, W]`.
+            size: The patch size; H and W must be multiples of it.
+
+        Raises:
+            InputError: The images cannot be cut into whole patches.
+        """
+        height, width = (side // size for side in images.shape[-2:])
+        if images.shape[-2:] != (height * size, width * size):
+            raise InputError(f"images are {list(images.shape)}: expected sides that are multiples of {size}.")
+        cells = images.unflatten(-1, (width, size)).unflatten(-3, (height, size))  # [B, 3, H, P, W, P]
+        pixels = cells.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+        mask = torch.ones(pixels.shape[:2], dtype=torch.int64, device=images.device)
+        shapes = torch.tensor([[height, width]] * len(images), device=images.device)
+        return cls(pixels, mask, shapes)
+
+    def __len__(self) -> int:
+        return len(self.pixel_values)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the patches are."""
+        return self.pixel_values.device
+
+    def to(self, *where: Any, **options: Any) -> Self:
+        """The same patches elsewhere, or in another floating dtype."""
+        shapes = self.spatial_shapes.to(*[w for w in where if not isinstance(w, torch.dtype)])
+        mask = self.pixel_attention_mask.to(shapes.device)
+        return type(self)(self.pixel_values.to(*where, **options), mask, shapes)
+
+
+def second_input(args: tuple[Any, ...], output: Any) -> Any:
+    """The module's second positional input."""
+    return args[1]
+
+
+class NaflexViT(HfPooledViT):
+    """SigLIP 2 with a grid of its own for every image.
+
+    The tokens behind an image's last patch are padding: they are masked in the model, and no region reaches
+    them. The kind `self`, which would have to mask them too, is left out.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self.kinds = tuple(kind for kind in self.kinds if kind != "self")
+
+    @classmethod
+    def matches(cls, model: Any) -> bool:
+        """Whether the model has the parts that this tower reads."""
+        vision = vision_of(model)
+        return parts(vision, "embeddings", "encoder", "post_layernorm", "head") and isinstance(
+            getattr(vision.embeddings, "patch_embedding", None), nn.Linear
+        )
+
+    def taps(self, kind: str) -> dict[str, TapPoint]:
+        """As other Hugging Face towers, the grids from the embeddings' second input."""
+        points = super().taps(kind)
+        return {**points, "grid": TapPoint(self.vision.embeddings, second_input)}
+
+    def dense(self, taken: Mapping[str, Any], kind: str) -> Dense:
+        """Weighted values `[B, N, heads * d + heads]`, and one grid or that of every image."""
+        grids = tuple(tuple(grid) for grid in taken["grid"].tolist())
+        dense = self.weigh(self._tokens(taken, kind), grids[0], 0, kind)
+        if len(set(grids)) == 1:
+            return dense._replace(tokens=dense.tokens[:, : grids[0][0] * grids[0][1]])
+        return dense._replace(grid=grids)
+
+    def pool_regions(self, dense: Dense, kind: str, boxes: Tensor, image_index: Tensor) -> Tensor:
+        """Weighted values `[R, heads * d + heads]` of boxes, the images of each grid at once."""
+        if isinstance(dense.grid[0], int):
+            return super().pool_regions(dense, kind, boxes, image_index)
+        kind_of_grid = torch.tensor([dense.grid.index(grid) for grid in dense.grid], device=boxes.device)
+        pooled = dense.tokens.new_zeros(len(boxes), dense.tokens.shape[-1])
+        for first in kind_of_grid.unique().tolist():
+            rows = (kind_of_grid[image_index] == first).nonzero()[:, 0]
+            height, width = dense.grid[first]
+            part = Dense(dense.tokens[:, : height * width], (height, width), 0)
+            pooled = pooled.index_add(
+                0, rows, super().pool_regions(part, kind, boxes[rows], image_index[rows])
+            )
+        return pooled
