@@ -1,5 +1,8 @@
 """Map a function over batches, in this process or in others, in order and without reading far ahead."""
 
+import multiprocessing
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -51,6 +54,15 @@ def _keep(function: Callable[[list[Any]], list[Any]]) -> None:
     """Hold the function in the worker, so that it is sent once and not with each batch."""
     global _function
     _function = function
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot end its workers, which would wait for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _run(batch: list[Any]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from harmoclip.errors import InputError
@@ -76,21 +77,34 @@ class CaptionSegmenter:
         read = english_phrases if doc.lang_ == "en" else generic_phrases
         return read(doc, doc.text if caption is None else caption, keep_all=self.keep_all)
 
-    def _readable(self, caption: str) -> str:
-        """The caption as the parser reads it best: not all in capitals."""
+    def check(self, caption: object) -> str:
+        """The caption itself, if it can be segmented.
+
+        Raises:
+            InputError: It is not text, or longer than the pipeline can parse.
+        """
         if not isinstance(caption, str):
             raise InputError(f"A caption must be a str, got {type(caption).__name__}: {caption!r:.80}.")
         if len(caption) > self.nlp.max_length:
             raise InputError(
-                f"The caption has {len(caption)} characters; of {self.nlp.max_length} at most."
+                f"The caption has {len(caption)} characters; {self.nlp.max_length} can be parsed."
             )
         if not caption.isascii() and any("\ud800" <= character <= "\udfff" for character in caption):
-            raise InputError(f"The caption holds a lone surrogate, which is no character: {caption!r:.80}.")
-        lower = caption.lower()
+            raise InputError(
+                f"The caption holds bytes or surrogates that are no characters: {caption!r:.80}."
+            )
+        return caption
+
+    def _readable(self, caption: str) -> str:
+        """The caption as the parser reads it best: not all in capitals."""
+        lower = self.check(caption).lower()
         return lower if caption.isupper() and len(lower) == len(caption) else caption
 
 
 def _segment_batch(segmenter: CaptionSegmenter, captions: list[str]) -> list[list[Phrase]]:
+    nlp = segmenter.nlp
     readable = [segmenter._readable(caption) for caption in captions]
-    docs = segmenter.nlp.pipe(readable, batch_size=len(captions), disable=segmenter._unused)
-    return [segmenter.phrases(doc, caption) for doc, caption in zip(docs, captions, strict=True)]
+    # words met here are forgotten after the batch, so that memory stays flat over millions of captions
+    with nullcontext() if nlp.vocab.in_memory_zone else nlp.memory_zone():
+        docs = nlp.pipe(readable, batch_size=len(captions), disable=segmenter._unused)
+        return [segmenter.phrases(doc, caption) for doc, caption in zip(docs, captions, strict=True)]

@@ -1,0 +1,57 @@
+"""`harmoclip segment`: captions of a file to phrases."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+def segment(
+    source: Annotated[
+        str, typer.Argument(help=".txt, .jsonl, .csv, .tsv, .parquet, COCO .json, or shards 'x-{00..09}.tar'")
+    ],
+    output: Annotated[Path, typer.Argument(help="Where to write: a .jsonl file or a .parquet folder")],
+    column: Annotated[str, typer.Option(help="Field that holds the caption")] = "caption",
+    keep: Annotated[list[str] | None, typer.Option(help="Another field to write along; repeatable")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="Format, where the name does not say it")
+    ] = None,
+    pipeline: Annotated[str | None, typer.Option(help="spaCy pipeline, by name or folder")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes")] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, help="Captions parsed at a time")] = 256,
+    keep_all: Annotated[bool, typer.Option(help="Write phrases that cannot be grounded too")] = False,
+) -> None:
+    """Find the phrases of every caption. Run it again after an interruption, and it goes on where it was."""
+    from harmoclip.segment.readers import open_source
+    from harmoclip.segment.run import bad_path, segment_source
+    from harmoclip.segment.segmenter import CaptionSegmenter
+
+    captions = open_source(source, form=form, column=column, keep=tuple(keep or ()))
+    segmenter = CaptionSegmenter(pipeline, keep_all=keep_all)
+    with _bar() as bar:
+        task = bar.add_task("segment", total=captions.total, bad=0)
+        bad = segment_source(
+            captions,
+            output,
+            segmenter,
+            batch_size=batch_size,
+            workers=workers,
+            progress=lambda done, bad: bar.update(task, completed=done, bad=bad),
+        )
+    if bad:
+        typer.echo(f"{bad} bad records are kept aside in {bad_path(output)}.", err=True)
+
+
+def _bar() -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("bad {task.fields[bad]}"),
+        TimeRemainingColumn(),
+    )
