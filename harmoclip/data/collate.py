@@ -1,0 +1,82 @@
+"""From samples to what a harmonized model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from harmoclip.data.sample import Sample
+from harmoclip.errors import DataError
+from harmoclip.grounding import Grounding
+from harmoclip.segment import align, phrase_id
+
+Tokenizer = Callable[[list[str]], Tensor]
+
+
+class Batch(NamedTuple):
+    """Images `[B, 3, H, W]`, token ids `[B, L]`, and the grounding of both."""
+
+    images: Tensor
+    texts: Tensor
+    grounding: Grounding
+
+
+class Collator:
+    """Join samples into a `Batch`; a data loader's `collate_fn`.
+
+    Phrases that the tokenizer cuts off or does not find get no row in the grounding, and their links go
+    with them; boxes stay. `harmoclip data check` reports how many a data set has.
+
+    Args:
+        tokenizer: The model's own; `tokenizer([caption])` returns the ids `[1, L]`.
+
+    Raises:
+        DataError: Images are not tensors of one shape.
+
+    Example:
+        >>> import open_clip
+        >>> collate = Collator(open_clip.get_tokenizer("ViT-B-32"))
+        >>> sample = Sample(torch.rand(3, 8, 8), "a dog", torch.tensor([[0, 0, 1.0, 1]]), ((0, 5),), ((0, 0),))
+        >>> collate([sample]).grounding.spans
+        tensor([[1, 3]])
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self._align = align(tokenizer)
+
+    def __call__(self, samples: Sequence[Sample]) -> Batch:
+        texts = self.tokenizer([sample.caption for sample in samples])
+        return Batch(_stack(samples), texts, Grounding.collate([self.grounding(s) for s in samples]))
+
+    def grounding(self, sample: Sample) -> Grounding:
+        """One sample's grounding, its boxes and tokens as given."""
+        found = self._align(sample.caption, list(sample.spans))
+        rows = {p: i for i, p in enumerate(p for p, span in enumerate(found) if span.status == "exact")}
+        texts = sample.phrase_texts
+        links = [(region, rows[p]) for region, p in sample.links if p in rows]
+        return Grounding(
+            boxes=sample.boxes,
+            image_index=torch.zeros(len(sample.boxes), dtype=torch.int64),
+            spans=_index([(found[p].start, found[p].end) for p in rows]).view(-1, 2),
+            text_index=torch.zeros(len(rows), dtype=torch.int64),
+            links=_index(links).view(-1, 2),
+            phrase_id=_index([phrase_id(texts[p]) for p in rows]),
+        )
+
+
+def _index(values: list[int] | list[tuple[int, int]]) -> Tensor:
+    return torch.tensor(values, dtype=torch.int64)
+
+
+def _stack(samples: Sequence[Sample]) -> Tensor:
+    shapes = [tuple(s.image.shape) if isinstance(s.image, Tensor) else None for s in samples]
+    if None in shapes or len(set(shapes)) > 1:
+        raise DataError(
+            f"images of this batch have the shapes {sorted(set(shapes), key=str)} (None is a PIL image): "
+            "expected tensors of one shape. Give the data set the model's transform, harmoclip.data.transform_for."
+        )
+    return torch.stack([s.image for s in samples])  # type: ignore[misc]
