@@ -39,7 +39,8 @@ class Collator:
     Example:
         >>> import open_clip
         >>> collate = Collator(open_clip.get_tokenizer("ViT-B-32"))
-        >>> sample = Sample(torch.rand(3, 8, 8), "a dog", torch.tensor([[0, 0, 1.0, 1]]), ((0, 5),), ((0, 0),))
+        >>> box = torch.tensor([[0, 0, 1.0, 1]])
+        >>> sample = Sample(torch.rand(3, 8, 8), "a dog", box, phrases=((0, 5),), links=((0, 0),))
         >>> collate([sample]).grounding.spans
         tensor([[1, 3]])
     """
@@ -49,6 +50,7 @@ class Collator:
         self._align = align(tokenizer)
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
+        """The batch of these samples, in their order."""
         texts = self.tokenizer([sample.caption for sample in samples])
         return Batch(_stack(samples), texts, Grounding.collate([self.grounding(s) for s in samples]))
 
@@ -77,6 +79,7 @@ def _stack(samples: Sequence[Sample]) -> Tensor:
     if None in shapes or len(set(shapes)) > 1:
         raise DataError(
             f"images of this batch have the shapes {sorted(set(shapes), key=str)} (None is a PIL image): "
-            "expected tensors of one shape. Give the data set the model's transform, harmoclip.data.transform_for."
+            "expected tensors of one shape. Map the samples through the model's transform, "
+            "harmoclip.data.transform_for(model)."
         )
     return torch.stack([s.image for s in samples])  # type: ignore[misc]

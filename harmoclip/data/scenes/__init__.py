@@ -76,7 +76,9 @@ class Scenes(Dataset[Sample]):
             caption=caption,
             boxes=torch.tensor(boxes, dtype=torch.float32),
             phrases=tuple(named),
-            links=tuple((r, p) for p, g in enumerate(named.values()) for r in range(len(boxes)) if owner[r] == g),
+            links=tuple(
+                (r, p) for p, g in enumerate(named.values()) for r in range(len(boxes)) if owner[r] == g
+            ),
             labels=torch.tensor([groups[g].label for g in owner]),
             key=f"{self.split}-{self.seed}-{index}",
         )

@@ -142,7 +142,10 @@ def _enumerate(order: list[int], groups: list[Group]) -> Iterator[Piece]:
 
 def _on(ground: str | None) -> Iterator[Piece]:
     if ground is not None:
-        yield (" in front of " if ground == "a grey wall" else " in " if ground == "a blue sky" else " on "), None
+        yield (
+            (" in front of " if ground == "a grey wall" else " in " if ground == "a blue sky" else " on "),
+            None,
+        )
         yield ground, BACKGROUND
 
 

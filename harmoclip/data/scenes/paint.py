@@ -131,4 +131,9 @@ def _tiles(image: Image.Image, base: tuple[int, int, int], rng: Random) -> None:
             pen.rectangle([x, y, x + side - 3, y + side - 3], fill=_vary(base, rng, 12))
 
 
-_DRESSING = {"a green field": _grass, "a blue sky": _clouds, "a wooden table": _planks, "a tiled floor": _tiles}
+_DRESSING = {
+    "a green field": _grass,
+    "a blue sky": _clouds,
+    "a wooden table": _planks,
+    "a tiled floor": _tiles,
+}

@@ -106,7 +106,10 @@ def _polygon(corners: int, turn: float = -0.25, inner: float | None = None) -> l
     radii = [1.0] if inner is None else [1.0, inner]
     steps = corners * len(radii)
     angles = [2 * math.pi * (turn + i / steps) for i in range(steps)]
-    return [(radii[i % len(radii)] * math.cos(a), radii[i % len(radii)] * math.sin(a)) for i, a in enumerate(angles)]
+    return [
+        (radii[i % len(radii)] * math.cos(a), radii[i % len(radii)] * math.sin(a))
+        for i, a in enumerate(angles)
+    ]
 
 
 def _heart() -> list[tuple[float, float]]:

@@ -1,0 +1,65 @@
+import open_clip
+import pytest
+import torch
+from PIL import Image
+
+from harmoclip.data import Batch, Collator, Sample
+from harmoclip.errors import DataError, GroundingError
+from harmoclip.segment import phrase_id
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return open_clip.get_tokenizer("ViT-B-32")
+
+
+def sample(**changes):
+    boxes = torch.tensor([[0.1, 0.1, 0.5, 0.9], [0.2, 0.0, 0.4, 0.5]])
+    caption = "A dog near two cats"
+    given = {"image": torch.rand(3, 8, 8), "caption": caption, "boxes": boxes}
+    given |= {"phrases": ((0, 5), (11, 19)), "links": ((0, 1), (1, 1), (1, 0))}
+    return Sample(**given | changes)
+
+
+def test_a_batch_holds_the_samples(tokenizer):
+    one, empty, other = (
+        sample(),
+        Sample(torch.rand(3, 8, 8), ""),
+        sample(boxes=torch.rand(1, 4) * 0.4 + 0.5, links=()),
+    )
+    other = other.replace(boxes=torch.tensor([[0.5, 0.5, 0.9, 1.0]]))
+    batch = Collator(tokenizer)([one, empty, other])
+    images, texts, grounding = batch
+    assert isinstance(batch, Batch)
+    torch.testing.assert_close(images[2], other.image)
+    torch.testing.assert_close(texts, tokenizer([one.caption, "", other.caption]))
+    torch.testing.assert_close(grounding.boxes, torch.cat([one.boxes, other.boxes]))
+    assert grounding.image_index.tolist() == [0, 0, 2]
+    assert grounding.text_index.tolist() == [0, 0, 2, 2]
+    assert grounding.links.tolist() == [[0, 1], [1, 1], [1, 0]]
+    ids = [phrase_id("a dog"), phrase_id("two cats")]
+    assert grounding.phrase_id.tolist() == ids * 2
+    for (start, end), words in zip(grounding.spans.tolist(), ["a dog", "two cats"] * 2, strict=True):
+        row = texts[0]
+        assert tokenizer.decode(row[start:end].tolist()).strip() == words
+
+
+def test_phrases_past_the_context_lose_their_row_and_links(tokenizer):
+    caption = "A dog " + "very " * 90 + "near two cats"
+    late = (caption.index("two"), len(caption))
+    batch = Collator(tokenizer)([sample(caption=caption, phrases=(late, (0, 5)), links=((0, 0), (1, 1)))])
+    assert len(batch.grounding.spans) == 1
+    assert batch.grounding.links.tolist() == [[1, 0]]
+    assert len(batch.grounding.boxes) == 2
+
+
+def test_images_of_different_shapes_are_refused(tokenizer):
+    with pytest.raises(DataError, match="tensors of one shape"):
+        Collator(tokenizer)([sample(), sample(image=torch.rand(3, 8, 9))])
+    with pytest.raises(DataError, match="PIL image"):
+        Collator(tokenizer)([sample(image=Image.new("RGB", (8, 8)))])
+
+
+def test_an_impossible_box_is_an_error_that_names_it(tokenizer):
+    with pytest.raises(GroundingError, match=r"boxes\[0\]"):
+        Collator(tokenizer)([sample(boxes=torch.tensor([[0.4, 0.1, 0.2, 0.9], [0, 0, 1.0, 1]]))])
