@@ -1,5 +1,6 @@
 """Pooling operators: tensors in, tensors out, no model and no loss."""
 
+from harmoclip.ops import batching as batching  # registers the rules
 from harmoclip.ops.backends import available_backends
 from harmoclip.ops.mask_pool import mask_pool
 from harmoclip.ops.region_pool import region_pool

@@ -58,7 +58,7 @@ def spread_kernel(
     length, channels, height, width, prefix, P, Q,
     CELLS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    """`out[b, n, c]`, one program a tile of tokens and block of channels; b's regions are `order[offsets[b]:]`."""
+    """`out[b, n, c]`, one program a tile of tokens and block of channels, those of b from `offsets[b]` on."""
     tiles = tl.cdiv(length, CELLS)
     image = tl.program_id(0).to(tl.int64) // tiles
     n = tl.program_id(0) % tiles * CELLS + tl.arange(0, CELLS)

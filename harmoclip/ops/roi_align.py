@@ -35,8 +35,8 @@ def roi_align(
         output_size: Bins of a box, one number or (rows, columns).
         spatial_scale: Cells a unit of the boxes.
         sampling_ratio: Samples a bin and axis; if not positive, `ceil(cells of the box / bins)`.
-        aligned: Put the centre of the first cell at 0.5 instead of 0. Without it (torchvision's default) boxes
-            also count as at least one cell large.
+        aligned: Put the centre of the first cell at 0.5 instead of 0. Without it (torchvision's default)
+            boxes also count as at least one cell large.
         backend: "auto", "reference", "separable" or "triton"; see `available_backends`.
 
     Returns:

@@ -1,7 +1,6 @@
 """The pooling products on any device and dtype: batched matrix products, without a copy of the features."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,11 +18,9 @@ def pool(tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int)
     _check(rows, cols, index, len(tokens))
     if boxwise.pays(rows, cols):
         return boxwise.pool(tokens, rows, cols, index, prefix)
-    groups = _Groups.of(index, len(tokens))
+    groups = _Groups(index, len(tokens))
     features = tokens[:, prefix:].to(rows.dtype)
-    out = rows.new_empty(len(rows), tokens.shape[-1])
-    shared = _outer(groups.pad(rows), groups.pad(cols)) @ features
-    out[groups.first] = shared[groups.image, groups.slot]
+    out = groups.unpad(_outer(groups.pad(rows), groups.pad(cols)) @ features)
     for image, crowd in groups.crowds():
         out[crowd] = _outer(rows[crowd], cols[crowd]) @ features[image]
     return out[:, None, None].to(tokens.dtype)
@@ -33,10 +30,9 @@ def spread(
     grad: Tensor, rows: Tensor, cols: Tensor, index: Tensor, batch: int, length: int, prefix: int
 ) -> Tensor:
     """The adjoint of `pool` in its tokens: `[batch, length, C]`, zero where no region reaches."""
-    _check(rows, cols, index, batch)
     if boxwise.pays(rows, cols):
         return boxwise.spread(grad, rows, cols, index, batch, length, prefix)
-    groups = _Groups.of(index, batch)
+    groups = _Groups(index, batch)
     grads = grad[:, 0, 0].to(rows.dtype)
     # the prefix has weights of zero here: one product fills the whole gradient
     weights = _outer(groups.pad(rows), groups.pad(cols), prefix)
@@ -48,56 +44,51 @@ def spread(
 
 def correlate(tokens: Tensor, grad: Tensor, index: Tensor, prefix: int) -> Tensor:
     """The adjoint of `pool` in weights: `out[r, s] = sum_c tokens[index[r], prefix + s, c] grad[r, c]`."""
-    groups = _Groups.of(index, len(tokens))
+    groups = _Groups(index, len(tokens))
     grads = grad.to(compute_dtype(tokens.dtype))
     features = tokens[:, prefix:].to(grads.dtype).transpose(1, 2)
-    out = grads.new_empty(len(grads), features.shape[2])
-    shared = groups.pad(grads) @ features
-    out[groups.first] = shared[groups.image, groups.slot]
+    out = groups.unpad(groups.pad(grads) @ features)
     for image, crowd in groups.crowds():
         out[crowd] = grads[crowd] @ features[image]
     return out
 
 
-@dataclass
 class _Groups:
     """Regions by image: the first `share` of each go into one batched product, crowds beyond on their own.
 
     `share` is at most twice the mean, so padding at most doubles the work, however uneven the images are.
     """
 
-    batch: int
-    share: int
-    counts: list[int]
-    order: Tensor  # [R] regions sorted by image
-    first: Tensor  # the regions in the batched product, their image and their place in it
-    image: Tensor
-    slot: Tensor
-
-    @classmethod
-    def of(cls, index: Tensor, batch: int) -> "_Groups":
+    def __init__(self, index: Tensor, batch: int) -> None:
         counts = torch.bincount(index, minlength=batch)
-        mean = -(-len(index) // batch)
-        share = min(int(counts.max()), 2 * mean)
-        order = index.argsort(stable=True)
-        image = index[order]
-        slot = torch.arange(len(index), device=index.device) - (counts.cumsum(0) - counts)[image]
-        kept = slot < share
-        return cls(batch, share, counts.tolist(), order, order[kept], image[kept], slot[kept])
+        self.counts = counts.tolist()
+        self.shape = (batch, min(max(self.counts), 2 * -(-len(index) // batch)))
+        self.order = index.argsort(stable=True)
+        rank = torch.arange(len(index), device=index.device)
+        slot = torch.empty_like(index).index_copy_(0, self.order, rank)  # place among the sorted regions
+        slot -= (counts.cumsum(0) - counts)[index]  # and in the own image
+        self.first = (slot < self.shape[1]).nonzero()[:, 0]
+        self.place = (index * self.shape[1] + slot)[self.first]
 
     def pad(self, values: Tensor) -> Tensor:
         """`[R, ...]` to `[B, share, ...]`, zero where an image has fewer regions."""
-        out = values.new_zeros(self.batch, self.share, *values.shape[1:])
-        out[self.image, self.slot] = values[self.first]
-        return out
+        out = values.new_zeros(self.shape[0] * self.shape[1], *values.shape[1:])
+        return out.index_copy_(0, self.place, values[self.first]).unflatten(0, self.shape)
+
+    def unpad(self, padded: Tensor) -> Tensor:
+        """`[B, share, C]` to `[R, C]`, the rows of the crowds left to be written."""
+        rows = padded.flatten(0, 1).index_select(0, self.place)
+        if len(self.first) == len(self.order):
+            return rows
+        return rows.new_empty(len(self.order), rows.shape[1]).index_copy_(0, self.first, rows)
 
     def crowds(self) -> Iterator[tuple[int, Tensor]]:
         """Each image with more than `share` regions, and the regions beyond."""
         end = 0
         for image, count in enumerate(self.counts):
             end += count
-            if count > self.share:
-                yield image, self.order[end - count + self.share : end]
+            if count > self.shape[1]:
+                yield image, self.order[end - count + self.shape[1] : end]
 
 
 def _outer(rows: Tensor, cols: Tensor, prefix: int = 0) -> Tensor:
@@ -110,11 +101,9 @@ def _outer(rows: Tensor, cols: Tensor, prefix: int = 0) -> Tensor:
 
 
 def _check(rows: Tensor, cols: Tensor, index: Tensor, batch: int) -> None:
-    finite = rows.flatten(1).isfinite().all(1) & cols.flatten(1).isfinite().all(1)
-    if not finite.all():
-        raise InputError(
-            f"region {int(finite.int().argmin())} is not finite; drop it or repair its coordinates."
-        )
+    if not (rows.sum() + cols.sum()).isfinite():
+        finite = rows.flatten(1).isfinite().all(1) & cols.flatten(1).isfinite().all(1)
+        raise InputError(f"region {int(finite.int().argmin())} is not finite; drop it or repair it.")
     if len(index) and not 0 <= int(index.min()) <= int(index.max()) < batch:
         raise InputError(
             f"the image of a region must lie in [0, {batch}), the batch given; "

@@ -26,7 +26,7 @@ def pool(tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int)
 def spread(
     grad: Tensor, rows: Tensor, cols: Tensor, index: Tensor, batch: int, length: int, prefix: int
 ) -> Tensor:
-    """As `separable.spread`: every value is gathered and written once, so nothing is summed in a random order."""
+    """As `separable.spread`; every value is gathered and written once, never added to."""
     (p, height), (q, width), channels = rows.shape[1:], cols.shape[1:], grad.shape[3]
     out = grad.new_empty(batch, length, channels)
     image, order = index.sort(stable=True)

@@ -57,8 +57,8 @@ def axis_weights(
     position = edge + (sample + 0.5) * step / divisor
     unused = (sample >= count) | (position < -1) | (position > size)
     cells = torch.arange(size, device=start.device).to(start)
-    distance = (position.clamp(0, size - 1)[..., None] - cells).abs_()
-    hat = (1 - distance).clamp_(min=0).masked_fill_(unused[..., None], 0)
+    distance = (position.clamp(0, size - 1)[..., None] - cells).abs()
+    hat = (1 - distance).clamp(min=0).masked_fill(unused[..., None], 0)
     return hat.sum(2) / divisor
 
 

@@ -17,7 +17,7 @@ POINTERS = {"index": "*i64", "order": "*i64", "offsets": "*i64"}
 
 
 def signature(kernel, element, weight):
-    types = {name: "i32" for name in kernel.arg_names}
+    types = dict.fromkeys(kernel.arg_names, "i32")
     for name in kernel.arg_names:
         if name in {"rows", "cols", "starts", "extents"}:
             types[name] = weight
