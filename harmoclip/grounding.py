@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Self
 
 import torch
@@ -213,7 +213,7 @@ class Grounding:
 
     def replace(self, **changes: Tensor) -> Self:
         """A checked copy with some tensors replaced."""
-        return replace(self, **changes)
+        return type(self)(**{**{name: getattr(self, name) for name in _LAYOUT}, **changes})
 
     @property
     def device(self) -> torch.device:
@@ -226,6 +226,10 @@ class Grounding:
             f"Grounding(regions={len(self.boxes)}, phrases={len(self.spans)}, links={len(self.links)}, "
             f"images<={images}, texts<={texts}, device={self.device})"
         )
+
+
+# FSDP casts every tensor of a dataclass to the parameters' type; boxes must stay float32 whatever the model's type
+del Grounding.__dataclass_fields__
 
 
 def _starts(sizes: list[int]) -> list[int]:
@@ -277,7 +281,7 @@ def _faults(g: Grounding) -> list[tuple[Tensor, str]]:
 
 
 def _explain(g: Grounding, row: int, message: str) -> str:
-    rows = {f.name: getattr(g, f.name) for f in fields(g)}
+    rows = {name: getattr(g, name) for name in _LAYOUT}
     return message.format(row=row, **{k: v[row].tolist() if row < len(v) else None for k, v in rows.items()})
 
 

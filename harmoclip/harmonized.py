@@ -17,7 +17,8 @@ from harmoclip.losses.contrastive import unit
 from harmoclip.losses.weights import Weight
 from harmoclip.objective import GlobalRegion, Lexemes, Objective, Options, Temperatures, Vectors, one_of
 from harmoclip.ops import roi_align, span_pool
-from harmoclip.towers import Tap, Towers, find_towers
+from harmoclip.sharding import call_gathered
+from harmoclip.towers import Dense, Tap, Towers, find_towers
 
 
 def harmonize(
@@ -102,6 +103,7 @@ class Harmonized(nn.Module):
         self._teacher: Towers | None = None if teacher is None else find_towers(_frozen(teacher))
         self._taps: dict[str, dict[str, Tap]] = {"image": {}, "text": {}}
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
+        self.attached = True
         self._attach()
 
     @property
@@ -174,7 +176,7 @@ class Harmonized(nn.Module):
             >>> sorted(captured.image)
             ['grid', 'images', 'last', 'penultimate']
         """
-        if not self._handles:
+        if not self.attached:
             raise CaptureError("this model is no longer harmonized: call harmonize(model) again.")
         captured = Captured()
         for taps in self._taps.values():
@@ -224,7 +226,7 @@ class Harmonized(nn.Module):
         """
         with self.capture() as captured:
             self.towers.encode_image(images)
-        tokens, (height, width), prefix = self.towers.image.dense(captured.of("image"), self.dense)
+        tokens, (height, width), prefix = self._features(captured)
         return unit(self.towers.image.project(tokens[:, prefix:])).unflatten(1, (height, width))
 
     def encode_phrases(self, texts: Tensor, grounding: Grounding) -> Tensor:
@@ -255,6 +257,7 @@ class Harmonized(nn.Module):
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        self.attached = False
 
     def __enter__(self) -> Self:
         return self
@@ -273,7 +276,7 @@ class Harmonized(nn.Module):
         head = (
             f"Harmonized({type(self.model).__name__}, dense={self.dense!r}, lexemes={self.options.lexemes!r}, "
             f"global_region={self.options.global_region!r}, weights={self.weights}, "
-            f"attached={bool(self._handles)})"
+            f"attached={self.attached})"
         )
         return "\n".join([head, *lines])
 
@@ -316,8 +319,14 @@ class Harmonized(nn.Module):
         return teacher.encode_image(images), teacher.encode_text(texts)
 
     def _regions(self, captured: Captured, grounding: Grounding) -> Tensor:
-        dense = self.towers.image.dense(captured.of("image"), self.dense)
-        return self.towers.image.regions(dense, self.dense, grounding.boxes, grounding.image_index)
+        return self.towers.image.regions(
+            self._features(captured), self.dense, grounding.boxes, grounding.image_index
+        )
+
+    def _features(self, captured: Captured) -> Dense:
+        tower = self.towers.image
+        block = tower.taps(self.dense)["last"].module
+        return call_gathered(block, tower.dense, captured.of("image"), self.dense)
 
     def _phrases(self, captured: Captured, grounding: Grounding) -> list[Tensor]:
         """Vectors `[P, D]` of the phrases, one tensor for each form that is asked for."""

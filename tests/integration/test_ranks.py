@@ -1,0 +1,53 @@
+"""The same losses and gradients from 1, 2 and 4 processes; `ranks.py` holds the checks."""
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+SCRIPT = Path(__file__).with_name("ranks.py")
+CHECKS = [
+    line[4 : line.index("(")]
+    for line in SCRIPT.read_text().split("\ndef main")[0].splitlines()
+    if line.startswith("def ") and line.endswith("():")
+]
+CORE = ["rows_of_every_rank", "one_collective_for_each_tensor", "ddp_softmax", "ddp_sigmoid", "fsdp_value_and_phrases"]
+ALONE = ["ddp_softmax", "ddp_sigmoid", "fsdp_value_and_phrases"]
+CASES = [(1, name) for name in ALONE] + [(2, name) for name in CHECKS] + [(4, name) for name in CORE]
+SLOW = [(4, name) for name in CHECKS if name not in CORE]
+
+
+@cache
+def launch(ranks: int, names: tuple[str, ...]) -> dict[str, list[str]]:
+    """The faults of each check, all checks in one launch."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, str(SCRIPT), *names], capture_output=True, text=True, env=env, timeout=400, check=False
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"check"')]
+    assert lines, done.stderr[-4000:]
+    return {line["check"]: line["faults"] for line in lines}
+
+
+def assert_passes(ranks: int, name: str, cases: list[tuple[int, str]]):
+    faults = launch(ranks, tuple(check for world, check in cases if world == ranks))
+    assert name in faults, f"did not run; the checks before it: {faults}"
+    assert not faults[name], faults[name][0]
+
+
+@pytest.mark.parametrize(("ranks", "name"), CASES)
+def test_ranks(ranks, name):
+    assert_passes(ranks, name, CASES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("ranks", "name"), SLOW)
+def test_four_ranks_in_full(ranks, name):
+    assert_passes(ranks, name, SLOW)
