@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -44,22 +45,19 @@ def segment_source(
     Raises:
         DataError: The output was made from another input.
     """
-    writer, aside = open_writer(output), JsonLines(bad_path(output))
-    done = _resume(source, writer, output)
-    aside.keep_below(done)
-    bad = 0
-    records = islice(source.records(), done, None)
-    results = map_batches(functools.partial(_segment_records, segmenter), records, batch_size, workers)
-    progress(done, bad)
-    while batch := list(islice(results, batch_size)):
-        faulty = [row for row in batch if "error" in row]
-        aside.write(faulty)
-        writer.write([row for row in batch if "error" not in row])
-        bad += len(faulty)
-        done += len(batch)
+    with closing(open_writer(output)) as writer, closing(JsonLines(bad_path(output))) as aside:
+        done, bad = _resume(source, writer, output), 0
+        aside.keep_below(done)
+        records = islice(source.records(), done, None)
+        results = map_batches(functools.partial(_segment_records, segmenter), records, batch_size, workers)
         progress(done, bad)
-    writer.close()
-    aside.close()
+        while batch := list(islice(results, batch_size)):
+            faulty = [row for row in batch if "error" in row]
+            aside.write(faulty)
+            writer.write([row for row in batch if "error" not in row])
+            bad += len(faulty)
+            done += len(batch)
+            progress(done, bad)
     return bad
 
 

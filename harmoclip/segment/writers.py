@@ -113,7 +113,7 @@ class ParquetParts:
         parts = self._parts()
         if not parts:
             return None
-        return self._pyarrow.parquet.read_table(parts[-1]).slice(-1).to_pylist()[0] if parts else None
+        return self._pyarrow.parquet.read_table(parts[-1]).to_pylist()[-1]
 
     def write(self, rows: Sequence[Row]) -> None:
         """Add rows; they reach the disk when a file is full."""

@@ -28,7 +28,8 @@ def _join(tokens: Tokens, first: Chunk, second: Chunk, *, leading: bool) -> list
     definite = tokens.tag(second.start) in ("DT", "PRP$")
     if lx.noun_in(word, lx.GROUPS):
         return [replace(first, end=second.end, head=second.head)]
-    if lx.noun_in(word, lx.HOLDERS) and not definite:
+    attribute = lx.noun_in(tokens.word(second.head), lx.ATTRIBUTES)
+    if lx.noun_in(word, lx.HOLDERS) and not definite and not attribute:
         return [replace(first, end=second.end)]
     if lx.noun_in(word, lx.DEPICTIONS):
         return [replace(first, end=second.end)]

@@ -1,0 +1,150 @@
+"""Every rule with its examples: [phrases] can be grounded, {phrases|reason} cannot."""
+
+import re
+
+import pytest
+
+from harmoclip.segment import CaptionSegmenter
+from harmoclip.segment.english.singular import singular
+
+EXAMPLES = [
+    # base noun phrases
+    "[A little boy] sitting on [a couch] with [two dogs].",
+    "[his dog] on [a German street sign] at [a very busy intersection]",
+    "[A dog] on [the man's lap] with [it's head] up",
+    "[All the people] near [an elephant's trunk]",
+    "[a desk] with [a light] [a chair] [a laptop] and [a map]",
+    "[A  young child]   on [a\tbench]",
+    "[A smiling woman] near [parked cars] and [freshly baked bread]",
+    "[A man] riding [a wave] wearing [an Army t-shirt].",
+    "[a snow covered slope] and [a tree lined street]",
+    "[An upside down stop sign] by [the road].",
+    # what belongs to one phrase
+    "[A group of surfers] with [a cup of coffee] on [a slope of fresh snow]",
+    "[a bunch of different kinds of fruit] and [a pair of scissors]",
+    "[A plate of bacon], [bread], and [hard boiled eggs].",
+    "[Part of a pizza] in [a roll of tape]",
+    "[the chair] of [a cluttered office desk]",
+    "[The handle] of [a knife] near [the hood] of [a car]",
+    "[A statue of a man] on [a hill]",
+    "[Brown and white cows] and [a blue and white cup of coffee]",
+    "[a ham and cheese sandwich] with [several bowls] and [plates]",
+    "[A bush and tree heavy area] with [a pavilion] and [park bench].",
+    # words that the tagger takes for something else
+    "[A brown teddy bear] sitting by [a stop sign].",
+    "[A red bus] passes by [an old church].",
+    "[A bird] pecks at [fruit].",
+    "[A man] talking on [a phone] standing behind [a blue car].",
+    "[A white stove top oven] in [a kitchen]",
+    "[a male] and [a female]",
+    "[An individual] skiing at [a resort].",
+    "[A man] and [his dog] cross country skiing.",
+    "[An iphone], [pen] and [soda can] on [a table].",
+    "[Two people] on [a wooden cutting board] in [a parking lot]",
+    "[tables] and [closed umbrellas] next to [a beach]",
+    # what cannot be seen
+    "{something|pronoun} away from him with {others|pronoun}",
+    "[A bowl] with {no tank|absent} and without {a lid|absent}",
+    "[A dog] that looks like {Lassy|comparison}",
+    "[A giraffe] looking at {the camera|frame}.",
+    "[A man] holding [a camera].",
+    "A close up of [a pizza] next to [a painting of a boat]",
+    "{Aerial view|frame} of [four toothbrushes]",
+    "{A black and white photo|frame} of [a man] taking {a selfie|frame}",
+    "[A man] holding [a picture] of himself",
+    "{The back|spatial} of [a desk] on {top|spatial} of [a hill] in {the background|spatial}",
+    "[a man] in [a blue top] at [a counter top] on {the left side|spatial}",
+    "[a kitchen] at {night|time} on {a sunny day|time}",
+    "[A batter] at {a baseball game|event} before {dinner|event}",
+    "[People] playing {frisbee|event} in [a park] and playing with [a frisbee]",
+    "[A boy] playing {a game|event} of {tennis|event}",
+    "[a woman] in yellow with [cups] of {many sizes|attribute}",
+    "[A boy] doing {tricks|abstract} in {the air|abstract}",
+    "[People] standing in {line|abstract} to get [food] on {display|abstract}",
+    "[a hall way] with [a night stand]",
+    "[A PERSON] ON [THE SLOPE]",
+]
+
+
+def written(caption: str, phrases: list) -> str:
+    """The caption with its phrases marked as in the examples."""
+    for phrase in reversed(phrases):
+        mark = f"[{phrase.text}]" if phrase.groundable else f"{{{phrase.text}|{phrase.reason}}}"
+        caption = caption[: phrase.start] + mark + caption[phrase.end :]
+    return caption
+
+
+@pytest.fixture(scope="module")
+def segment() -> CaptionSegmenter:
+    return CaptionSegmenter(keep_all=True)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_example(segment, example):
+    caption = re.sub(r"\{([^|]*)\|[a-z]+\}|\[([^\]]*)\]", lambda found: found[1] or found[2], example)
+    assert written(caption, segment(caption)) == example
+
+
+@pytest.mark.parametrize(
+    ("caption", "heads"),
+    [
+        ("a group of people", ["people"]),
+        ("a plate of food", ["plate"]),
+        ("two hot dogs on a counter top", ["dogs", "top"]),
+        ("lots of paperwork and a bouquet of sunflowers", ["paperwork", "sunflowers"]),
+        ("a bottle of vodka", ["bottle"]),
+    ],
+)
+def test_heads(segment, caption, heads):
+    phrases = segment(caption)
+    assert [phrase.head.text for phrase in phrases] == heads
+    for phrase in phrases:
+        assert caption[phrase.head.start : phrase.head.end] == phrase.head.text
+
+
+def test_attributes(segment):
+    phrase = segment("Three small brown wooden boxes")[0]
+    assert [(a.text, a.kind) for a in phrase.attributes] == [
+        ("Three", "number"),
+        ("small", "adjective"),
+        ("brown", "colour"),
+        ("wooden", "material"),
+    ]
+    assert phrase.head.lemma == "box"
+
+
+@pytest.mark.parametrize(
+    ("caption", "relations"),
+    [
+        ("A man riding a horse", [("A man", "riding", "a horse")]),
+        ("A man in a red hat", [("A man", "in", "a red hat")]),
+        ("A dog is sitting on a couch", [("A dog", "sitting on", "a couch")]),
+        ("A cat on top of a car", [("A cat", "on top of", "a car")]),
+        (
+            "A boy holding a bat and wearing a helmet",
+            [("A boy", "holding", "a bat"), ("A boy", "wearing", "a helmet")],
+        ),
+        ("A table with plates and napkins", [("A table", "with", "plates"), ("A table", "with", "napkins")]),
+    ],
+)
+def test_relations(segment, caption, relations):
+    phrases = segment(caption)
+    found = [(p.text, r.text, phrases[r.object].text) for p in phrases for r in p.relations]
+    assert found == relations
+    for phrase in phrases:
+        assert all(caption[r.start : r.end] == r.text for r in phrase.relations)
+
+
+@pytest.mark.parametrize(
+    ("plural", "one"),
+    [
+        ("women", "woman"),
+        ("buses", "bus"),
+        ("vases", "vase"),
+        ("berries", "berry"),
+        ("ties", "tie"),
+        ("grass", "grass"),
+    ],
+)
+def test_singular(plural, one):
+    assert singular(plural) == one
