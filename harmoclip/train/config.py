@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import inspect
 import re
 import types
 import typing
@@ -24,14 +23,16 @@ def _key(default: Any, meaning: str) -> Any:
 
 def _objective() -> dict[str, Any]:
     """The options of `harmonize` with their defaults."""
-    from harmoclip.harmonized import DEFAULT_WEIGHTS, harmonize
+    from harmoclip.losses import Positives
+    from harmoclip.objective import DEFAULT_WEIGHTS, Options
 
-    options = {
-        name: parameter.default
-        for name, parameter in inspect.signature(harmonize).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
+    options = {item.name: item.default for item in dataclasses.fields(Options)}
+    return {
+        "dense": None,
+        **options,
+        "weights": {**DEFAULT_WEIGHTS, "teacher": 1.0},
+        "positives": Positives()._asdict(),
     }
-    return {**options, "weights": dict(DEFAULT_WEIGHTS)}
 
 
 @dataclass(frozen=True)

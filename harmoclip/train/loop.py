@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from accelerate.utils import set_seed
 
 from harmoclip.data import Collator
 from harmoclip.errors import InputError, TrainingError
-from harmoclip.harmonized import harmonize
+from harmoclip.harmonized import Harmonized, harmonize
+from harmoclip.losses import Positives
 from harmoclip.models import load_model
 from harmoclip.train.batches import batches_from
 from harmoclip.train.checkpoint import Checkpoints, Progress, sweep, write_whole
@@ -44,7 +46,7 @@ class Run:
         self._claim_folder()
         set_seed(config.seed)
         self.loaded = load_model(config.model.name, config.model.pretrained)
-        harmo = harmonize(self.loaded.model, **config.objective)
+        harmo = _attach(self.loaded.model, config.objective)
         groups = parameter_groups(self.loaded.model, config.optimizer)
         groups += _own_parameters(harmo, self.loaded.model)
         self.dataset = training_data(config, self.loaded)
@@ -208,6 +210,15 @@ class Run:
             f"{self.config.data.batch_size} x {self.accelerator.gradient_accumulation_steps} a step, "
             f"{self.accelerator.device.type}, precision {'fp32' if precision == 'no' else precision}"
         )
+
+
+def _attach(model: torch.nn.Module, objective: Mapping[str, Any]) -> Harmonized:
+    """Harmonize with the options of a configuration; a teacher is the model as it is now."""
+    options = dict(objective)
+    teacher = copy.deepcopy(model).requires_grad_(False) if options.pop("teacher") else None
+    weights = {k: v for k, v in options.pop("weights").items() if k != "teacher" or teacher is not None}
+    positives = Positives(**options.pop("positives"))
+    return harmonize(model, weights=weights, positives=positives, teacher=teacher, **options)
 
 
 def _own_parameters(harmo: torch.nn.Module, model: torch.nn.Module) -> list[dict[str, Any]]:

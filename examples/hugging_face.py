@@ -1,0 +1,34 @@
+"""Harmonize a Hugging Face `CLIPModel` and ask it for the vectors of boxes."""
+
+import torch
+import typer
+
+import harmoclip
+from harmoclip.data import Collator
+from harmoclip.data.scenes import Scenes
+from harmoclip.models import load_model
+
+
+def main(name: str = "openai/clip-vit-base-patch32", steps: int = 10, batch_size: int = 16) -> None:
+    loaded = load_model(f"hf:{name}")
+    model = loaded.model  # a transformers.CLIPModel as it is
+    samples = [s.replace(image=loaded.preprocess(s.image)) for s in Scenes("train", batch_size)]
+    images, texts, grounding = Collator(loaded.tokenizer)(samples)
+
+    harmo = harmoclip.harmonize(model)
+    optimizer = torch.optim.AdamW(harmo.parameters(), lr=1e-4)
+    for step in range(1, steps + 1):
+        losses = harmo(images, texts, grounding)
+        optimizer.zero_grad()
+        losses["loss"].backward()
+        optimizer.step()
+        print(f"step {step:3d}  loss {losses['loss'].item():.3f}")
+
+    vectors = harmo.encode_regions(images, [s.boxes for s in samples])
+    print(f"{len(vectors)} boxes have vectors of {vectors.shape[1]} numbers")
+    harmo.remove()
+    print(f"{type(model).__name__}.save_pretrained writes it as ever")
+
+
+if __name__ == "__main__":
+    typer.run(main)

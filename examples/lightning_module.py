@@ -1,0 +1,45 @@
+"""Train with Lightning: the harmonized model is an attribute, its loss is the step."""
+
+from typing import Any
+
+import lightning
+import open_clip
+import torch
+import typer
+from torch.utils.data import DataLoader
+
+import harmoclip
+from harmoclip.data import Collator
+from harmoclip.data.scenes import Scenes
+
+
+class RegionModule(lightning.LightningModule):
+    def __init__(self, model: torch.nn.Module, learning_rate: float) -> None:
+        super().__init__()
+        self.harmo = harmoclip.harmonize(model)
+        self.learning_rate = learning_rate
+
+    def training_step(self, batch: Any, index: int) -> torch.Tensor:
+        losses = self.harmo(*batch)
+        self.log_dict(losses, prog_bar=True)
+        return losses["loss"]
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.parameters(), lr=self.learning_rate)
+
+
+def main(
+    name: str = "ViT-B-32", pretrained: str | None = None, steps: int = 10, batch_size: int = 16
+) -> None:
+    model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=pretrained)
+    samples = [s.replace(image=preprocess(s.image)) for s in Scenes("train", 4 * batch_size)]
+    loader = DataLoader(samples, batch_size, collate_fn=Collator(open_clip.get_tokenizer(name)))
+    trainer = lightning.Trainer(
+        max_steps=steps, accelerator="auto", logger=False, enable_checkpointing=False, log_every_n_steps=1
+    )
+    trainer.fit(RegionModule(model, 1e-4), loader)
+    print("  ".join(f"{k} {v.item():.3f}" for k, v in trainer.callback_metrics.items()))
+
+
+if __name__ == "__main__":
+    typer.run(main)

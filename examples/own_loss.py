@@ -1,0 +1,37 @@
+"""Keep your own forward and your own loss, and add the region loss to it."""
+
+import open_clip
+import torch
+import typer
+from open_clip.loss import ClipLoss
+
+import harmoclip
+from harmoclip.data import Collator
+from harmoclip.data.scenes import Scenes
+
+
+def main(
+    name: str = "ViT-B-32", pretrained: str | None = None, steps: int = 10, batch_size: int = 16
+) -> None:
+    model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=pretrained)
+    collate = Collator(open_clip.get_tokenizer(name))
+    samples = [s.replace(image=preprocess(s.image)) for s in Scenes("train", batch_size)]
+    images, texts, grounding = collate(samples)
+
+    harmo = harmoclip.harmonize(model, weights={"lexeme_region": 0.5})
+    my_loss = ClipLoss()
+    optimizer = torch.optim.AdamW(harmo.parameters(), lr=1e-4)
+    for step in range(1, steps + 1):
+        with harmo.capture() as captured:
+            image_vectors = model.encode_image(images, normalize=True)
+            text_vectors = model.encode_text(texts, normalize=True)
+        mine = my_loss(image_vectors, text_vectors, model.logit_scale.exp())
+        regions = harmo.region_loss(captured, grounding)
+        optimizer.zero_grad()
+        (mine + regions).backward()
+        optimizer.step()
+        print(f"step {step:3d}  mine {mine.item():.3f}  regions {regions.item():.3f}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,99 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+import harmoclip
+from harmoclip import cli
+from harmoclip.errors import InputError
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.app, list(arguments))
+
+
+def outcome(monkeypatch, *arguments):
+    """The exit code of `harmoclip ARGUMENTS` in this process."""
+    monkeypatch.setattr(sys, "argv", ["harmoclip", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return stop.value.code or 0
+
+
+def test_help_names_every_command_and_shows_examples():
+    text = run("--help").output
+    assert all(name in text and f"harmoclip {name}" in text for name in cli.COMMANDS if name != "inspect")
+    assert "inspect" in text
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["segment", "--help"]])
+def test_help_is_light(arguments):
+    code = (
+        "import sys; sys.argv = ['harmoclip', *sys.argv[1:]]\n"
+        "from harmoclip.cli import app\n"
+        "try: app()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'spacy', 'open_clip', 'transformers', 'triton'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_has_help(name):
+    result = run(name, "--help")
+    assert result.exit_code == 0, result.output
+    assert "Usage" in result.output
+
+
+def test_version():
+    assert run("--version").output.strip() == f"harmoclip {harmoclip.__version__}"
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["demo", "--nope"], ["demo", "--steps", "0"]])
+def test_misuse_exits_with_2(monkeypatch, arguments):
+    assert outcome(monkeypatch, *arguments) == 2
+
+
+def test_a_user_mistake_is_one_message_and_exit_code_2(monkeypatch, capsys):
+    assert outcome(monkeypatch, "train", "no-such-file.yaml") == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("InputError: there is no configuration file no-such-file.yaml")
+    assert not printed.out
+
+
+@pytest.mark.parametrize(("error", "code"), [(InputError("[wrong]"), 2), (KeyboardInterrupt(), 130)])
+def test_exit_codes(monkeypatch, error, code):
+    import harmoclip.train.command
+
+    def fails(config: str) -> None:
+        raise error
+
+    monkeypatch.setattr(harmoclip.train.command, "train", fails)
+    assert outcome(monkeypatch, "train", "x") == code
+
+
+def test_ctrl_c_leaves_nothing_half_written(tmp_path):
+    from tiny_models import write_open_clip
+
+    out = tmp_path / "run"
+    options = ["data.format=scenes", "data.size=40", "data.batch_size=4", "steps=9999", "checkpoint.every=1"]
+    name = write_open_clip(tmp_path / "model")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harmoclip", "train", f"model.name={name}", *options, f"out={out}"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 120
+    while not list(out.glob("checkpoints/step-*")) and time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, errors
+    assert not list(out.rglob("*.partial"))

@@ -1,0 +1,67 @@
+"""Every example runs, in a small form, from the file that users see."""
+
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tiny_models import write_hugging_face, write_open_clip
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+IN_A_LOOP = ["--steps", "2", "--batch-size", "4"]
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return {"open_clip": write_open_clip(folder / "open_clip"), "hf": write_hugging_face(folder / "hf")}
+
+
+def arguments(models, tmp_path, data_root):
+    """What each example is given here; `data_root()` skips where there are no real images."""
+    open_clip, hugging_face = ["--name", models["open_clip"]], ["--name", models["hf"]]
+    return {
+        "plain_loop.py": lambda: open_clip + IN_A_LOOP,
+        "own_loss.py": lambda: open_clip + IN_A_LOOP,
+        "hugging_face.py": lambda: hugging_face + IN_A_LOOP,
+        "hugging_face_trainer.py": lambda: [*hugging_face, *IN_A_LOOP, "--out", str(tmp_path / "out")],
+        "lightning_module.py": lambda: open_clip + IN_A_LOOP,
+        "accelerate_loop.py": lambda: open_clip + IN_A_LOOP,
+        "label_boxes.py": lambda: [*open_clip, "--out", "labelled.png"],
+    }
+
+
+APART = {"torchrun_two_processes.py"}  # has a test of its own
+PICTURES = {"label_boxes.py": "labelled.png"}
+CASES = sorted(path.name for path in EXAMPLES.glob("*.py") if path.name not in APART)
+
+
+@pytest.mark.parametrize("example", CASES)
+def test_example(example, models, tmp_path, monkeypatch, request, capsys):
+    given = arguments(models, tmp_path, lambda: request.getfixturevalue("data_root"))
+    assert example in given, f"tests/test_examples.py does not say how to run examples/{example}"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [example, *given[example]()])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(EXAMPLES / example), run_name="__main__")
+        raise SystemExit(0)
+    assert not stop.value.code
+    assert capsys.readouterr().out.strip(), "an example prints what it did"
+    if example in PICTURES:
+        assert min(Image.open(PICTURES[example]).size) > 200
+
+
+def test_torchrun_two_processes(models):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command += [str(EXAMPLES / "torchrun_two_processes.py"), "--name", models["open_clip"], *IN_A_LOOP]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    run = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    assert run.returncode == 0, run.stderr
+    assert "step   2 on 2 processes" in run.stdout

@@ -1,0 +1,66 @@
+import pytest
+
+from harmoclip.errors import InputError
+from harmoclip.train.config import Config, as_tree, load_config, to_yaml
+
+
+def test_printed_configuration_reads_back_and_shows_every_default(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text(to_yaml(Config()))
+    assert load_config(file) == Config()
+    printed = file.read_text()
+    for section in (as_tree(Config()), *[v for v in as_tree(Config()).values() if isinstance(v, dict)]):
+        for key in section:
+            assert f"{key}:" in printed
+
+
+def test_overrides_win_over_the_file_and_keep_the_rest(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("steps: 7\noptimizer: {learning_rate: 3e-4, warmup: 2}\nobjective: {lexemes: spans}\n")
+    config = load_config(file, ["optimizer.warmup=9", "objective.weights.lexeme_region=0.25"])
+    assert (config.steps, config.optimizer.learning_rate, config.optimizer.warmup) == (7, 3e-4, 9)
+    assert config.objective["lexemes"] == "spans"
+    assert config.objective["weights"] == {**Config().objective["weights"], "lexeme_region": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("override", "nearest"),
+    [
+        ("optimizer.learning_rat=1", "optimizer.learning_rate"),
+        ("learning_rate=1", "optimizer.learning_rate"),
+        ("objective.weight=1", "objective.weights"),
+        ("objective.weights.lexeme_regio=1", "objective.weights.lexeme_region"),
+        ("batchsize=4", "data.batch_size"),
+    ],
+)
+def test_unknown_key_names_the_nearest(override, nearest):
+    with pytest.raises(InputError, match=f"no key {override.split('=')[0]}.*Did you mean {nearest}"):
+        load_config(None, [override])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("steps=many", "steps is 'many': expected int"),
+        ("steps=1.5", "expected int"),
+        ("steps=0", "steps is 0: expected 1 or more"),
+        ("optimizer.schedule=step", "expected cosine or linear or constant"),
+        ("optimizer.layer_decay=1.5", "layer_decay is 1.5"),
+        ("optimizer=3", "expected keys and values"),
+        ("steps", "expected KEY=VALUE"),
+        ("steps=[1", "not YAML"),
+        ("model.name=null", "model.name is None: expected str"),
+    ],
+)
+def test_wrong_values_are_named(override, message):
+    with pytest.raises(InputError, match=message):
+        load_config(None, [override])
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"no configuration file .*none\.yaml"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_null_is_taken_where_it_may_stand():
+    assert load_config(None, ["optimizer.max_norm=null", "optimizer.unlock_at=3"]).optimizer.max_norm is None

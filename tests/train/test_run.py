@@ -1,0 +1,163 @@
+"""Whole runs: the same curve after kills, a model that stock open_clip loads, both sides watched."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import open_clip
+import pytest
+import torch
+from tiny_models import write_hugging_face
+
+from harmoclip.errors import InputError
+from harmoclip.train import command
+from harmoclip.train.loop import Run, train
+from harmoclip.train.report import read_lines
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+def launch(options, out):
+    command = [sys.executable, "-m", "harmoclip", "train", *options, f"out={out}"]
+    return subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+
+
+def kill_after(lines, options, out):
+    """Start the run, and kill it with SIGKILL once so many steps are logged."""
+    process = launch(options, out)
+    deadline = time.monotonic() + 120
+    while len(read_lines(out / "losses.jsonl")) < lines:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return len(read_lines(out / "losses.jsonl"))
+
+
+def test_killed_twice_ends_in_the_same_curve_and_model(options, config, tmp_path):
+    torch.set_num_threads(1)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    watched = ["evaluation.split=test", "evaluation.samples=8", "evaluation.every=4"]
+    train(config(whole, *watched))
+    assert kill_after(3, [*options, *watched], killed) < 12  # before the first checkpoint
+    assert 7 <= kill_after(7, [*options, *watched], killed) < 12  # between the first and the second
+    (killed / "checkpoints" / "step-00000099.partial").mkdir(
+        exist_ok=True
+    )  # as a kill inside a save leaves it
+    result = train(config(killed, *watched))
+    curves = [read_lines(out / "losses.jsonl") for out in (whole, killed)]
+    assert [line["step"] for line in curves[0]] == list(range(1, 13))
+    assert curves[0] == curves[1]
+    assert read_lines(whole / "measures.jsonl") == read_lines(killed / "measures.jsonl")
+    assert result["loss"] == curves[0][-1]["loss"]
+    for name in ("final", "best"):
+        weights = [(out / name / "open_clip_model.safetensors").read_bytes() for out in (whole, killed)]
+        assert weights[0] == weights[1]
+    assert sorted(p.name for p in (killed / "checkpoints").iterdir()) == ["step-00000010", "step-00000012"]
+    assert not list(killed.glob("*.partial"))
+
+
+def test_final_model_loads_in_stock_open_clip(config, tmp_path):
+    run = Run(config(tmp_path / "run", "steps=3", "checkpoint.every=3"))
+    run.train()
+    stock = open_clip.create_model(f"local-dir:{tmp_path / 'run' / 'final'}").eval()
+    assert not any(module._forward_hooks for module in stock.modules())
+    images, texts = torch.randn(2, 3, 32, 32), open_clip.tokenize(["a dog", "two cats"], context_length=32)
+    ours = run.loaded.model.eval()
+    with torch.no_grad():
+        for theirs, mine in zip(stock(images, texts), ours(images, texts), strict=True):
+            torch.testing.assert_close(theirs, mine, rtol=0, atol=0)
+
+
+def test_final_model_loads_in_stock_transformers(config, tmp_path):
+    from transformers import AutoProcessor, CLIPModel
+
+    folder = write_hugging_face(tmp_path / "tiny")
+    run = Run(config(tmp_path / "run", f"model.name=hf:{folder}", "steps=2"))
+    run.train()
+    stock = CLIPModel.from_pretrained(tmp_path / "run" / "final").eval()
+    inputs = AutoProcessor.from_pretrained(tmp_path / "run" / "final")(
+        text=["a dog"], images=[torch.rand(3, 40, 40)], return_tensors="pt", do_rescale=False
+    )
+    with torch.no_grad():
+        theirs, mine = stock(**inputs), run.loaded.model.eval()(**inputs)
+    torch.testing.assert_close(theirs.logits_per_image, mine.logits_per_image, rtol=0, atol=0)
+
+
+def test_the_best_trade_off_is_kept(config, tmp_path, monkeypatch):
+    import harmoclip.train.loop as loop
+
+    scores = iter([0.2, 0.6, 0.4])
+
+    def measured(*args):
+        return {"i2t_r1": 0.0, "t2i_r1": 0.0, "box_top1": 0.0, "trade_off": next(scores)}
+
+    monkeypatch.setattr(loop, "measure", measured)
+    out = tmp_path / "run"
+    train(config(out, "steps=3", "evaluation.split=test", "evaluation.samples=4", "evaluation.every=1",
+                 "checkpoint.every=1", "checkpoint.keep=9"))  # fmt: skip
+    best = (out / "best" / "open_clip_model.safetensors").read_bytes()
+    from safetensors.torch import load, load_file
+
+    second = load_file(out / "checkpoints" / "step-00000002" / "model.safetensors")
+    for name, tensor in load(best).items():
+        torch.testing.assert_close(tensor, second[f"model.{name}"], rtol=0, atol=0)
+
+
+def test_gradient_accumulation_takes_that_many_batches(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "2")
+    run = Run(config(tmp_path / "run", "steps=2"))
+    seen = []
+    run.harmo.register_forward_pre_hook(lambda module, args: seen.append(len(args[0])))
+    run.train()
+    assert seen == [6] * 4
+
+
+def test_a_folder_of_another_run_is_refused(config, tmp_path):
+    out = tmp_path / "run"
+    train(config(out, "steps=1"))
+    with pytest.raises(InputError, match="another configuration"):
+        train(config(out, "steps=2"))
+
+
+def test_a_finished_run_only_says_so(config, tmp_path):
+    out = tmp_path / "run"
+    first = train(config(out, "steps=2"))
+    curve = (out / "losses.jsonl").read_text()
+    assert train(config(out, "steps=2")) == first
+    assert (out / "losses.jsonl").read_text() == curve
+
+
+def test_losses_that_are_not_finite_stop_the_run(config, tmp_path):
+    from harmoclip.errors import TrainingError
+
+    with pytest.raises(TrainingError, match=r"step .*expected finite losses"):
+        train(
+            config(
+                tmp_path / "run",
+                "optimizer.learning_rate=1e18",
+                "optimizer.warmup=0",
+                "optimizer.max_norm=null",
+            )
+        )
+
+
+def test_tensorboard_has_the_losses(config, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    out = tmp_path / "run"
+    train(config(out, "steps=4", "log_every=2"))
+    events = EventAccumulator(str(out / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss")] == [2, 4]
+
+
+def test_json_on_standard_output_and_nothing_else(options, tmp_path, capsys):
+    command.train(None, [*options, "steps=1", f"out={tmp_path / 'run'}"], json=True)
+    assert json.loads(capsys.readouterr().out)["step"] == 1
