@@ -2,11 +2,11 @@
 
 import torch
 import typer
+from harmoclip.models import load_model
 
 import harmoclip
 from harmoclip.data import Collator
 from harmoclip.data.scenes import Scenes
-from harmoclip.models import load_model
 
 
 def main(name: str = "openai/clip-vit-base-patch32", steps: int = 10, batch_size: int = 16) -> None:

@@ -3,16 +3,19 @@
 from typing import Any
 
 import typer
+from harmoclip.models import load_model
 from transformers import Trainer, TrainingArguments
 
 import harmoclip
 from harmoclip.data import Collator
 from harmoclip.data.scenes import Scenes
-from harmoclip.models import load_model
 
 
 class RegionTrainer(Trainer):  # type: ignore[misc]
+    """The loss is the harmonized model's own."""
+
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **ignored: Any) -> Any:
+        """The whole objective."""
         losses = model(inputs["images"], inputs["texts"], inputs["grounding"].to(inputs["images"].device))
         return (losses["loss"], losses) if return_outputs else losses["loss"]
 

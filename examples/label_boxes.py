@@ -9,11 +9,11 @@ from pathlib import Path
 import open_clip
 import torch
 import typer
+from harmoclip.draw import draw_boxes
 from PIL import Image
 from skimage import data
 
 import harmoclip
-from harmoclip.draw import draw_boxes
 
 BOXES = {  # x1, y1, x2, y2 in pixels
     "the face of a woman": (153, 15, 302, 190),

@@ -14,17 +14,21 @@ from harmoclip.data.scenes import Scenes
 
 
 class RegionModule(lightning.LightningModule):
+    """A harmonized model that Lightning trains."""
+
     def __init__(self, model: torch.nn.Module, learning_rate: float) -> None:
         super().__init__()
         self.harmo = harmoclip.harmonize(model)
         self.learning_rate = learning_rate
 
     def training_step(self, batch: Any, index: int) -> torch.Tensor:
+        """The whole objective."""
         losses = self.harmo(*batch)
         self.log_dict(losses, prog_bar=True)
         return losses["loss"]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
+        """One AdamW for the model and what the losses learn."""
         return torch.optim.AdamW(self.parameters(), lr=self.learning_rate)
 
 
