@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from harmoclip.losses.contrastive import unit
@@ -23,3 +24,27 @@ def top_k(vectors: Tensor, classes: Tensor, labels: Tensor, k: int = 1) -> Tenso
     """
     guesses = (unit(vectors) @ unit(classes).T).topk(min(k, len(classes)), dim=1).indices
     return (guesses == labels[:, None]).any(1)
+
+
+def micro(right: Tensor) -> float:
+    """The share of rows that are right, every row counted the same; nan without rows."""
+    return right.float().mean().item()
+
+
+def macro(right: Tensor, labels: Tensor) -> float:
+    """The mean over classes of each class's share; a class without rows is left out; nan without rows.
+
+    Args:
+        right: `[R]` bool.
+        labels: `[R]` the class of each row.
+
+    Example:
+        >>> macro(torch.tensor([True, True, False, False]), torch.tensor([0, 0, 0, 1]))
+        0.3333333432674408
+    """
+    if not len(labels):
+        return float("nan")
+    count = torch.bincount(labels).float()
+    hits = torch.bincount(labels, weights=right.float(), minlength=len(count)).to(count.dtype)
+    present = count > 0
+    return (hits[present] / count[present]).mean().item()

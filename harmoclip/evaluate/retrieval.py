@@ -17,12 +17,13 @@ def retrieval(
     image_of_text: Tensor | None = None,
     *,
     ks: Sequence[int] = (1, 5, 10),
-    chunk: int = 1024,
+    chunk: int = 256,
 ) -> dict[str, float]:
     """Recall at k both ways, in [0, 1], and the median rank, 1 at best.
 
     An image is found by any of its captions (its best-ranked one counts); a caption finds its one image.
-    Ties count half of the tied rivals as ahead, so that equal vectors give chance, not perfection.
+    Ties count half of the tied rivals as ahead, so that equal vectors give chance, not perfection. Memory
+    grows with `chunk` times the larger side: 5,000 images and 25,000 captions need 100 MB.
 
     Args:
         image: `[N, D]` image vectors.
@@ -49,23 +50,27 @@ def retrieval(
             f"{len(text)} captions name {len(image_of_text.unique())} of {len(image)} images: "
             "expected one image for each caption, and at least one caption for each image."
         )
-    image, text = unit(image), unit(text)
-    targets = torch.arange(len(image), device=image.device)[:, None] == image_of_text
-    i2t = torch.cat([_ranks(rows @ text.T, mask) for rows, mask in _chunks(image, targets, chunk)])
-    t2i = torch.cat([_ranks(rows @ image.T, mask) for rows, mask in _chunks(text, targets.T, chunk)])
+    own = torch.arange(len(image), device=image.device)
+    i2t = _all_ranks(image, text, own, image_of_text.to(image.device), chunk)
+    t2i = _all_ranks(text, image, image_of_text.to(image.device), own, chunk)
     return {**_summary("i2t", i2t, ks), **_summary("t2i", t2i, ks)}
 
 
-def _chunks(rows: Tensor, mask: Tensor, size: int) -> zip[tuple[Tensor, Tensor]]:
-    return zip(rows.split(size), mask.split(size), strict=True)
+def _all_ranks(queries: Tensor, found: Tensor, owner: Tensor, owner_of_found: Tensor, chunk: int) -> Tensor:
+    queries, found = unit(queries), unit(found)
+    return torch.cat(
+        [
+            _ranks(rows @ found.T, own[:, None] == owner_of_found)
+            for rows, own in zip(queries.split(chunk), owner.split(chunk), strict=True)
+        ]
+    )
 
 
 def _ranks(similarity: Tensor, target: Tensor) -> Tensor:
     """The rank `[N]` of each row's best target among the columns that are not its targets, from 1."""
     best = similarity.masked_fill(~target, -torch.inf).amax(1, keepdim=True)
-    ahead = ((similarity > best) & ~target).sum(1)
-    tied = ((similarity == best) & ~target).sum(1)
-    return 1 + ahead + tied / 2
+    others = similarity.masked_fill_(target, -torch.inf)
+    return 1 + (others > best).sum(1) + (others == best).sum(1) / 2
 
 
 def _summary(name: str, ranks: Tensor, ks: Sequence[int]) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""What `benchmarks/tradeoff.py` is made of: the data, every objective, training, and the report."""

@@ -1,0 +1,105 @@
+"""Generated scenes as tensors, and what each objective needs of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from itertools import product
+from random import Random
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from harmoclip.data import Collator, Sample
+from harmoclip.data.scenes import CLASS_NAMES, PAIRS, Scenes
+from harmoclip.grounding import Grounding
+
+CONTEXT_LENGTH = 40
+NEGATIVES = 10
+COLOURS = tuple(dict.fromkeys(colour for colour, _ in PAIRS))
+SHAPES = tuple(dict.fromkeys(shape for _, shape in PAIRS))
+
+Tokenizer = Callable[[list[str]], Tensor]
+
+
+class Batch(NamedTuple):
+    """One step's scenes; `phrases` are the rows of the samples that the hard negatives are made from."""
+
+    images: Tensor  # [B, 3, H, W]
+    texts: Tensor  # [B, L]
+    grounding: Grounding
+    phrase_ids: Tensor  # [P, L] each phrase as a text of its own
+    phrase_texts: list[str]  # P
+
+
+class Split:
+    """Scenes of one split: uint8 images, token ids, one grounding a scene."""
+
+    def __init__(self, name: str, length: int, seed: int, tokenizer: Tokenizer) -> None:
+        collator = Collator(tokenizer)
+        self.samples: list[Sample] = Scenes(name, length, seed=seed).render()
+        self.images = torch.stack([torch.as_tensor(s.image) for s in self.samples])
+        self.texts = tokenizer([s.caption for s in self.samples])
+        self.groundings = [collator.grounding(s) for s in self.samples]
+        self.phrase_ids = [tokenizer(list(s.phrase_texts)) for s in self.samples]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def batch(self, rows: list[int], device: torch.device) -> Batch:
+        """The scenes of these rows, joined."""
+        return Batch(
+            (self.images[rows].float() / 127.5 - 1).to(device),
+            self.texts[rows].to(device),
+            Grounding.collate([self.groundings[i] for i in rows]).to(device),
+            torch.cat([self.phrase_ids[i] for i in rows]).to(device),
+            [text for i in rows for text in self.samples[i].phrase_texts],
+        )
+
+
+class Data:
+    """Scenes to train on, held-out scenes, and scenes with colour-shape pairs that training never shows."""
+
+    def __init__(self, train: int, test: int, seed: int) -> None:
+        import open_clip
+
+        self.tokenizer: Tokenizer = open_clip.SimpleTokenizer(context_length=CONTEXT_LENGTH)
+        self._sizes, self._seed = {"train": train, "test": test, "novel": test}, seed
+
+    def _split(self, name: str) -> Split:
+        return Split(name, self._sizes[name], self._seed, self.tokenizer)
+
+    @cached_property
+    def train(self) -> Split:
+        """Scenes to train on."""
+        return self._split("train")
+
+    @cached_property
+    def test(self) -> Split:
+        """Held-out scenes of pairs seen in training."""
+        return self._split("test")
+
+    @cached_property
+    def novel(self) -> Split:
+        """Scenes with held-out pairs."""
+        return self._split("novel")
+
+    @cached_property
+    def class_ids(self) -> Tensor:
+        """Token ids `[64, L]` of every colour-shape name."""
+        return self.tokenizer(list(CLASS_NAMES))
+
+
+def hard_negatives(phrase: str, rng: Random) -> list[str]:
+    """The phrase with its colour, its shape or both exchanged, `NEGATIVES` different texts."""
+    words = phrase.split()
+    colour = next((w for w in words if w in COLOURS), None)
+    shape = next((s for s in SHAPES if words[-1] in (s, s + "s", s + "es")), None)
+    ending = words[-1].removeprefix(shape) if shape else ""
+    others = [
+        " ".join([*(c or w if w == colour else w for w in words[:-1]), s + ending if s else words[-1]])
+        for c, s in product(COLOURS if colour else (None,), SHAPES if shape else (None,))
+        if (c, s) != (colour, shape)
+    ]
+    return rng.sample(others, NEGATIVES) if len(others) >= NEGATIVES else []

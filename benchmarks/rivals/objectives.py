@@ -1,0 +1,300 @@
+"""The objectives that are compared, each written from its published formula.
+
+All share the model, its taps, the pooling operator and the data; they differ in what is asked of the
+vectors. `f` is an image's global vector, `t` its caption's, `r` a region's (pooled dense features), `p` its
+phrase's text vector, `c` its crop's global vector, all normalised.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import inspect
+import json
+from random import Random
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harmoclip.captured import Captured
+from harmoclip.harmonized import harmonize
+from harmoclip.losses import GlobalContrastiveLoss, LexemeRegionLoss, Positives
+from harmoclip.losses.contrastive import temperature, unit
+from harmoclip.objective import DEFAULT_WEIGHTS
+from harmoclip.ops import region_pool, roi_align, span_pool
+from rivals.data import NEGATIVES, Batch, Tokenizer, hard_negatives
+
+
+class Objective(nn.Module):
+    """A harmonized model and a loss; subclasses say which towers train and which dense kind they use."""
+
+    dense: str | None = "value"
+    trains_text = True
+    average = 1.0  # share of the trained weights in the result, the rest is the start's
+
+    def __init__(self, model: Any, tokenizer: Tokenizer, **options: Any) -> None:
+        super().__init__()
+        self.harmo = harmonize(model, **{"dense": self.dense, **options})
+        self.tokenizer = tokenizer
+        self.rng = Random(0)
+        self.contrast = GlobalContrastiveLoss()
+        if not self.trains_text:
+            for name, parameter in model.named_parameters():
+                parameter.requires_grad_(name.startswith("visual."))
+
+    @property
+    def model(self) -> Any:
+        """The CLIP that is trained."""
+        return self.harmo.model
+
+    def captions(self, f: Tensor, batch: Batch) -> Tensor:
+        """InfoNCE of images and captions."""
+        return self.contrast(f, self.model.encode_text(batch.texts), self.model.logit_scale)
+
+    def capture(self, images: Tensor) -> tuple[Captured, Tensor]:
+        """One image pass: what the taps read, and the global vectors."""
+        with self.harmo.capture() as captured:
+            f = self.model.encode_image(images)
+        return captured, f
+
+    def regions(self, captured: Captured, batch: Batch, *, unit_tokens: bool) -> Tensor:
+        """Mean over each box of the dense vectors in the joint space, normalised before where asked for."""
+        tower = self.harmo.towers.image
+        tokens, grid, prefix = tower.dense(captured.of("image"), self.harmo.dense)
+        dense = tower.project(tokens[:, prefix:])
+        dense = unit(dense) if unit_tokens else dense
+        return region_pool(dense, batch.grounding.boxes, batch.grounding.image_index, grid=grid)
+
+
+def crops(batch: Batch) -> Tensor:
+    """Every box cut out and resized to the model's input, `[R, 3, H, W]`."""
+    height, width = batch.images.shape[-2:]
+    pixels = batch.grounding.boxes * batch.grounding.boxes.new_tensor([width, height, width, height])
+    rois = torch.cat([batch.grounding.image_index[:, None].float(), pixels], 1)
+    return roi_align(batch.images, rois, (height, width), aligned=True)
+
+
+def distance(one: Tensor, other: Tensor) -> Tensor:
+    """Mean of 1 - cos."""
+    return (1 - (unit(one) * unit(other)).sum(-1)).mean()
+
+
+class Captions(Objective):
+    """InfoNCE(f, t): CLIP (arXiv 2103.00020)."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The loss of a batch."""
+        return self.captions(self.model.encode_image(batch.images), batch)
+
+
+class RegionPhrase(Objective):
+    """InfoNCE(r, p), equal phrases positive, text tower frozen: RegionCLIP's kind (arXiv 2112.09106)."""
+
+    trains_text = False
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The loss of a batch."""
+        captured, _ = self.capture(batch.images)
+        r, g = self.regions(captured, batch, unit_tokens=False), batch.grounding
+        with torch.no_grad():
+            p = self.model.encode_text(batch.phrase_ids)
+        contrast = LexemeRegionLoss(Positives(same_box=0.0, overlap=None))
+        loss: Tensor = contrast(r, p, g.links, g.phrase_id, g.image_index, self.model.logit_scale)
+        return loss
+
+
+class CropTeacher(Objective):
+    """mean(1 - cos(r, c)), c by the frozen start: CLIPSelf's kind (arXiv 2310.01403).
+
+    The text tower is frozen, and the result is 0.7 of the trained weights and 0.3 of the start's.
+    """
+
+    trains_text = False
+    average = 0.7
+
+    def __init__(self, model: Any, tokenizer: Tokenizer) -> None:
+        teacher = copy.deepcopy(model.visual).requires_grad_(False)
+        super().__init__(model, tokenizer)
+        self.teacher = teacher.eval()
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The loss of a batch."""
+        captured, _ = self.capture(batch.images)
+        with torch.no_grad():
+            c = self.teacher(crops(batch))
+        return distance(self.regions(captured, batch, unit_tokens=True), c)
+
+
+class LiveCrops(Objective):
+    """InfoNCE(f, t) + InfoNCE(r, p) + mean(1 - cos(r, c)), c live: FineCLIP's kind (NeurIPS 2024).
+
+    As published, one scale for both contrasts, gradients through the crops, a second image pass for the
+    dense features, and each region's text encoded as a text of its own; equal texts are negatives.
+    """
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The loss of a batch."""
+        loss = self.captions(self.model.encode_image(batch.images), batch)
+        captured, _ = self.capture(batch.images)
+        r = self.regions(captured, batch, unit_tokens=True)
+        region, phrase = batch.grounding.links.unbind(1)
+        p = self.model.encode_text(batch.phrase_ids[phrase])
+        loss = loss + self.contrast(r[region], p, self.model.logit_scale)
+        return loss + distance(r, self.model.encode_image(crops(batch)))
+
+
+class HardNegatives(Objective):
+    """InfoNCE(f, t) + 0.1 InfoNCE(r, p) + 0.5 CE(r; p, ten altered p): FG-CLIP's kind (arXiv 2505.05071).
+
+    Each term has a scale of its own. The altered phrases exchange colour and shape; each different text is
+    encoded once, in short rows.
+    """
+
+    def __init__(self, model: Any, tokenizer: Tokenizer) -> None:
+        super().__init__(model, tokenizer)
+        self.region_scale = nn.Parameter(model.logit_scale.detach().clone())
+        self.hard_scale = nn.Parameter(model.logit_scale.detach().clone())
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The loss of a batch."""
+        captured, f = self.capture(batch.images)
+        r = self.regions(captured, batch, unit_tokens=False)
+        region, phrase = batch.grounding.links.unbind(1)
+        p = self.model.encode_text(batch.phrase_ids)
+        loss = self.captions(f, batch) + 0.1 * self.contrast(r[region], p[phrase], self.region_scale)
+        return loss + 0.5 * self.hard(r, p, batch)
+
+    def hard(self, r: Tensor, p: Tensor, batch: Batch) -> Tensor:
+        """Cross entropy of each linked region over its phrase and the altered phrases."""
+        altered = [hard_negatives(text, self.rng) for text in batch.phrase_texts]
+        links = [(region, phrase) for region, phrase in batch.grounding.links.tolist() if altered[phrase]]
+        region, phrase = torch.tensor(links, device=r.device).unbind(1)
+        texts = [text for _, i in links for text in altered[i]]
+        distinct = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+        vectors = unit(self.encode_short(self.tokenizer(list(distinct)).to(r.device)))
+        negative = vectors[[distinct[text] for text in texts]].unflatten(0, (-1, NEGATIVES))
+        choices = torch.cat([unit(p[phrase])[:, None], negative], 1)
+        logits = temperature(self.hard_scale) * torch.einsum("rd,rkd->rk", unit(r[region]), choices)
+        return F.cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.int64))
+
+    def encode_short(self, ids: Tensor) -> Tensor:
+        """Texts encoded in as many positions as the longest of them needs."""
+        length = ids.argmax(1)
+        spans = torch.stack([torch.ones_like(length), length], 1)
+        rows = torch.arange(len(ids), device=ids.device)
+        return self.harmo.towers.text.encode_phrases(ids, spans, rows, int(length.max()) - 1)
+
+
+class TokenSpans(Objective):
+    """InfoNCE(f, t) + InfoNCE(c, p) / 2 + (1 - cos(r, c))^2 + (1 - cos(s, p))^2: GOAL's kind (2503.17782).
+
+    One linked region an image; s is the mean of the caption's own tokens over the phrase, and the dense
+    features are the plain tokens.
+    """
+
+    dense = "plain"
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The loss of a batch."""
+        g, tower = batch.grounding, self.harmo.towers.text
+        with self.harmo.capture() as captured:
+            f, t = self.model.encode_image(batch.images), self.model.encode_text(batch.texts)
+        region, phrase = self.one_link_an_image(batch)
+        c = self.model.encode_image(crops(batch._replace(grounding=self.only(g, region))))
+        p = self.model.encode_text(batch.phrase_ids[phrase])
+        s = tower.project(span_pool(tower.tokens(captured.of("text")), g.spans[phrase], g.text_index[phrase]))
+        r = self.regions(captured, batch, unit_tokens=False)[region]
+        scale = self.model.logit_scale
+        loss = self.contrast(f, t, scale) + 0.5 * self.contrast(c, p, scale)
+        return loss + squared(r, c) + squared(s, p)
+
+    def one_link_an_image(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """A random link of each image: regions and phrases."""
+        g = batch.grounding
+        order = torch.randperm(len(g.links), device=g.links.device)
+        owner = g.image_index[g.links[order, 0]]
+        chosen = order.new_full((len(batch.images),), -1).scatter(0, owner, order)
+        region, phrase = g.links[chosen[chosen >= 0]].unbind(1)
+        return region, phrase
+
+    def only(self, g: Any, region: Tensor) -> Any:
+        """The grounding with these regions and no links."""
+        return g.replace(boxes=g.boxes[region], image_index=g.image_index[region], links=g.links[:0])
+
+
+def squared(one: Tensor, other: Tensor) -> Tensor:
+    """Mean of (cos - 1)^2."""
+    return ((unit(one) * unit(other)).sum(-1) - 1).square().mean()
+
+
+class Ours(Objective):
+    """The library's own objective with its defaults, or with the options of an ablation."""
+
+    dense = None
+
+    def __init__(self, model: Any, tokenizer: Tokenizer, *, masking: bool = True, **options: Any) -> None:
+        super().__init__(model, tokenizer, **options)
+        self.masking = masking
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The loss of a batch."""
+        g = batch.grounding
+        if not self.masking:
+            g = g.replace(phrase_id=torch.arange(len(g.phrase_id), device=g.phrase_id.device))
+        loss: Tensor = self.harmo(batch.images, batch.texts, g)["loss"]
+        return loss
+
+
+RIVALS: dict[str, type[Objective]] = {
+    "captions": Captions,
+    "regionclip_kind": RegionPhrase,
+    "clipself_kind": CropTeacher,
+    "fineclip_kind": LiveCrops,
+    "fgclip_kind": HardNegatives,
+    "goal_kind": TokenSpans,
+    "harmoclip": Ours,
+}
+
+# one change each to the defaults of `harmonize`
+ABLATION: dict[str, dict[str, Any]] = {
+    "no GC": {"weights": {"global_contrastive": 0.0}},
+    "no LRC": {"weights": {"lexeme_region": 0.0}},
+    "no GR": {"weights": {"global_region": 0.0}},
+    "lexemes spans": {"lexemes": "spans"},
+    "lexemes phrases": {"lexemes": "phrases"},
+    "lexemes both": {"lexemes": "both"},
+    "GR caption": {"global_region": "caption"},
+    "GR image": {"global_region": "image"},
+    "GR crops": {"global_region": "crops"},
+    "dense plain": {"dense": "plain"},
+    "dense value": {"dense": "value"},
+    "LRC weight 2": {"weights": {"lexeme_region": 2.0}},
+    "GR weight 0.1": {"weights": {"global_region": 0.1}},
+    "GR weight 1": {"weights": {"global_region": 1.0}},
+    "no masking": {"masking": False},
+    "same image 0.5": {"positives": Positives(same_image=0.5)},
+    "balance": {"balance": True},
+    "separate temperatures": {"temperatures": "separate"},
+}
+
+
+def identity(name: str) -> str:
+    """A name for files: the same for options that come to the same, whatever the defaults are."""
+    if name in RIVALS and name != "harmoclip":
+        return name
+    parameters = inspect.signature(harmonize).parameters
+    defaults = {key: p.default for key, p in parameters.items() if p.default is not p.empty}
+    options = {**defaults, "masking": True, **ABLATION.get(name, {})}
+    options["dense"] = options["dense"] or "value"
+    options["positives"] = options["positives"] or Positives()
+    options["weights"] = {**DEFAULT_WEIGHTS, **(options["weights"] or {})}
+    return f"ours-{hashlib.sha1(json.dumps(options, sort_keys=True).encode()).hexdigest()[:12]}"
+
+
+def build(name: str, model: Any, tokenizer: Tokenizer) -> Objective:
+    """The objective of a rival or of an ablation, on this model."""
+    if name in RIVALS:
+        return RIVALS[name](model, tokenizer)
+    return Ours(model, tokenizer, **ABLATION[name])

@@ -1,0 +1,95 @@
+"""`harmoclip evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.progress import Progress
+
+    from harmoclip.evaluate.suite import Task
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="The model's name, as in `harmoclip models`.")],
+    pretrained: Annotated[str | None, typer.Option(help="Weights before: a tag or a file.")] = None,
+    after: Annotated[str | None, typer.Option(help="Weights after: a tag or a file.")] = None,
+    scenes: Annotated[int, typer.Option(min=0, help="Measure on this many generated scenes.")] = 0,
+    coco: Annotated[Path | None, typer.Option(help="COCO's folder; all that lies there is measured.")] = None,
+    coco_split: Annotated[str, typer.Option(help="COCO's split for captions and boxes.")] = "val2017",
+    flickr: Annotated[Path | None, typer.Option(help="Flickr30k's folder with Karpathy's JSON.")] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="A folder with one folder of pictures a class.")
+    ] = None,
+    dense: Annotated[str | None, typer.Option(help="Kind of dense feature; the model's default.")] = None,
+    regions: Annotated[str, typer.Option(help="Boxes as `dense` pooling, `crops`, or `masks`.")] = "dense",
+    shares: Annotated[
+        str, typer.Option(help="Shares of the weights after in the averaging sweep; empty for none.")
+    ] = "0.2,0.4,0.6,0.8",
+    batch_size: Annotated[int, typer.Option(min=1)] = 64,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("harmoclip-evaluation"),
+    json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
+) -> None:
+    """Measure both sides of a model, before and after training, and write a report with pictures."""
+    from rich.console import Console
+
+    from harmoclip.evaluate.comparison import Comparison
+    from harmoclip.evaluate.report import terminal_table
+    from harmoclip.evaluate.subject import Subject
+    from harmoclip.harmonized import harmonize
+    from harmoclip.models import load_model
+
+    tasks = _tasks(scenes, coco, coco_split, flickr, classes, regions)
+    loaded = load_model(model, pretrained, device=device)
+    later = load_model(model, after, device="cpu").model.state_dict() if after else None
+    harmo = harmonize(loaded.model, dense=dense)
+    title = f"{model}: {pretrained or 'random weights'}" + (f" and {after}" if after else "")
+    with _progress(Console(stderr=True)) as bars:
+        subject = Subject(harmo, loaded.preprocess, loaded.tokenizer, batch_size, _track(bars))
+        comparison = Comparison(subject, later)
+        scores = comparison.scores(tasks)
+        sweep = comparison.sweep(tasks, [float(s) for s in shares.split(",") if s])
+        page = comparison.report(out, title, tasks, scores, sweep)
+    console = Console(stderr=json)
+    for name, columns in scores.items():
+        console.print(terminal_table(name, columns))
+    console.print(f"report: {page}", highlight=False)
+    if json:
+        import json as writer
+
+        print(writer.dumps({"scores": scores, "sweep": sweep}))
+
+
+def _tasks(
+    scenes: int, coco: Path | None, split: str, flickr: Path | None, classes: Path | None, regions: Any
+) -> list[Task]:
+    from harmoclip.errors import InputError
+    from harmoclip.evaluate import suite
+
+    tasks = suite.scene_tasks(scenes, regions) if scenes else []
+    tasks += suite.coco_tasks(coco, split, regions) if coco else []
+    tasks += suite.flickr_tasks(flickr) if flickr else []
+    tasks += [suite.class_folder_task(classes)] if classes else []
+    if not tasks:
+        raise InputError("nothing to measure: give --scenes, --coco, --flickr or --classes.")
+    return tasks
+
+
+def _progress(console: Any) -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, refresh_per_second=4, transient=True)
+
+
+def _track(bars: Progress) -> Any:
+    def track(batches: Sequence[range], title: str) -> Iterable[range]:
+        return bars.track(batches, description=title)
+
+    return track

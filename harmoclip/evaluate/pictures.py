@@ -1,0 +1,154 @@
+"""Pictures of an evaluation: the trade-off, confusion, named boxes, similarity maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from harmoclip.evaluate.averaging import pareto_front
+from harmoclip.evaluate.boxes import NamedBoxes
+from harmoclip.evaluate.subject import Subject, to_pil
+
+Point = tuple[float, float]
+
+
+def draw_tradeoff(
+    points: Mapping[str, Point],
+    *,
+    spread: Mapping[str, Point] | None = None,
+    curve: bool = False,
+    xlabel: str = "global",
+    ylabel: str = "regions",
+    title: str = "",
+) -> Any:
+    """A matplotlib figure of models by their global and their region measure; up and right is better.
+
+    Args:
+        points: Name to (global, region) measure.
+        spread: Name to the standard deviation of both.
+        curve: Join the points in the order given, as of a sweep.
+        xlabel: What the global measure is.
+        ylabel: What the region measure is.
+        title: Above the picture.
+
+    Example:
+        >>> figure = draw_tradeoff({"before": (0.6, 0.2), "after": (0.62, 0.5)})
+        >>> figure.axes[0].get_xlabel()
+        'global'
+    """
+    import matplotlib.pyplot as plt
+
+    figure, ax = plt.subplots(figsize=(7, 5), layout="constrained")
+    front = pareto_front(list(points.values()))
+    best = sorted(list(points.values())[i] for i in front)
+    ax.plot(*zip(*best, strict=True), "--", color="#1a7f37", lw=1.2, zorder=1, label="Pareto front")
+    if curve:
+        ax.plot(*zip(*points.values(), strict=True), color="#8c959f", lw=1, zorder=1)
+    for i, (name, (x, y)) in enumerate(points.items()):
+        colour = "#1a7f37" if i in front else "#57606a"
+        dx, dy = (spread or {}).get(name, (0.0, 0.0))
+        ax.errorbar(x, y, xerr=dx or None, yerr=dy or None, fmt="o", color=colour, capsize=2, lw=1)
+        ax.annotate(name, (x, y), xytext=(6, 5), textcoords="offset points", color=colour, fontsize=9)
+    ax.margins(0.15)
+    ax.grid(alpha=0.3)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    ax.legend(loc="lower right", frameon=False)
+    return figure
+
+
+def draw_confusion(labels: Tensor, guesses: Tensor, names: Sequence[str], *, most: int = 20) -> Any:
+    """A matplotlib figure of right classes against guesses, in shares of the row.
+
+    Args:
+        labels: `[R]` right classes.
+        guesses: `[R]` guessed classes.
+        names: Class names.
+        most: How many classes are shown, those with most boxes.
+    """
+    import matplotlib.pyplot as plt
+    import torch
+
+    count = torch.bincount(labels * len(names) + guesses, minlength=len(names) ** 2).view(len(names), -1)
+    shown = count.sum(1).argsort(descending=True, stable=True)[:most]
+    shown = shown[count.sum(1)[shown] > 0].sort().values
+    share = count[shown][:, shown] / count[shown].sum(1, keepdim=True)
+    side = 2.5 + 0.28 * len(shown)
+    figure, ax = plt.subplots(figsize=(side + 1, side), layout="constrained")
+    picture = ax.imshow(share.numpy(), vmin=0, vmax=1, cmap="Greens")
+    figure.colorbar(picture, ax=ax, shrink=0.8, label="share of the class's boxes")
+    ticks = [names[i] for i in shown.tolist()]
+    ax.set_xticks(range(len(ticks)), ticks, rotation=90, fontsize=8)
+    ax.set_yticks(range(len(ticks)), ticks, fontsize=8)
+    ax.set(xlabel="guess", ylabel="right class")
+    return figure
+
+
+def draw_named_boxes(samples: Any, named: NamedBoxes, rows: Tensor) -> Any:
+    """A matplotlib figure of boxes with the right class and the guess, green where they agree.
+
+    Args:
+        samples: The data set that was classified.
+        named: Its result.
+        rows: Which boxes, rows of `named`.
+    """
+    figure, axes = _grid(len(rows), 4)
+    for ax, row in zip(axes, rows.tolist(), strict=False):
+        sample = samples[int(named.sample[row])]
+        right, guess = int(named.labels[row]), int(named.guesses[row, 0])
+        colour = "#1a7f37" if right == guess else "#cf222e"
+        picture = to_pil(sample.image)
+        ax.imshow(picture)
+        _outline(ax, picture.size, sample.boxes[int(named.row[row])], colour)
+        names = named.class_names
+        said = names[right] if right == guess else f"{names[right]}, called {names[guess]}"
+        ax.set_title(said, fontsize=9, color=colour)
+    return figure
+
+
+def draw_similarities(subject: Subject, samples: Any, named: NamedBoxes, *, most: int = 4) -> Any:
+    """A matplotlib figure of where pictures look like the class of one of their boxes.
+
+    Args:
+        subject: The model.
+        samples: The data set that was classified.
+        named: Its result.
+        most: How many pictures.
+    """
+    shown = list(dict.fromkeys(named.sample.tolist()))[:most]
+    figure, axes = _grid(2 * len(shown), 4)
+    for i, index in enumerate(shown):
+        sample, row = samples[index], int((named.sample == index).nonzero()[0])
+        name = named.class_names[int(named.labels[row])]
+        vector = subject.class_vectors([name], "photo")[0]
+        _, dense = next(iter(subject.dense_vectors([sample])))
+        picture = to_pil(sample.image)
+        for ax in axes[2 * i : 2 * i + 2]:
+            ax.imshow(picture)
+        _outline(axes[2 * i], picture.size, sample.boxes[int(named.row[row])], "#0969da")
+        extent = (-0.5, picture.width - 0.5, picture.height - 0.5, -0.5)
+        axes[2 * i + 1].imshow(
+            (dense[0] @ vector).numpy(), extent=extent, cmap="inferno", alpha=0.65, interpolation="bilinear"
+        )
+        axes[2 * i].set_title(name, fontsize=9)
+    return figure
+
+
+def _grid(count: int, columns: int) -> tuple[Any, list[Any]]:
+    import matplotlib.pyplot as plt
+
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(2.7 * columns, 2.9 * rows), layout="constrained", squeeze=False
+    )
+    for ax in axes.flat:
+        ax.set_axis_off()
+    return figure, list(axes.flat)
+
+
+def _outline(ax: Any, size: tuple[int, int], box: Tensor, colour: str) -> None:
+    import matplotlib.pyplot as plt
+
+    x1, y1, x2, y2 = (float(v) * size[i % 2] - 0.5 for i, v in enumerate(box))
+    ax.add_patch(plt.Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=2))

@@ -1,0 +1,70 @@
+"""Class names in sentences: the prompt ensembles of the field."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from harmoclip.errors import InputError
+
+Prompts = Literal["name", "photo", "vild", "imagenet"]
+
+# the choice of words is ViLD's (arXiv 2104.13921); CLIPSelf, FineCLIP and DenseVLM use the same
+_OPENINGS = (
+    "There is {one} in the scene.", "There is the {name} in the scene.", "a photo of {one} in the scene.",
+    "a photo of the {name} in the scene.", "a photo of one {name} in the scene.", "itap of {one}.",
+    "itap of my {name}.", "itap of the {name}.", "a photo of {one}.", "a photo of my {name}.",
+    "a photo of the {name}.", "a photo of one {name}.", "a photo of many {name}.",
+)  # fmt: skip
+_THINGS = ("nice", "cool", "weird", "small", "large", "clean", "dirty", "hard to see")
+_PHOTOS = (
+    "good", "bad", "bright", "dark", "low resolution", "cropped", "close-up", "jpeg corrupted", "blurry",
+    "pixelated", "black and white",
+)  # fmt: skip
+_MADE_OF = ("plastic", "toy", "plushie", "cartoon", "embroidered")
+
+
+def vild_sentences(name: str) -> list[str]:
+    """The 63 sentences of ViLD for a class name, those that begin with an article opened by "This is".
+
+    Example:
+        >>> vild_sentences("apple")[0], len(vild_sentences("apple"))
+        ('There is an apple in the scene.', 63)
+    """
+    one = f"{_article(name)} {name}"
+    texts = [opening.format(one=one, name=name) for opening in _OPENINGS]
+    for word in _PHOTOS:
+        texts += [f"a {word} photo of {one}.", f"a {word} photo of the {name}."]
+    for word in _THINGS:
+        texts += [f"a photo of a {word} {name}.", f"a photo of the {word} {name}."]
+    for word in _MADE_OF:
+        texts += [f"{_article(word)} {word} {name}.", f"the {word} {name}."]
+    texts += [f"a painting of the {name}.", f"a painting of a {name}."]
+    return [f"This is {text}" if text.startswith(("a", "the")) else text for text in texts]
+
+
+def sentences(name: str, prompts: Prompts) -> list[str]:
+    """The texts whose mean vector stands for a class.
+
+    Args:
+        name: The class name; underscores are read as spaces.
+        prompts: `name` alone, one `photo` of it, the 63 sentences of `vild`, or the 80 of CLIP on `imagenet`.
+
+    Raises:
+        InputError: The name of the ensemble is unknown.
+    """
+    name = name.replace("_", " ")
+    if prompts == "name":
+        return [name]
+    if prompts == "photo":
+        return [f"a photo of {_article(name)} {name}."]
+    if prompts == "vild":
+        return vild_sentences(name)
+    if prompts == "imagenet":
+        from open_clip import OPENAI_IMAGENET_TEMPLATES
+
+        return [template(name) for template in OPENAI_IMAGENET_TEMPLATES]
+    raise InputError(f"prompts is {prompts!r}: expected name, photo, vild or imagenet.")
+
+
+def _article(word: str) -> str:
+    return "an" if word[0].lower() in "aeiou" else "a"
