@@ -49,6 +49,13 @@ def _range(weights: Tensor) -> tuple[Tensor, Tensor]:
     return first, last
 
 
-def pays(rows: Tensor, cols: Tensor) -> bool:
-    """Whether going box by box beats the product with all cells of an image."""
-    return rows.shape[1] * cols.shape[1] > 1
+def pays(rows: Tensor, cols: Tensor, cells: int, box_cost: float, cell_cost: float) -> bool:
+    """Whether going box by box beats the product with all `cells` of the batch.
+
+    The costs of a box and of a cell under it are in units of a cell of that product, measured by
+    `benchmarks/region_pool.py --threshold`. Several bins a box always pay.
+    """
+    if rows.shape[1] * cols.shape[1] > 1:
+        return True
+    under = (rows != 0).sum(2) * (cols != 0).sum(2)
+    return len(rows) * box_cost + float(under.sum()) * cell_cost < cells

@@ -9,6 +9,10 @@ from harmoclip.errors import InputError
 from harmoclip.ops import boxwise
 from harmoclip.ops.weights import compute_dtype
 
+# of a box, and of a cell under it
+POOL_COSTS = 50, 0.25
+SPREAD_COSTS = 80, 0.5
+
 
 def pool(tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int) -> Tensor:
     """`out[r, p, q] = sum_hw rows[r, p, h] cols[r, q, w] tokens[index[r], prefix + h W + w]`.
@@ -16,7 +20,7 @@ def pool(tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int)
     Shapes: `[B, N, C]`, `[R, P, H]`, `[R, Q, W]`, `[R]` to `[R, P, Q, C]`.
     """
     _check(rows, cols, index, len(tokens))
-    if boxwise.pays(rows, cols):
+    if boxwise.pays(rows, cols, tokens[..., 0].numel(), *POOL_COSTS):
         return boxwise.pool(tokens, rows, cols, index, prefix)
     groups = _Groups(index, len(tokens))
     features = tokens[:, prefix:].to(rows.dtype)
@@ -30,7 +34,7 @@ def spread(
     grad: Tensor, rows: Tensor, cols: Tensor, index: Tensor, batch: int, length: int, prefix: int
 ) -> Tensor:
     """The adjoint of `pool` in its tokens: `[batch, length, C]`, zero where no region reaches."""
-    if boxwise.pays(rows, cols):
+    if boxwise.pays(rows, cols, batch * length, *SPREAD_COSTS):
         return boxwise.spread(grad, rows, cols, index, batch, length, prefix)
     groups = _Groups(index, batch)
     grads = grad[:, 0, 0].to(rows.dtype)

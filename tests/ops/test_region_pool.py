@@ -129,3 +129,15 @@ def test_weights_are_the_operator():
     expected = torch.einsum("rs,rsc->rc", weights.flatten(1), tokens[index, 2:])
     torch.testing.assert_close(region_pool(tokens, boxes, index, grid=GRID, prefix=2, bins=4), expected)
     torch.testing.assert_close(weights.sum((1, 2)), torch.ones(len(boxes)))
+
+
+@pytest.mark.parametrize("side", [0.05, 0.9])
+def test_small_boxes_of_a_large_grid_agree_with_the_reference(side):
+    tokens = torch.randn(2, 1 + 40 * 40, 4, dtype=torch.float64, requires_grad=True)
+    low = torch.rand(6, 2) * (1 - side)
+    boxes, index = torch.cat([low, low + side], 1), torch.tensor([0, 1, 1, 0, 1, 1])
+    results = []
+    for backend in ("separable", "reference"):
+        out = region_pool(tokens, boxes, index, grid=(40, 40), prefix=1, backend=backend)
+        results.append((out, *torch.autograd.grad(out.square().sum(), tokens)))
+    torch.testing.assert_close(*results)
