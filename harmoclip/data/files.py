@@ -1,0 +1,91 @@
+"""Reading the files of data sets, with errors that name the file."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from harmoclip.errors import DataError
+
+BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
+
+
+def first_existing(folder: Path, *names: str, expected: str) -> Path:
+    """The first of these names that the folder has.
+
+    Raises:
+        DataError: It has none of them; `expected` says what the layout is.
+    """
+    for name in names:
+        if (folder / name).exists():
+            return folder / name
+    raise DataError(f"{folder} has no {' or '.join(names)}: expected {expected}.")
+
+
+def read_json(path: Path, *keys: str, expected: str) -> Any:
+    """The content of a JSON file, which is an object with these keys.
+
+    Raises:
+        DataError: The file is missing, is not JSON, or has no such keys.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist: expected {expected}.") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path} is not JSON ({error}): expected {expected}.") from error
+    missing = [key for key in keys if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise DataError(f"{path} has no {', '.join(map(repr, missing))}: expected {expected}.")
+    return content
+
+
+def open_image(source: Path | bytes, name: str = "") -> Image.Image:
+    """A picture in RGB, decoded, from a file or its bytes.
+
+    Raises:
+        DataError: It is missing or broken.
+    """
+    name = name or str(source)
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            return image.convert("RGB")
+    except FileNotFoundError as error:
+        raise DataError(f"picture {name} does not exist.") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"picture {name} cannot be read: {error}.") from error
+
+
+def unit_boxes(
+    boxes: Sequence[Sequence[float]], size: tuple[float, float], form: BoxFormat = "xyxy", name: str = ""
+) -> Tensor:
+    """Boxes `[R, 4]` float32 xyxy in [0, 1], as the data set has them: neither cut nor checked.
+
+    Args:
+        boxes: Four numbers each, in the unit of `size`.
+        size: Width and height that the boxes are relative to.
+        form: What the four numbers are: two corners, a corner and a size, or a centre and a size.
+        name: Of the sample, for messages.
+
+    Raises:
+        DataError: A box has not four numbers, or the size is not positive.
+
+    Example:
+        >>> unit_boxes([[10, 0, 20, 5]], (40, 10), "xywh").tolist()
+        [[0.25, 0.0, 0.75, 0.5]]
+    """
+    if not all(isinstance(box, Sequence) and len(box) == 4 for box in boxes) or not min(size) > 0:
+        raise DataError(f"sample {name!r}: boxes {boxes} of a {size[0]} x {size[1]} picture: expected 4 numbers each.")
+    numbers = torch.tensor(boxes, dtype=torch.float64).view(-1, 4)
+    first, second = numbers.split(2, 1)
+    if form == "cxcywh":
+        first = first - second / 2
+    corners = numbers if form == "xyxy" else torch.cat([first, first + second], 1)
+    return (corners / corners.new_tensor([*size, *size])).float()
