@@ -64,13 +64,15 @@ class Grounding:
         distinct, which = torch.unique(self.phrase_id, return_inverse=True)
         first = torch.full_like(distinct, len(self.phrase_id))
         first = first.scatter_reduce(0, which, torch.arange(len(which), device=which.device), "amin")
-        object.__setattr__(self, "_first_of_phrase", first)
-        object.__setattr__(self, "_distinct_index", which)
+        lengths, order = (self.spans[first, 1] - self.spans[first, 0]).sort(stable=True)
+        object.__setattr__(self, "_first_of_phrase", first[order])
+        object.__setattr__(self, "_distinct_index", order.argsort()[which])
+        object.__setattr__(self, "_phrase_groups", _two_groups(lengths.cpu()))
         object.__setattr__(self, "_bounds", _bounds(self))
 
     @property
     def first_of_phrase(self) -> Tensor:
-        """`[U]` int64: for each distinct phrase, the first row of `spans` that holds it."""
+        """`[U]` int64: for each distinct phrase, the first row of `spans` that holds it; shorter phrases first."""
         return self._first_of_phrase  # type: ignore[attr-defined, no-any-return]
 
     @property
@@ -81,7 +83,15 @@ class Grounding:
     @property
     def longest_span(self) -> int:
         """The number of tokens of the longest phrase, 0 without phrases."""
-        return self._bounds[3]  # type: ignore[attr-defined, no-any-return]
+        return self.phrase_groups[1][1]
+
+    @property
+    def phrase_groups(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """How many of the distinct phrases are short and how many long, each with its longest length in tokens.
+
+        Encoded in two groups instead of one, they need the fewest positions.
+        """
+        return self._phrase_groups  # type: ignore[attr-defined, no-any-return]
 
     @classmethod
     def empty(cls, device: torch.device | str = "cpu") -> Self:
@@ -236,15 +246,22 @@ def _starts(sizes: list[int]) -> list[int]:
     return [sum(sizes[:i]) for i in range(len(sizes))]
 
 
-def _bounds(g: Grounding) -> tuple[int, int, int, int]:
-    """The smallest batch that fits: images, texts, tokens; and the longest span."""
-    if not len(g.boxes) and not len(g.spans):
-        return 0, 0, 0, 0
+def _bounds(g: Grounding) -> tuple[int, int, int]:
+    """The smallest batch that fits: images, texts, tokens."""
     images = int(g.image_index.max()) + 1 if len(g.boxes) else 0
     if not len(g.spans):
-        return images, 0, 0, 0
-    lengths = g.spans[:, 1] - g.spans[:, 0]
-    return images, int(g.text_index.max()) + 1, int(g.spans[:, 1].max()), int(lengths.max())
+        return images, 0, 0
+    return images, int(g.text_index.max()) + 1, int(g.spans[:, 1].max())
+
+
+def _two_groups(lengths: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Cut sorted lengths where the two groups, each padded to its longest, take the fewest positions."""
+    if not len(lengths):
+        return (0, 0), (0, 0)
+    longest, framed = int(lengths[-1]), lengths + 2  # a start and an end token
+    short = torch.arange(1, len(lengths) + 1)
+    count = int((short * framed + (len(lengths) - short) * framed[-1]).argmin()) + 1
+    return (count, int(lengths[count - 1])), (len(lengths) - count, longest)
 
 
 def _bad_boxes(boxes: Tensor) -> Tensor:

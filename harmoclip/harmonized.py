@@ -336,10 +336,12 @@ class Harmonized(nn.Module):
             pooled = span_pool(tower.tokens(taken), grounding.spans, grounding.text_index)
             forms.append(tower.project(pooled))
         if self.options.lexemes in ("phrases", "both"):
-            first = grounding.first_of_phrase
-            alone = tower.encode_phrases(
-                taken["ids"], grounding.spans[first], grounding.text_index[first], grounding.longest_span
-            )
+            counts, lengths = zip(*grounding.phrase_groups, strict=True)
+            groups = [
+                tower.encode_phrases(taken["ids"], grounding.spans[rows], grounding.text_index[rows], longest)
+                for rows, longest in zip(grounding.first_of_phrase.split(counts), lengths, strict=True)
+            ]
+            alone = torch.cat(groups)
             forms.append(alone[grounding.distinct_index])
         return forms
 

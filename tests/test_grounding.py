@@ -121,8 +121,30 @@ def test_clean_keeps_exactly_the_boxes_with_area(rows):
     boxes = torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
     index = torch.zeros(len(rows), dtype=torch.int64)
     nothing = index[:0]
-    grounding, dropped = Grounding.clean(boxes, index, nothing.view(0, 2), nothing, nothing.view(0, 2), nothing)
+    grounding, dropped = Grounding.clean(
+        boxes, index, nothing.view(0, 2), nothing, nothing.view(0, 2), nothing
+    )
     cut = boxes.clamp(0, 1)
     expected = [i for i, (a, b, c, d) in enumerate(cut.tolist()) if not (a < c and b < d)]
     assert dropped["boxes"] == expected
     assert len(grounding.boxes) == len(rows) - len(expected)
+
+
+@given(st.lists(st.integers(1, 9), max_size=12))
+def test_phrase_groups_take_the_fewest_positions(lengths):
+    count = len(lengths)
+    start, index = torch.arange(count), torch.zeros(count, dtype=torch.int64)
+    grounding = Grounding.empty().replace(
+        spans=torch.stack([start, start + torch.tensor(lengths, dtype=torch.int64)], 1),
+        text_index=index,
+        phrase_id=torch.arange(count).flip(0),
+    )
+    (short, low), (long, high) = grounding.phrase_groups
+    ordered = sorted(lengths)
+    found = [lengths[row] for row in grounding.first_of_phrase.tolist()]
+    assert found == ordered
+    assert [lengths[row] for row in grounding.first_of_phrase[grounding.distinct_index].tolist()] == lengths
+    assert (short + long, high) == (count, max(lengths, default=0))
+    assert all(length <= low for length in ordered[:short])
+    cost = [k * (ordered[k - 1] + 2) + (count - k) * (high + 2) for k in range(1, count + 1)]
+    assert short * (low + 2) + long * (high + 2) == min(cost, default=0)
