@@ -82,7 +82,9 @@ def unit_boxes(
         [[0.25, 0.0, 0.75, 0.5]]
     """
     if not all(isinstance(box, Sequence) and len(box) == 4 for box in boxes) or not min(size) > 0:
-        raise DataError(f"sample {name!r}: boxes {boxes} of a {size[0]} x {size[1]} picture: expected 4 numbers each.")
+        raise DataError(
+            f"sample {name!r}: boxes {boxes} of a {size[0]} x {size[1]} picture: expected 4 numbers each."
+        )
     numbers = torch.tensor(boxes, dtype=torch.float64).view(-1, 4)
     first, second = numbers.split(2, 1)
     if form == "cxcywh":

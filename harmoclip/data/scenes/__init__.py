@@ -12,7 +12,6 @@ from random import Random
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from harmoclip.data.sample import Sample

@@ -14,6 +14,7 @@ _WORDS = {
     "above": ("above", "over"),
     "below": ("below", "under"),
 }
+_BEFORE = {"a grey wall": "in front of", "a blue sky": "in"}  # elsewhere "on"
 _VERBS = (("is", "are"), ("sits", "sit"), ("lies", "lie"))
 
 # a piece of text, with the number of the group that it names, or None for plain words
@@ -127,7 +128,7 @@ def _ground_first(order: list[int], groups: list[Group], ground: str | None, rng
     if ground is None:
         yield from _there(order, groups, ground, rng)
         return
-    yield "On ", None
+    yield f"{_BEFORE.get(ground, 'on').capitalize()} ", None
     yield ground, BACKGROUND
     yield (" there is " if len(groups[order[0]].boxes) == 1 else " there are "), None
     yield from _enumerate(order, groups)
@@ -142,10 +143,7 @@ def _enumerate(order: list[int], groups: list[Group]) -> Iterator[Piece]:
 
 def _on(ground: str | None) -> Iterator[Piece]:
     if ground is not None:
-        yield (
-            (" in front of " if ground == "a grey wall" else " in " if ground == "a blue sky" else " on "),
-            None,
-        )
+        yield f" {_BEFORE.get(ground, 'on')} ", None
         yield ground, BACKGROUND
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from random import Random
 
 import numpy as np
@@ -30,10 +30,8 @@ def paint(groups: Sequence[Group], background: str, size: int, rng: Random) -> I
     """An RGB picture of `size` x `size` pixels."""
     wide = size * _FINER
     picture = _tile(background, rng.randrange(_TILES), wide)
-    if rng.random() < 0.5:
-        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    else:
-        picture = picture.copy()
+    mirrored = rng.random() < 0.5
+    picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else picture.copy()
     for group in groups:
         for box, angle in zip(group.boxes, group.angles, strict=True):
             _paint_thing(picture, group, [side * wide for side in box], angle, rng)
@@ -59,7 +57,7 @@ def _paint_thing(picture: Image.Image, group: Group, box: list[float], angle: fl
         picture.paste(_contrast(colour), (left, top), marks)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _marks(pattern: str, phase: int) -> Image.Image:
     """A mask of stripes or dots, large enough for any thing of an ordinary picture."""
     side, step = 512, 4 * _FINER
@@ -87,7 +85,7 @@ def _contrast(colour: tuple[int, int, int]) -> tuple[int, int, int]:
     return (r // 3, g // 3, b // 3) if light else (240, 240, 240)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tile(background: str, number: int, wide: int) -> Image.Image:
     rng = Random(f"{background}/{number}")
     base = _vary(_GROUNDS[background], rng, 12)
