@@ -35,6 +35,7 @@ def arguments(models, tmp_path, data_root):
         "lightning_module.py": lambda: open_clip + IN_A_LOOP,
         "accelerate_loop.py": lambda: open_clip + IN_A_LOOP,
         "label_boxes.py": lambda: [*open_clip, "--out", "labelled.png"],
+        "evaluate_before_after.py": lambda: [*open_clip, *IN_A_LOOP, "--scenes", "4"],
     }
 
 

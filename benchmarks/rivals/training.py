@@ -127,16 +127,18 @@ def train(
 ) -> State:
     """The model's weights after training from `start` (from random weights where it is None).
 
-    Every 50 steps all is saved in the file `kept`, from which a stopped run goes on.
+    Once a minute all is saved in the file `kept`, from which a stopped run goes on.
     """
     training = Training(name, start, data, settings, seed, steps)
     training.resume(kept)
     other = 0 if start is None else 1000  # the start saw other batches
     stream = batches(data.train, settings.batch_size, seed + other, training.device, training.done)
+    saved = time.monotonic()
     while training.done < steps:
         progress(training.done + 1, training.step(next(stream)))
-        if training.done % 50 == 0:
+        if time.monotonic() - saved > 60:
             training.save(kept)
+            saved = time.monotonic()
     weights = {k: v.cpu().clone() for k, v in training.objective.model.state_dict().items()}
     kept.unlink(missing_ok=True)
     share = training.objective.average

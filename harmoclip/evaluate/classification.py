@@ -28,7 +28,7 @@ def top_k(vectors: Tensor, classes: Tensor, labels: Tensor, k: int = 1) -> Tenso
 
 def micro(right: Tensor) -> float:
     """The share of rows that are right, every row counted the same; nan without rows."""
-    return right.float().mean().item()
+    return right.double().mean().item()
 
 
 def macro(right: Tensor, labels: Tensor) -> float:
@@ -40,11 +40,11 @@ def macro(right: Tensor, labels: Tensor) -> float:
 
     Example:
         >>> macro(torch.tensor([True, True, False, False]), torch.tensor([0, 0, 0, 1]))
-        0.3333333432674408
+        0.3333333333333333
     """
     if not len(labels):
         return float("nan")
-    count = torch.bincount(labels).float()
-    hits = torch.bincount(labels, weights=right.float(), minlength=len(count)).to(count.dtype)
+    count = torch.bincount(labels).double()
+    hits = torch.bincount(labels, weights=right.double(), minlength=len(count))
     present = count > 0
     return (hits[present] / count[present]).mean().item()

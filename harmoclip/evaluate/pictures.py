@@ -7,9 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
+from harmoclip.draw import draw_boxes, draw_similarity
 from harmoclip.evaluate.averaging import pareto_front
 from harmoclip.evaluate.boxes import NamedBoxes
-from harmoclip.evaluate.subject import Subject, to_pil
+from harmoclip.evaluate.subject import Subject
 
 Point = tuple[float, float]
 
@@ -98,9 +99,7 @@ def draw_named_boxes(samples: Any, named: NamedBoxes, rows: Tensor) -> Any:
         sample = samples[int(named.sample[row])]
         right, guess = int(named.labels[row]), int(named.guesses[row, 0])
         colour = "#1a7f37" if right == guess else "#cf222e"
-        picture = to_pil(sample.image)
-        ax.imshow(picture)
-        _outline(ax, picture.size, sample.boxes[int(named.row[row])], colour)
+        draw_boxes(sample.image, sample.boxes[named.row[row], None], colors=[colour], ax=ax)
         names = named.class_names
         said = names[right] if right == guess else f"{names[right]}, called {names[guess]}"
         ax.set_title(said, fontsize=9, color=colour)
@@ -123,14 +122,8 @@ def draw_similarities(subject: Subject, samples: Any, named: NamedBoxes, *, most
         name = named.class_names[int(named.labels[row])]
         vector = subject.class_vectors([name], "photo")[0]
         _, dense = next(iter(subject.dense_vectors([sample])))
-        picture = to_pil(sample.image)
-        for ax in axes[2 * i : 2 * i + 2]:
-            ax.imshow(picture)
-        _outline(axes[2 * i], picture.size, sample.boxes[int(named.row[row])], "#0969da")
-        extent = (-0.5, picture.width - 0.5, picture.height - 0.5, -0.5)
-        axes[2 * i + 1].imshow(
-            (dense[0] @ vector).numpy(), extent=extent, cmap="inferno", alpha=0.65, interpolation="bilinear"
-        )
+        draw_boxes(sample.image, sample.boxes[named.row[row], None], ax=axes[2 * i])
+        draw_similarity(sample.image, dense[0] @ vector, ax=axes[2 * i + 1])
         axes[2 * i].set_title(name, fontsize=9)
     return figure
 
@@ -145,10 +138,3 @@ def _grid(count: int, columns: int) -> tuple[Any, list[Any]]:
     for ax in axes.flat:
         ax.set_axis_off()
     return figure, list(axes.flat)
-
-
-def _outline(ax: Any, size: tuple[int, int], box: Tensor, colour: str) -> None:
-    import matplotlib.pyplot as plt
-
-    x1, y1, x2, y2 = (float(v) * size[i % 2] - 0.5 for i, v in enumerate(box))
-    ax.add_patch(plt.Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=2))

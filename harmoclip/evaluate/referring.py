@@ -92,4 +92,4 @@ def _share(name: str, right: list[Tensor]) -> dict[str, float]:
     if not right:
         raise DataError(f"{name}: no sample links a phrase to one of several boxes.")
     rows = torch.cat(right)
-    return {name: rows.float().mean().item(), f"{name}_phrases": len(rows)}
+    return {name: rows.double().mean().item(), f"{name}_phrases": len(rows)}

@@ -74,5 +74,5 @@ def _ranks(similarity: Tensor, target: Tensor) -> Tensor:
 
 
 def _summary(name: str, ranks: Tensor, ks: Sequence[int]) -> dict[str, float]:
-    recall = {f"{name}_r{k}": (ranks <= k).float().mean().item() for k in ks}
+    recall = {f"{name}_r{k}": (ranks <= k).double().mean().item() for k in ks}
     return {**recall, f"{name}_median_rank": ranks.median().item()}

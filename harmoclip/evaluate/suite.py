@@ -62,7 +62,7 @@ def boxes_task(
 
     def run(subject: Subject) -> Scores:
         _, named = boxes(subject)
-        return {key: value for score in (*scores, size_scores) for key, value in score(named).items()}
+        return {key: value for score in scores for key, value in score(named).items()}
 
     title = f"boxes, {name}, {regions}"
     return Task(title, "regions", lambda s: next(iter(s.values())), run, boxes)
@@ -110,11 +110,21 @@ def coco_tasks(root: Path, split: str, regions: Regions) -> list[Task]:
         limits = {"smallest": 8, "largest": 1024, "most": 100}
         boxes = CocoBoxes(panoptic, images, segments=segments, **limits)  # type: ignore[arg-type]
         tasks.append(
-            boxes_task(f"COCO panoptic {split}", boxes, "vild", regions, clipself_scores, fineclip_scores)
+            boxes_task(
+                f"COCO panoptic {split}",
+                boxes,
+                "vild",
+                regions,
+                clipself_scores,
+                fineclip_scores,
+                size_scores,
+            )
         )
     if instances and regions != "masks":
         boxes = CocoBoxes(instances, images)
-        tasks.append(boxes_task(f"COCO instances {split}", boxes, "imagenet", regions, fgclip_scores))
+        tasks.append(
+            boxes_task(f"COCO instances {split}", boxes, "imagenet", regions, fgclip_scores, size_scores)
+        )
     if not tasks:
         raise DataError(
             f"{root} has no dataset_coco.json, and no captions, panoptic or instances file of {split} in it "

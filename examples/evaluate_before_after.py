@@ -1,0 +1,52 @@
+"""Train a little, then see what it did to both sides: a table, and a report with pictures."""
+
+import copy
+from pathlib import Path
+
+import torch
+import typer
+from harmoclip.models import load_model
+from rich import print
+
+import harmoclip
+from harmoclip.data import Collator
+from harmoclip.data.scenes import Scenes
+from harmoclip.evaluate import Subject
+from harmoclip.evaluate.comparison import Comparison
+from harmoclip.evaluate.report import terminal_table
+from harmoclip.evaluate.suite import scene_tasks
+
+
+def main(
+    name: str = "ViT-B-32",
+    pretrained: str | None = None,
+    steps: int = 10,
+    batch_size: int = 16,
+    scenes: int = 50,
+    out: Path = Path("evaluation"),
+) -> None:
+    loaded = load_model(name, pretrained)
+    before = copy.deepcopy(loaded.model.state_dict())
+
+    harmo = harmoclip.harmonize(loaded.model)
+    samples = [s.replace(image=loaded.preprocess(s.image)) for s in Scenes("train", batch_size)]
+    images, texts, grounding = Collator(loaded.tokenizer)(samples)
+    optimizer = torch.optim.AdamW(harmo.parameters(), lr=1e-4)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        harmo(images, texts, grounding)["loss"].backward()
+        optimizer.step()
+
+    after = copy.deepcopy(loaded.model.state_dict())
+    loaded.model.load_state_dict(before)
+    comparison = Comparison(Subject(harmo, loaded.preprocess, loaded.tokenizer), after)
+    tasks = scene_tasks(scenes, "dense")
+    scores = comparison.scores(tasks)
+    sweep = comparison.sweep(tasks, [0.5])
+    for task, columns in scores.items():
+        print(terminal_table(task, columns))
+    print(comparison.report(out, name, tasks, scores, sweep))
+
+
+if __name__ == "__main__":
+    typer.run(main)
