@@ -1,0 +1,309 @@
+"""The training step: plain CLIP, harmonized in several ways, and the recipe that encodes every box as a crop.
+
+    python benchmarks/step.py --quick    # the figures of the last line
+    python benchmarks/step.py            # and how the step grows with boxes; CSV and plot under results/
+
+A step is forward and backward of real sizes with random weights (the optimizer, equal for all, is left out).
+Captions hold phrases as long, and as often repeated, as those of COCO's captions. Correctness comes first; the
+rounds interleave the candidates, and every ratio is taken within a round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import ctypes
+import gc
+import json
+import math
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from torch import Tensor, nn
+
+from harmoclip import Grounding, harmonize
+from harmoclip.losses import DistillationLoss, GlobalContrastiveLoss, LexemeRegionLoss
+from harmoclip.ops import roi_align
+
+RESULTS = Path(__file__).parent / "results"
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {"dense": "plain", "lexemes": "spans"},
+    "value": {"dense": "value", "lexemes": "spans"},
+    "phrases": {"dense": "value", "lexemes": "phrases"},
+}
+# of the phrases in COCO's captions (3000 of them, CLIP's tokenizer): lengths in tokens, and their shares
+LENGTHS, SHARES = (1, 2, 3, 4, 5, 6, 7), (0.114, 0.512, 0.232, 0.099, 0.031, 0.008, 0.004)
+VOCABULARY, EXPONENT = 3500, 0.75  # distinct phrases by Zipf's law: 90 % of 80, 80 % of 320, 55 % of 2560
+Batch = tuple[Tensor, Tensor, Grounding]
+Row = dict[str, Any]
+
+
+def draw(model: nn.Module, images: int, boxes: int) -> Batch:
+    """Random images; captions of 77 tokens whose phrases come from a small language; ten boxes, ten phrases."""
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.multinomial(torch.tensor(SHARES), VOCABULARY, replacement=True, generator=generator)
+    words = torch.randint(1000, 40000, (VOCABULARY, max(LENGTHS)), generator=generator)
+    popular = torch.arange(1, VOCABULARY + 1).float() ** -EXPONENT
+    size = model.visual.image_size[0]  # type: ignore[union-attr, index]
+    texts = torch.zeros(images, 77, dtype=torch.int64)
+    texts[:, 0] = 49406
+    groundings = []
+    for row in texts:
+        ids = (
+            torch.multinomial(popular, boxes, replacement=True, generator=generator).tolist() if boxes else []
+        )
+        spans, position = [], 1
+        for phrase in ids:
+            end = position + LENGTHS[int(lengths[phrase])]
+            if end > 75:  # a caption holds only so many; the first phrase stands for the rest
+                spans.append(spans[0])
+                continue
+            row[position:end] = words[phrase, : end - position]
+            spans.append((position, end))
+            position = end
+        row[position] = 49407
+        ids = [phrase if spans[i] != spans[0] else ids[0] for i, phrase in enumerate(ids)]
+        corner, own = torch.rand(boxes, 2, generator=generator) * 0.6, torch.arange(boxes)
+        extent = 0.1 + 0.3 * torch.rand(boxes, 2, generator=generator)
+        zero = torch.zeros(boxes, dtype=torch.int64)
+        groundings.append(
+            Grounding(
+                boxes=torch.cat([corner, corner + extent], 1),
+                image_index=zero,
+                spans=torch.tensor(spans, dtype=torch.int64).view(-1, 2),
+                text_index=zero,
+                links=torch.stack([own, own], 1),
+                phrase_id=torch.tensor(ids, dtype=torch.int64),
+            )
+        )
+    pixels = torch.randn(images, 3, size, size, generator=generator)
+    return pixels.to(DEVICE), texts.to(DEVICE), Grounding.collate(groundings).to(DEVICE)
+
+
+# ------------------------------------------------------------------ the steps
+
+
+def clip_step(model: Any, batch: Batch) -> Tensor:
+    images, texts, _ = batch
+    return GlobalContrastiveLoss()(model.encode_image(images), model.encode_text(texts), model.logit_scale)
+
+
+def harmonized_step(options: dict[str, Any], model: nn.Module, batch: Batch) -> Tensor:
+    with harmonize(model, **options) as harmo:
+        return harmo(*batch)["loss"]
+
+
+def crop_step(model: Any, batch: Batch) -> Tensor:
+    """Every box cut out, resized and encoded, as the target of its pooled feature; a CLIP step beside it."""
+    images, texts, grounding = batch
+    size = tuple(images.shape[-2:])
+    with harmonize(model, dense="value", lexemes="spans") as harmo:
+        with harmo.capture() as captured:
+            vectors = model.encode_image(images), model.encode_text(texts)
+        scale = grounding.boxes.new_tensor([size[1], size[0], size[1], size[0]])
+        rois = torch.cat([grounding.image_index[:, None].float(), grounding.boxes * scale], 1)
+        with torch.no_grad():
+            crops = model.encode_image(roi_align(images, rois, size, aligned=True))
+        tower = harmo.towers.image
+        dense = tower.dense(captured.of("image"), "value")
+        regions = tower.regions(dense, "value", grounding.boxes, grounding.image_index)
+    return GlobalContrastiveLoss()(*vectors, model.logit_scale) + DistillationLoss()(regions, crops)
+
+
+STEPS: dict[str, Callable[[nn.Module, Batch], Tensor]] = {
+    "clip": clip_step,
+    **{name: partial(harmonized_step, options) for name, options in VARIANTS.items()},
+    "crops": crop_step,
+}
+
+
+def take(name: str, model: nn.Module, batch: Batch) -> float:
+    """Seconds of one forward and backward."""
+    model.zero_grad(set_to_none=True)
+    synchronize()
+    start = time.perf_counter()
+    STEPS[name](model, batch).backward()
+    synchronize()
+    return time.perf_counter() - start
+
+
+def synchronize() -> None:
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+
+
+# ------------------------------------------------------------------ memory
+
+
+def peak_megabytes(work: Callable[[], object]) -> float:
+    """The most memory that is held while the work runs: the device's, or the process's own."""
+    gc.collect()
+    if DEVICE == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        work()
+        return torch.cuda.max_memory_allocated() / 2**20
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the peak so far
+    work()
+    return status("VmHWM")
+
+
+def status(name: str) -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"/proc/self/status has no {name}")
+
+
+def loss_memory(pairs: int) -> float:
+    """Megabytes that forward and backward of the lexeme-region loss take beside its inputs' own."""
+    regions, lexemes = (torch.randn(pairs, 512, device=DEVICE, requires_grad=True) for _ in range(2))
+    index = torch.arange(pairs, device=DEVICE)
+    boxes = torch.tensor([[0.1, 0.1, 0.5, 0.5]], device=DEVICE).expand(pairs, 4)
+    scale = torch.tensor(3.0, device=DEVICE, requires_grad=True)
+
+    def work() -> None:
+        links = torch.stack([index, index], 1)
+        LexemeRegionLoss()(regions, lexemes, links, index % 997, index // 10, scale, boxes=boxes).backward()
+
+    gc.collect()
+    before = torch.cuda.memory_allocated() / 2**20 if DEVICE == "cuda" else status("VmRSS")
+    return peak_megabytes(work) - before
+
+
+def slope(points: list[tuple[int, float]]) -> float:
+    """The exponent of a power law through points, by least squares on logarithms."""
+    x, y = zip(*((math.log(a), math.log(b)) for a, b in points), strict=True)
+    return statistics.linear_regression(x, y).slope
+
+
+# ------------------------------------------------------------------ the measurement
+
+
+def gate(model: Any, batch: Batch) -> None:
+    """Attached or not, the model gives the same bits; the harmonized global loss is CLIP's own."""
+    images, texts, grounding = batch
+    few = images[:2], texts[:2], Grounding.empty(DEVICE)
+    with torch.no_grad():
+        plain = model.encode_image(few[0]), model.encode_text(few[1])
+        loss = open_clip.loss.ClipLoss()(
+            *(v / v.norm(dim=1, keepdim=True) for v in plain), model.logit_scale.exp()
+        )
+        for options in VARIANTS.values():
+            with harmonize(model, **options) as harmo:
+                losses = harmo(*few)
+                with harmo.capture():
+                    same = model.encode_image(few[0]), model.encode_text(few[1])
+            assert all(torch.equal(a, b) for a, b in zip(plain, same, strict=True))
+            torch.testing.assert_close(losses["global_contrastive_loss"], loss)
+
+
+def compare(name: str, images: int, boxes: int, rounds: int, crops: bool) -> list[Row]:
+    """One row for each candidate: seconds, ratio to CLIP within each round, peak memory."""
+    torch.manual_seed(0)
+    model = open_clip.create_model(name, pretrained=None).to(DEVICE).train()
+    batch = draw(model, images, boxes)
+    gate(model, batch)
+    names = [n for n in STEPS if n != "crops" or crops]
+    times: dict[str, list[float]] = {n: [] for n in names}
+    peaks: dict[str, list[float]] = {n: [] for n in names}
+    take("clip", model, batch)
+    for turn in range(rounds):
+        order = names[turn % len(names) :] + names[: turn % len(names)]
+        for n in order:
+            if n == "crops" and turn > 0:
+                continue  # many times slower than all others: once is enough
+            peaks[n].append(peak_megabytes(lambda n=n: times[n].append(take(n, model, batch))))
+    distinct = len(batch[2].first_of_phrase) / max(1, len(batch[2].spans))
+    rows = []
+    for n in names:
+        ratios = [a / b for a, b in zip(times[n], times["clip"], strict=False)]
+        low, _, high = quantiles(times[n])
+        rows.append(
+            {
+                "model": name, "images": images, "boxes": boxes, "distinct_phrases": round(distinct, 3), "step": n,
+                "seconds": statistics.median(times[n]), "seconds_p20": low, "seconds_p80": high,
+                "over_clip": statistics.median(ratios), "peak_mb": min(peaks[n]),
+                "memory_over_clip": min(peaks[n]) / min(peaks["clip"]),
+            }
+        )  # fmt: skip
+        print({k: round(v, 3) if isinstance(v, float) else v for k, v in rows[-1].items()}, flush=True)
+    return rows
+
+
+def quantiles(values: list[float]) -> tuple[float, float, float]:
+    if len(values) == 1:
+        return values[0], values[0], values[0]
+    cuts = statistics.quantiles(values, n=10, method="inclusive")
+    return cuts[1], statistics.median(values), cuts[7]
+
+
+def worst(rows: list[Row], step: str, column: str = "over_clip") -> float:
+    return round(max(row[column] for row in rows if row["step"] == step), 3)
+
+
+def plot(rows: list[Row], pairs: list[tuple[int, float]], file: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, 3, figsize=(13, 3.8), constrained_layout=True)
+    for name, axis in zip(("ViT-B-32", "ViT-B-16"), axes, strict=False):
+        for step in STEPS:
+            points = [(r["boxes"], r["over_clip"]) for r in rows if (r["model"], r["step"]) == (name, step)]
+            axis.plot(*zip(*sorted(points), strict=True), marker="o", label=step)
+        axis.set(title=name, xlabel="boxes an image", ylabel="time of a step / plain CLIP", yscale="log")
+        axis.legend()
+    axes[2].loglog(*zip(*pairs, strict=True), marker="o")
+    axes[2].set(title="lexeme-region loss", xlabel="pairs of all ranks", ylabel="peak memory, MB")
+    figure.savefig(file, dpi=120)
+    plt.close(figure)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="only what the last line needs")
+    quick = parser.parse_args().quick
+    pairs = [(n, loss_memory(n)) for n in ((2048, 4096, 8192) if quick else (2048, 4096, 8192, 16384, 32768))]
+    print({n: round(mb) for n, mb in pairs}, "MB of the lexeme-region loss by pairs", flush=True)
+    sizes = (("ViT-B-32", 8), ("ViT-B-16", 3)) if quick else (("ViT-B-32", 16), ("ViT-B-16", 8))
+    rows = [row for name, images in sizes for row in compare(name, images, 10, 3 if quick else 5, crops=True)]
+    summary = {
+        "plain_over_clip": worst(rows, "plain"),
+        "value_over_clip": worst(rows, "value"),
+        "phrases_over_clip": worst(rows, "phrases"),
+        "crops_over_clip": min(row["over_clip"] for row in rows if row["step"] == "crops"),
+        "memory_over_clip": max(worst(rows, step, "memory_over_clip") for step in ("plain", "value")),
+        "phrases_memory_over_clip": worst(rows, "phrases", "memory_over_clip"),
+        "loss_memory_exponent": round(slope(pairs), 3),
+    }
+    if not quick:
+        for name, images in (("ViT-B-32", 8), ("ViT-B-16", 3)):
+            for boxes in (0, 1, 3, 30, 50):
+                rows += compare(name, images, boxes, 3, crops=True)
+        RESULTS.mkdir(exist_ok=True)
+        with (RESULTS / "step.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+        plot(rows, pairs, RESULTS / "step.png")
+    where = torch.cuda.get_device_name() if DEVICE == "cuda" else f"{platform.machine()} CPU"
+    print(
+        json.dumps(
+            {**summary, "torch": torch.__version__, "device": where, "threads": torch.get_num_threads()}
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
