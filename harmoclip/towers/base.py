@@ -94,7 +94,10 @@ class ImageTower(ABC):
 
     @abstractmethod
     def taps(self, kind: str) -> dict[str, TapPoint]:
-        """The modules to read for a dense kind and for the global vector; `images` gives the input."""
+        """The modules to read for a dense kind and for the global vector.
+
+        `images` gives the input; `last` is the module whose weights `dense` uses.
+        """
 
     @abstractmethod
     def dense(self, taken: Mapping[str, Any], kind: str) -> Dense:

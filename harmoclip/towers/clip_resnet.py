@@ -39,13 +39,13 @@ class ClipResNet(ImageTower):
         """The last feature map, and the pool's output."""
         return {
             "images": TapPoint(self.visual.conv1, first_input),
-            "map": TapPoint(self.visual.layer4[-1]),
+            "last": TapPoint(self.visual.layer4[-1]),
             "global": TapPoint(self.pool),
         }
 
     def dense(self, taken: Mapping[str, Any], kind: str) -> Dense:
         """Cells `[B, H * W, C]` with the pool's positions added."""
-        features = taken["map"]
+        features = taken["last"]
         tokens = features.flatten(2).transpose(1, 2) + self._positions[1:].to(features.dtype)
         return Dense(tokens, tuple(features.shape[-2:]), 0)
 

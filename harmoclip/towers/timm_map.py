@@ -39,13 +39,13 @@ class TimmMap(ImageTower):
         first = next(module for module in self.trunk.modules() if isinstance(module, nn.Conv2d))
         return {
             "images": TapPoint(first, first_input),
-            "map": TapPoint(_pool(self.trunk), first_input),
+            "last": TapPoint(_pool(self.trunk), first_input),
             "global": TapPoint(self.head),
         }
 
     def dense(self, taken: Mapping[str, Any], kind: str) -> Dense:
         """Cells `[B, H * W, C]`."""
-        features = taken["map"] if self.channels_last else taken["map"].permute(0, 2, 3, 1)
+        features = taken["last"] if self.channels_last else taken["last"].permute(0, 2, 3, 1)
         return Dense(features.flatten(1, 2), tuple(features.shape[1:3]), 0)
 
     def project(self, pooled: Tensor) -> Tensor:

@@ -45,7 +45,7 @@ def build(name: str) -> nn.Module:
     """
     import open_clip
 
-    with _local_configs(), _quiet():
+    with local_configs(), _quiet():
         with torch.device("meta"):
             model = open_clip.create_model(name, pretrained=None, pretrained_hf=False, device="meta")
         if hasattr(getattr(model, "text", None), "config"):
@@ -143,7 +143,8 @@ def _hugging_face_text(config: Mapping[str, Any]) -> nn.Module:
 
 
 @contextmanager
-def _local_configs() -> Iterator[None]:
+def local_configs() -> Iterator[None]:
+    """Hub names of text towers read small local configurations."""
     try:
         import open_clip.hf_model as hf_model
         import transformers  # noqa: F401

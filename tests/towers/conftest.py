@@ -1,0 +1,30 @@
+"""The small models, one for each test; those that repeat a kind of tower are slow tests."""
+
+from pathlib import Path
+
+import pytest
+import small
+
+HERE = Path(__file__).parent
+
+
+def pytest_generate_tests(metafunc):
+    """Run a test that asks for `name`, and lists no names itself, on every small model."""
+    listed = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "name" in metafunc.fixturenames and "name" not in listed:
+        metafunc.parametrize("name", small.ALL)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """One name of each distinct kind is enough for an ordinary run."""
+    for item in (item for item in items if item.path.parent == HERE):
+        name = getattr(item, "callspec", None) and item.callspec.params.get("name")
+        if name and name not in small.DISTINCT:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture
+def given(name):
+    """The small model of that name, two images and two captions."""
+    return small.small(name)

@@ -1,0 +1,158 @@
+"""Taps under checkpointing, autocast, low precision and the models' other entry points."""
+
+import sys
+
+import pytest
+import small
+import torch
+from passes import captured_of
+from torch.utils.checkpoint import checkpoint
+
+import harmoclip
+from harmoclip.towers import zoo
+
+DISTINCT = (
+    "ViT-B-32", "EVA02-B-16", "ViT-B-16-SigLIP", "convnext_base", "roberta-ViT-B-32", "CLIPModel", "SiglipModel",
+    "ChineseCLIPModel",
+)  # fmt: skip
+PRECISE = (
+    "RN50",
+    "ViT-B-32",
+    "coca_ViT-B-32",
+    "ViT-B-16-SigLIP",
+    "convnext_base",
+    "CLIPModel",
+    "Siglip2Model",
+)
+OPENAI = ("openai-ViT", "openai-RN")  # their norms stay float32, so they have no other precision
+
+
+def region_gradients(given, kind=None):
+    """Gradients of regions and phrases, with the regions themselves."""
+    torch.manual_seed(2)
+    harmo = harmoclip.harmonize(given.model, dense=kind)
+    captured, _ = captured_of(harmo, given)
+    regions = zoo.regions_of(harmo, captured, zoo.two_regions())
+    tokens = harmo.towers.text.tokens(captured.of("text"))
+    (regions.square().sum() + tokens.square().sum()).backward()
+    harmo.remove()
+    grads = {name: p.grad.clone() for name, p in given.model.named_parameters() if p.grad is not None}
+    given.model.zero_grad()
+    return regions.detach(), grads
+
+
+def checkpointed(model, reentrant, monkeypatch):
+    if hasattr(model, "gradient_checkpointing_enable"):
+        model.gradient_checkpointing_enable({"use_reentrant": reentrant})
+        return
+    model.set_grad_checkpointing(True)
+    kept = getattr(model, "text", None)
+    if hasattr(kept, "config"):
+        kept.transformer.gradient_checkpointing_enable({"use_reentrant": reentrant})
+    monkeypatch.setattr(
+        "open_clip.transformer.checkpoint",
+        lambda f, *args, use_reentrant: checkpoint(f, *args, use_reentrant=reentrant),
+    )
+    monkeypatch.setattr("timm.models._manipulate.use_reentrant_ckpt", lambda: reentrant)
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("name", DISTINCT)
+@pytest.mark.filterwarnings("ignore:`gradient_checkpointing_enable`:FutureWarning")
+def test_gradient_checkpointing(given, reentrant, monkeypatch):
+    if (
+        reentrant
+        and hasattr(getattr(given.model, "visual", None), "trunk")
+        and hasattr(given.model.visual.trunk, "rope")
+    ):
+        pytest.skip("timm's EVA cannot checkpoint in the reentrant way")
+    expected, grads = region_gradients(given)
+    checkpointed(given.model, reentrant, monkeypatch)
+    regions, other = region_gradients(given)
+    torch.testing.assert_close(regions, expected)
+    assert other.keys() == grads.keys()
+    for name, grad in grads.items():
+        torch.testing.assert_close(other[name], grad, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.parametrize("name", PRECISE + OPENAI)
+def test_autocast(given):
+    given.model.eval()
+    expected, _ = region_gradients(given)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        regions, grads = region_gradients(given)
+    cosine = torch.cosine_similarity(regions.float(), expected)
+    assert cosine.min() > 0.99
+    assert all(grad.isfinite().all() for grad in grads.values())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", PRECISE)
+def test_low_precision_weights(given, dtype):
+    given.model.eval()
+    expected = {kind: region_gradients(given, kind)[0] for kind in kinds(given)}
+    half = given._replace(model=given.model.to(dtype), images=given.images.to(dtype))
+    for kind, regions in expected.items():
+        found, grads = region_gradients(half, kind)
+        cosine = torch.cosine_similarity(found.float(), regions)
+        assert cosine.min() > 0.98, kind
+        assert all(grad.isfinite().all() for grad in grads.values())
+
+
+def kinds(given):
+    with harmoclip.harmonize(given.model) as harmo:
+        return harmo.towers.image.kinds
+
+
+def test_openai_weights_as_they_are_loaded():
+    """`clip.load` leaves norms and embeddings in float32 and makes the rest float16."""
+    for name in small.OPENAI:
+        given = small.small(name)
+        sys.modules["clip.model"].convert_weights(given.model)
+        regions, grads = region_gradients(given)
+        assert regions.isfinite().all()
+        assert grads
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in small.OPEN_CLIP if "roberta" not in n and "mt5" not in n and "nllb" not in n]
+)
+def test_forward_and_forward_intermediates_give_the_same_regions(given):
+    harmo = harmoclip.harmonize(given.model.eval())
+    captured, _ = captured_of(harmo, given)
+    expected = zoo.regions_of(harmo, captured, zoo.two_regions())
+    with harmo.capture() as captured:
+        given.model(given.images, given.texts)
+    torch.testing.assert_close(zoo.regions_of(harmo, captured, zoo.two_regions()), expected)
+    with harmo.capture() as captured:
+        given.model.forward_intermediates(given.images, given.texts)
+    torch.testing.assert_close(zoo.regions_of(harmo, captured, zoo.two_regions()), expected)
+    captured.of("text")
+
+
+@pytest.mark.parametrize("name", small.TRANSFORMERS)
+def test_hugging_faces_own_forward_gives_the_same_regions(given):
+    if name_of(given) == "Siglip2Model":
+        pytest.skip("takes patches: tested with its sizes")
+    harmo = harmoclip.harmonize(given.model.eval())
+    captured, _ = captured_of(harmo, given)
+    expected = zoo.regions_of(harmo, captured, zoo.two_regions())
+    with harmo.capture() as captured:
+        mask = (given.texts != given.frame.pad).long()
+        given.model(input_ids=given.texts, pixel_values=given.images, attention_mask=mask)
+    torch.testing.assert_close(zoo.regions_of(harmo, captured, zoo.two_regions()), expected)
+    captured.of("text")
+
+
+def name_of(given):
+    return type(given.model).__name__
+
+
+@pytest.mark.parametrize("name", PRECISE + OPENAI)
+def test_train_and_eval_give_the_objective(given):
+    for mode in (True, False):
+        given.model.train(mode)
+        with harmoclip.harmonize(given.model) as harmo:
+            losses = harmo(given.images, given.texts, zoo.two_regions())
+            losses["loss"].backward()
+            assert losses["loss"].isfinite()

@@ -1,0 +1,77 @@
+"""Text towers of every family: tokens in context, phrases on their own, special tokens."""
+
+import pytest
+import small
+import torch
+import torch.nn.functional as F
+from passes import captured_of
+
+import harmoclip
+from harmoclip.errors import InputError
+from harmoclip.towers import find_towers
+from harmoclip.towers.base import special_tokens
+
+
+def spans_of(given):
+    start = 0 if given.frame.start is None else 1
+    return torch.tensor([[start + 1, start + 4], [start, start + 2], [start, start + 6]]), torch.tensor(
+        [0, 1, 1]
+    )
+
+
+def expected_phrases(given, towers):
+    spans, text_index = spans_of(given)
+    rows = [
+        small.row(given.frame, given.texts[i, start:end].tolist())
+        for (start, end), i in zip(spans.tolist(), text_index.tolist(), strict=True)
+    ]
+    return F.normalize(towers.encode_text(torch.tensor(rows)), dim=-1)
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_phrases_alone_equal_the_models_text(given, told):
+    towers = find_towers(given.model.eval())
+    spans, text_index = spans_of(given)
+    if told:
+        towers.text.tell_tokenizer(small.tokenizer(given.frame))
+    alone = towers.text.encode_phrases(given.texts, spans, text_index, 6)
+    torch.testing.assert_close(
+        F.normalize(alone, dim=-1), expected_phrases(given, towers), atol=1e-5, rtol=1e-4
+    )
+
+
+def test_tokens_are_in_context_and_reach_the_tower(given):
+    harmo = harmoclip.harmonize(given.model)
+    captured, (_, text) = captured_of(harmo, given)
+    tower = harmo.towers.text
+    tokens = tower.tokens(captured.of("text"))
+    assert tokens.shape[:2] == given.texts.shape
+    vectors = tower.project(tokens)
+    assert vectors.shape[-1] == text.shape[-1]
+    (vectors[:, 2:5] * torch.randn_like(vectors[:, 2:5])).sum().backward()
+    words = tower.taps()["ids"].module
+    assert words.weight.grad.abs().sum() > 0
+
+
+def test_a_pooled_token_projects_to_the_text_vector(given):
+    """Where the text vector is one token's, the token's projection is that vector."""
+    harmo = harmoclip.harmonize(given.model.eval())
+    captured, (_, text) = captured_of(harmo, given)
+    vectors = harmo.towers.text.project(harmo.towers.text.tokens(captured.of("text")))
+    if type(given.model).__name__ == "CoCa" or hasattr(getattr(harmo.towers.text, "text", None), "pooler"):
+        pytest.skip("the text vector is a class token's or a mean")
+    distance = (F.normalize(vectors, dim=-1) - F.normalize(text, dim=-1)[:, None]).abs().amax(-1)
+    assert distance.amin(1).max() < 1e-5
+
+
+@pytest.mark.parametrize("frame", [small.Frame(98, 99, 0), small.Frame(None, 1, 1), small.Frame(98, None, 0)])
+def test_special_tokens_are_read_off_a_tokenizer(frame):
+    found = special_tokens(small.tokenizer(frame))
+    assert found.start == (frame.start is not None)
+    assert found.end == (frame.pad if frame.end is None else frame.end)
+    assert found.pad == frame.pad
+
+
+def test_a_tokenizer_that_does_not_pad_is_a_mistake():
+    with pytest.raises(InputError, match="one length"):
+        special_tokens(lambda texts: torch.tensor([[5] * (len(texts[0]) + 2)]))

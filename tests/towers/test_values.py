@@ -1,0 +1,177 @@
+"""Every family: the model's outputs stay, and the towers' vectors are what their definitions say."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from passes import captured_of, encode
+
+import harmoclip
+from harmoclip.ops import region_weights
+from harmoclip.towers import find_towers, zoo
+
+WHOLE = torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2)
+BOTH = torch.tensor([0, 1])
+
+
+def gradients(model):
+    grads = [None if p.grad is None else p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    return grads
+
+
+def same(one, other):
+    return all(torch.equal(a, b) if a is not None else b is None for a, b in zip(one, other, strict=True))
+
+
+def first_layer(given):
+    """The parameters that see the image first."""
+    model = given.model
+    visual = getattr(model, "visual", getattr(model, "vision_model", None))
+    return next(m for m in visual.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)).weight
+
+
+def test_outputs_and_gradients_stay_bit_identical(given):
+    def run():
+        torch.manual_seed(1)
+        vectors = encode(given)
+        sum((v * v).sum() for v in vectors).backward()
+        return [v.detach() for v in vectors], gradients(given.model)
+
+    keys, buffers = list(given.model.state_dict()), [b.clone() for b in given.model.buffers()]
+
+    def restored():
+        for buffer, old in zip(given.model.buffers(), buffers, strict=True):
+            buffer.copy_(old)  # batch norms count their batches
+        return run()
+
+    before = restored()
+    harmo = harmoclip.harmonize(given.model)
+    asleep = restored()
+    with harmo.capture():
+        awake = restored()
+    harmo.remove()
+    assert list(given.model.state_dict()) == keys
+    for other in (asleep, awake, restored()):
+        assert same(before[0], other[0])
+        assert same(before[1], other[1])
+
+
+def test_every_kind_is_finite_and_reaches_the_image_tower(given):
+    for kind in find_towers(given.model).image.kinds:
+        with harmoclip.harmonize(given.model, dense=kind) as harmo:
+            captured, (vectors, _) = captured_of(harmo, given)
+            regions = zoo.regions_of(harmo, captured, zoo.two_regions())
+            dense = harmo.encode_dense(given.images)
+            assert regions.shape == vectors.shape
+            assert dense.shape[0] == 2
+            assert dense.shape[-1] == vectors.shape[-1]
+            assert regions.isfinite().all()
+            assert dense.isfinite().all()
+            (regions * torch.randn_like(regions)).sum().backward()
+            assert first_layer(given).grad.abs().sum() > 0
+            given.model.zero_grad()
+
+
+def test_global_vectors_are_the_models_own(given):
+    harmo = harmoclip.harmonize(given.model.eval())
+    captured, (image, text) = captured_of(harmo, given)
+    mine = harmo.towers.image.global_vectors(captured.image), harmo.towers.text.global_vectors(captured.text)
+    normal = [F.normalize(v, dim=-1) for v in mine]  # CoCa normalises what it gives
+    torch.testing.assert_close(normal[0], F.normalize(image, dim=-1))
+    torch.testing.assert_close(normal[1], F.normalize(text, dim=-1))
+
+
+POOLED = (
+    "ViT-L-14-CLIPA", "RN50", "coca_ViT-B-32", "convnext_base", "convnext_large_d", "swin_base_patch4_window7_224",
+    "vit_medium_patch16_gap_256", "ViT-B-16-SigLIP", "ViT-SO400M-16-SigLIP-i18n-256", "PE-Core-T-16-384",
+    "PE-Core-B-16", "MobileCLIP2-S0", "MobileCLIP2-S3", "ViTamin-S", "nllb-clip-base-siglip", "SiglipModel",
+    "Siglip2Model", "openai-RN", "bare-timm",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", POOLED)
+def test_whole_image_gives_the_global_vector(given):
+    """Wherever the global vector is a pool over the cells."""
+    harmo = harmoclip.harmonize(given.model.eval(), dense="plain")
+    captured, (image, _) = captured_of(harmo, given)
+    tower = harmo.towers.image
+    regions = tower.regions(tower.dense(captured.of("image"), "plain"), "plain", WHOLE, BOTH)
+    torch.testing.assert_close(F.normalize(regions, dim=-1), F.normalize(image, dim=-1), atol=1e-5, rtol=1e-4)
+    half = torch.tensor([[0.0, 0.0, 0.5, 1.0]] * 2)
+    other = tower.regions(tower.dense(captured.of("image"), "plain"), "plain", half, BOTH)
+    assert (F.normalize(other, dim=-1) - F.normalize(image, dim=-1)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in POOLED if "SigLIP" in n or "Siglip" in n or "PE" in n or "coca" in n]
+)
+def test_region_weights_are_an_attention_bias(given):
+    """The head's own attention with log weights added, written out for one region."""
+    harmo = harmoclip.harmonize(given.model.eval(), dense="plain")
+    captured, _ = captured_of(harmo, given)
+    tower, box = harmo.towers.image, torch.tensor([[0.1, 0.2, 0.8, 0.7]])
+    dense = tower.dense(captured.of("image"), "plain")
+    tokens = tower._tokens(captured.of("image"), "plain")[1:]
+    key, value = tower.pool.keys_values(tokens)  # [1, N, heads, d]
+    query = tower.pool.query()
+    weights = region_weights(box, dense.grid).flatten()
+    share = torch.cat([torch.ones(dense.prefix), weights * len(weights)])
+    logits = (key[0] * query).sum(-1) / query.shape[-1] ** 0.5 + share.log()[:, None]
+    mixed = (logits.softmax(0)[..., None] * value[0]).sum(0).flatten()
+    x = tower.pool.out(mixed[None])
+    expected = _after_pool(tower, x)
+    torch.testing.assert_close(
+        tower.regions(dense, "plain", box, torch.tensor([1])), expected, atol=1e-5, rtol=1e-4
+    )
+
+
+def _after_pool(tower, x):
+    if hasattr(tower, "trunk"):
+        return tower.head(tower.trunk.head(tower.trunk.fc_norm(x)))
+    return x @ tower.visual.proj if hasattr(tower, "visual") else x
+
+
+def test_value_path_is_the_block_on_each_token_alone(given, monkeypatch):
+    """A sequence of one token attends to itself alone: the definition, at the cost of B * N sequences."""
+    tower = find_towers(given.model.eval()).image
+    if "value" not in tower.kinds:
+        pytest.skip("the tower has no transformer block")
+    block = tower.block.module
+    x = torch.randn(2, 5, width(tower.block))
+    if getattr(getattr(block, "attn", None), "rel_pos", None) is not None:
+        monkeypatch.setattr(block.attn.rel_pos, "get_bias", lambda: torch.zeros(1, 1, 1, 1))
+    alone = x.reshape(10, 1, -1) if getattr(tower, "batch_first", True) else x.reshape(1, 10, -1)
+    out = block(alone, **({"attention_mask": None} if hasattr(block, "self_attn") else {}))
+    out = out[0] if isinstance(out, tuple) else out
+    torch.testing.assert_close(tower.block.run(x, "value"), out.reshape(x.shape), atol=1e-5, rtol=1e-4)
+
+
+def test_self_attention_adds_what_queries_and_keys_give(given):
+    """`softmax(q q') v + softmax(k k') v`, written out over the heads."""
+    tower = find_towers(given.model.eval()).image
+    if "self" not in tower.kinds:
+        pytest.skip("the tower does not give `self`")
+    block, x = tower.block, torch.randn(2, 5, width(tower.block))
+    normed = getattr(block.module, block.norms[0])(x)
+    value = block.attention.heads(block.attention.values(normed))
+    mixed = torch.zeros_like(value)
+    for side in block.attention.queries_and_keys(normed):
+        for head in range(side.shape[1]):
+            logits = side[:, head] @ side[:, head].mT * side.shape[-1] ** -0.5
+            mixed[:, head] += logits.softmax(-1) @ value[:, head]
+    out = block.attention.out(mixed.transpose(1, 2).flatten(2), normed)
+    torch.testing.assert_close(_attention_branch(block, x, "self"), out, atol=1e-5, rtol=1e-4)
+    assert block.run(x, "self").sub(block.run(x, "value")).abs().max() > 1e-3
+
+
+def width(block):
+    return getattr(block.module, block.norms[0]).weight.numel()
+
+
+def _attention_branch(block, x, kind):
+    """What the block's attention gives, read on its way to the scale that follows it."""
+    with pytest.MonkeyPatch.context() as patch:
+        seen = []
+        patch.setattr(block, "_scale", lambda branch, y: seen.append(y) or y)
+        block.run(x, kind)
+    return seen[0]
