@@ -1,6 +1,8 @@
 """Find the phrases of a caption, the tokens that say them, and draw them.
 
     python examples/segment_captions.py "A man in a red hat walks two dogs." --picture caption.svg
+
+The picture is an SVG, which any browser shows.
 """
 
 from pathlib import Path

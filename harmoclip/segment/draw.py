@@ -47,7 +47,7 @@ def _words(caption: str, phrases: Sequence[Phrase]) -> tuple[list[dict[str, str]
 
 
 def _add(words: list[dict[str, str]], between: str) -> None:
-    if between.strip():
+    if any(character.isalnum() for character in between):
         words.append({"text": " ".join(between.split()), "tag": ""})
 
 

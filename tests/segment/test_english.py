@@ -48,7 +48,7 @@ EXAMPLES = [
     "[A dog] that looks like {Lassy|comparison}",
     "[A giraffe] looking at {the camera|frame}.",
     "[A man] holding [a camera].",
-    "A close up of [a pizza] next to [a painting of a boat]",
+    "{A close|frame} up of [a pizza] next to [a painting of a boat]",
     "{Aerial view|frame} of [four toothbrushes]",
     "{A black and white photo|frame} of [a man] taking {a selfie|frame}",
     "[A man] holding [a picture] of himself",
@@ -61,7 +61,8 @@ EXAMPLES = [
     "[a woman] in yellow with [cups] of {many sizes|attribute}",
     "[A boy] doing {tricks|abstract} in {the air|abstract}",
     "[People] standing in {line|abstract} to get [food] on {display|abstract}",
-    "[a hall way] with [a night stand]",
+    "[a hall way] with [a night stand] in [the city center]",
+    "[a man] on [his back] with [his feet] up, riding on {horseback|abstract}",
     "[A PERSON] ON [THE SLOPE]",
 ]
 

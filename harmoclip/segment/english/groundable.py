@@ -56,6 +56,8 @@ def _is_spatial(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
     if chunk.end != chunk.last + 1 or not lx.noun_in(word, lx.SPATIAL):
         return False
     modifiers = tokens.words[chunk.start + (tokens.tag(chunk.start) in ("DT", "PRP$")) : chunk.last]
+    if word == "back" and tokens.tag(chunk.start) == "PRP$":  # a part of the body
+        return False
     return word in lx.ALWAYS_SPATIAL or all(word in lx.SPATIAL_MODIFIERS for word in modifiers)
 
 
@@ -100,7 +102,7 @@ def _is_abstract(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
     word = tokens.word(chunk.head)
     if lx.noun_in(word, lx.ABSTRACT):
         return True
-    return _is_bare(chunk) and tokens.tag(chunk.start - 1) == "IN" and lx.noun_in(word, lx.BARE_ABSTRACT)
+    return _is_bare(chunk) and tokens.tag(chunk.start - 1) == "IN" and word in lx.BARE_ABSTRACT
 
 
 def _is_bare(chunk: Chunk) -> bool:

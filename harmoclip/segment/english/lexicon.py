@@ -97,7 +97,7 @@ SPATIAL = _words("""
 
 # Spatial whatever their adjective; the others are things with an adjective that is not among the
 # modifiers.
-ALWAYS_SPATIAL = _words("background center centre distance foreground middle midst vicinity")
+ALWAYS_SPATIAL = _words("background distance foreground middle midst vicinity")
 
 SPATIAL_MODIFIERS = _words("""
     all back both bottom different driver each either every far four front hand immediate inner left
@@ -156,26 +156,26 @@ OBJECT_COMPOUNDS = {
 
 ABSTRACT = _words("""
     ability action addition advantage air amazement amount annoyance anticipation approach arrival
-    attempt attention balance beauty business call captivity care celebration chance choice circle close
+    attempt attention balance beauty business call captivity care celebration chance choice close
     comfort company competition completion concentration concept concern condition confinement confusion
     conjunction construction consumption contemplation contrast culture curiosity danger decision degree
     departure depth detail disarray disgust distress diversity duty effect energy environment example
-    excitement existence experience extent fact fashion fear feeling flight focus foot force formation
-    fun function genre gesture guard half happiness help history honor horseback idea illusion
-    information instance interest job joy kind knowledge leisure life lines look loose love manner
-    memory mid mid-air midair mode moment mood motion movement name nature need number opportunity order
-    ownership pace pairs peace perfection pleasure plenty pose position possibility power preparation
-    process progress protest purpose pursuit rate rear reason relation return route row rows sale sense
-    serenity service silence single skill sleep sort speed state status strength stunt style surprise
-    sync synch tandem theme thought title tradition transit transport transportation travel tribute
-    trick turn type unison use version watch way width wild
+    excitement existence experience extent fact fashion fear feeling flight focus force formation fun
+    function genre gesture guard happiness help history honor horseback idea illusion information
+    instance interest job joy kind knowledge leisure life look loose love manner memory mid mid-air
+    midair mode moment mood motion movement name nature need number opportunity order ownership pace
+    peace perfection pleasure plenty pose position possibility power preparation process progress
+    protest purpose pursuit rate rear reason relation return route sale sense serenity service silence
+    single skill sleep sort speed state status strength stunt style surprise sync synch tandem theme
+    thought title tradition transit transport transportation travel tribute trick turn type unison use
+    version watch way width wild
 """)
 
 # Abstract after a preposition and without an article.
 BARE_ABSTRACT = _words("""
-    appearance bloom bulk case charge circle circles control display flight formation front general half
-    hold line lines mid need pair pairs part particular place public rest row rows season shape show
-    sight spot step style tandem touch tow turn turns view
+    appearance bloom bulk case charge circle circles control display flight foot formation front general
+    half hold line lines mid need pair pairs part particular place public rest row rows season shape
+    show sight spot step style tandem touch tow turn turns view
 """)
 
 ATTRIBUTES = _words("color colour design flavor height hue length pattern shape size style")

@@ -119,6 +119,15 @@ def _nominal_adjective(tokens: Tokens, i: int) -> str | None:
     return None if tokens.tag(after)[:2] in ("NN", "JJ") and not verb else "NN"
 
 
+def _lonely_adjective(tokens: Tokens, i: int) -> str | None:
+    """'A urinal/JJ next to a table': an article wants a noun."""
+    plain = (
+        tokens.tag(i) == "JJ" and tokens.word(i) not in lx.COLORS and tokens.word(i - 1) in ("a", "an", "the")
+    )
+    ends = tokens.tag(i + 1) in ("IN", "VBG", "VBZ", ".", "") or tokens.word(i + 1) == "next"
+    return "NN" if plain and ends else None
+
+
 def _has_object(tokens: Tokens, i: int) -> bool:
     return tokens.tag(i + 1) in ("DT", "PRP$", "PRP")
 
@@ -143,4 +152,5 @@ _RULES = (
     _singular_verb,
     _ing_verb,
     _nominal_adjective,
+    _lonely_adjective,
 )
