@@ -17,7 +17,7 @@ COLOURS = {
     "pink": (250, 140, 190),
 }
 SHAPES = ("circle", "square", "triangle", "star", "cross", "heart", "ring", "diamond")
-SIZES = {"small": (0.14, 0.19), "": (0.2, 0.26), "large": (0.28, 0.36)}  # width, as a share of the picture's
+SIZES = {"small": (0.18, 0.23), "": (0.26, 0.32), "large": (0.35, 0.43)}  # width, as a share of the picture's
 PATTERNS = ("", "", "", "", "striped", "dotted")  # most things are plain
 BACKGROUNDS = (
     "a white background", "a black background", "a grey wall", "a green field",

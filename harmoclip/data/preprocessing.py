@@ -1,0 +1,167 @@
+"""What a model does to a picture before it sees it, read from the model's own configuration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any, Literal, Self
+
+from harmoclip.errors import InputError
+
+Resize = Literal["shortest", "longest", "squash"]
+Pixels = Literal["pillow", "numpy", "tensor"]
+
+_FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+_BY_PILLOW_NUMBER = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """One model's way from an RGB picture to its input.
+
+    The picture is resized to `scaled` (short side on it, long side on it, or both regardless of shape), then
+    cropped or padded about its centre to `size`, then normalised.
+
+    Args:
+        size: Height and width of the model's input.
+        scaled: Height and width that the picture is resized to, before the crop.
+        resize: Which sides meet `scaled`.
+        interpolation: Pillow's name of the filter, in lower case.
+        mean: Of each channel, for values in [0, 1].
+        std: Of each channel, for values in [0, 1].
+        fill: Colour of padding, 0 to 255.
+        pixels: What works on the pixels: `pillow` as in open_clip and timm; `tensor`, torchvision on uint8, as
+            in transformers' processors, up to a few grey levels away; `numpy`, as in those with Pillow.
+
+    Example:
+        >>> Preprocessing.of({"size": 224, "resize_mode": "squash"}).resize
+        'squash'
+    """
+
+    size: tuple[int, int]
+    scaled: tuple[int, int]
+    resize: Resize
+    interpolation: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fill: int | tuple[int, ...] = 0
+    pixels: Pixels = "pillow"
+
+    def __post_init__(self) -> None:
+        if self.interpolation not in _FILTERS:
+            raise InputError(
+                f"interpolation is {self.interpolation!r}: expected one of {', '.join(_FILTERS)}."
+            )
+        if self.resize not in ("shortest", "longest", "squash"):
+            raise InputError(f"resize is {self.resize!r}: expected shortest, longest or squash.")
+
+    @classmethod
+    def of(cls, source: Any) -> Self:
+        """Read it from whatever describes it.
+
+        Args:
+            source: An open_clip model, its `preprocess_cfg`, a Hugging Face processor or image processor, a
+                timm model or its data configuration, or a Preprocessing.
+
+        Raises:
+            InputError: None of these, or the processor does something that has no counterpart here.
+        """
+        if isinstance(source, cls):
+            return source
+        for reader, config in _candidates(source):
+            return cls(**reader(config))
+        raise InputError(
+            f"a {type(source).__name__} does not say how pictures are prepared: expected an open_clip "
+            "model or its preprocess_cfg, a Hugging Face processor, a timm model or its data configuration. "
+            "Or give a harmoclip.data.Preprocessing."
+        )
+
+
+def _candidates(source: Any) -> list[tuple[Any, Any]]:
+    source = getattr(source, "model", source) if type(source).__name__ == "Harmonized" else source
+    visual = getattr(source, "visual", None)
+    processor = getattr(source, "image_processor", source)
+    found: list[tuple[Any, Any]] = []
+    if getattr(visual, "preprocess_cfg", None) is not None:
+        found.append((_open_clip, visual.preprocess_cfg))
+    if hasattr(source, "pretrained_cfg"):
+        from timm.data import resolve_model_data_config
+
+        found.append((_timm, resolve_model_data_config(source)))
+    if hasattr(processor, "image_mean") and hasattr(processor, "resample"):
+        found.append((_hugging_face, processor))
+    config = asdict(source) if is_dataclass(source) and not isinstance(source, type) else source
+    if isinstance(config, Mapping):
+        found += [(_timm, config)] if "input_size" in config else []
+        found += [(_open_clip, config)] if "size" in config else []
+    return found
+
+
+def _pair(size: int | Sequence[int]) -> tuple[int, int]:
+    height, width = (size, size) if isinstance(size, int) else size
+    return int(height), int(width)
+
+
+def _open_clip(config: Mapping[str, Any]) -> dict[str, Any]:
+    from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+
+    size = _pair(config["size"])
+    return {
+        "size": size,
+        "scaled": size,
+        "resize": config.get("resize_mode") or "shortest",
+        "interpolation": "bilinear" if config.get("interpolation") == "bilinear" else "bicubic",
+        "mean": tuple(config.get("mean") or OPENAI_DATASET_MEAN),
+        "std": tuple(config.get("std") or OPENAI_DATASET_STD),
+        "fill": config.get("fill_color") or 0,
+    }
+
+
+def _timm(config: Mapping[str, Any]) -> dict[str, Any]:
+    size = _pair(config["input_size"][-2:])
+    share = config.get("crop_pct") or 0.875
+    mode = config.get("crop_mode") or "center"
+    return {
+        "size": size,
+        "scaled": (math.floor(size[0] / share), math.floor(size[1] / share)),
+        "resize": {"center": "shortest", "border": "longest", "squash": "squash"}[mode],
+        "interpolation": config.get("interpolation") or "bilinear",
+        "mean": tuple(config["mean"]),
+        "std": tuple(config["std"]),
+        "fill": tuple(round(255 * value) for value in config["mean"]) if mode == "border" else 0,
+    }
+
+
+def _hugging_face(processor: Any) -> dict[str, Any]:
+    name = type(processor).__name__
+    if getattr(processor, "do_pad", None) or not processor.do_resize or not processor.do_normalize:
+        raise InputError(
+            f"{name} pads, or does not resize or normalise: no rule is known here that moves its boxes. "
+            "Give a harmoclip.data.Preprocessing that says what it does."
+        )
+    wanted = _sizes(processor.size)
+    short = wanted.get("shortest_edge")
+    scaled = (short, short) if short else (wanted.get("height"), wanted.get("width"))
+    if None in scaled or wanted.get("longest_edge"):
+        raise InputError(f"{name} resizes to {wanted}: expected shortest_edge, or height and width.")
+    crop = _sizes(processor.crop_size) if getattr(processor, "do_center_crop", False) else {}
+    return {
+        "size": (crop["height"], crop["width"]) if crop else scaled,
+        "scaled": scaled,
+        "resize": "shortest" if short else "squash",
+        "interpolation": _BY_PILLOW_NUMBER[int(processor.resample)],
+        "mean": tuple(processor.image_mean),
+        "std": tuple(processor.image_std),
+        "pixels": "tensor" if _resizes_tensors(processor) else "numpy",
+    }
+
+
+def _sizes(size: Any) -> dict[str, int]:
+    return {key: value for key, value in dict(size).items() if value is not None}
+
+
+def _resizes_tensors(processor: Any) -> bool:
+    # transformers 5 names the back end; in 4 the class name does
+    backend = getattr(processor, "backend", None)
+    return backend == "torchvision" if backend else type(processor).__name__.endswith("Fast")

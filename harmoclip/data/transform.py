@@ -1,0 +1,125 @@
+"""Samples as a model takes them: its own pixels, and the boxes moved along."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms.functional import to_pil_image
+
+from harmoclip.data.preprocessing import Preprocessing
+from harmoclip.data.sample import Sample
+from harmoclip.data.steps import CentreCropOrPad, Normalise, RandomCropTo, ResizeTo
+from harmoclip.errors import InputError
+
+_SIDES = re.compile(r"\b(left|right)(most|ward|wards|hand|handed)?\b", re.IGNORECASE)
+
+
+def transform_for(
+    source: Any,
+    *,
+    crop: tuple[float, float] | None = None,
+    flip: float = 0.0,
+    min_visible: float = 0.3,
+    min_side: float = 1.0,
+) -> SampleTransform:
+    """The transform of samples that belongs to a model.
+
+    Args:
+        source: What `Preprocessing.of` reads: a model, a processor, or a configuration.
+        crop: For training, a random resized crop that shows this share of the area, such as (0.9, 1.0), in
+            place of the model's own resize and crop.
+        flip: For training, how likely a picture is mirrored, 0 to 1; never if its caption says left or right.
+        min_visible: A box stays if at least this share of its area is inside the model's input.
+        min_side: And if each side is at least this many pixels of it.
+
+    Raises:
+        InputError: The source says nothing about pictures, or a number is out of range.
+
+    Example:
+        >>> import open_clip
+        >>> transform = transform_for(open_clip.create_model("ViT-B-32"))
+        >>> sample = Sample(Image.new("RGB", (300, 200)), "a dog", torch.tensor([[0.0, 0.0, 0.5, 1.0]]))
+        >>> sample = transform(sample)
+        >>> sample.image.shape, sample.boxes
+        (torch.Size([3, 224, 224]), tensor([[0.0000, 0.0000, 0.5000, 1.0000]]))
+    """
+    return SampleTransform(
+        Preprocessing.of(source), crop=crop, flip=flip, min_visible=min_visible, min_side=min_side
+    )
+
+
+class SampleTransform:
+    """Maps a `Sample` with a picture to one with the model's input; see `transform_for`.
+
+    Attributes:
+        geometry: The torchvision.transforms.v2 pipeline of a picture and its boxes in pixels, up to the
+            model's size. Boxes leave it uncut, so that the share inside can be told.
+        normalise: From pixels to numbers.
+    """
+
+    def __init__(
+        self,
+        preprocessing: Preprocessing,
+        *,
+        crop: tuple[float, float] | None = None,
+        flip: float = 0.0,
+        min_visible: float = 0.3,
+        min_side: float = 1.0,
+    ) -> None:
+        if not 0 <= flip <= 1 or not 0 <= min_visible <= 1 or min_side < 0:
+            raise InputError(
+                f"flip is {flip}, min_visible {min_visible}, min_side {min_side}: expected flip and "
+                "min_visible in [0, 1] and min_side 0 or more."
+            )
+        if crop is not None and not 0 < crop[0] <= crop[1] <= 1:
+            raise InputError(f"crop is {crop}: expected two shares of the area, 0 < low <= high <= 1.")
+        self.preprocessing, self.flip = preprocessing, flip
+        self.min_visible, self.min_side = min_visible, min_side
+        self.geometry = v2.Compose(_geometry(preprocessing, crop))
+        self.normalise = Normalise(preprocessing)
+
+    def __call__(self, sample: Sample) -> Sample:
+        """The sample with the model's input as its image; boxes that left it are dropped and counted."""
+        width, height = sample.size
+        boxes = tv_tensors.BoundingBoxes(
+            sample.boxes * sample.boxes.new_tensor([width, height] * 2),
+            format="XYXY",
+            canvas_size=(height, width),
+        )
+        image, boxes = self._mirrored(sample, *self.geometry(self._picture(sample.image), boxes))
+        image = self.normalise(image)
+        height, width = self.preprocessing.size
+        inside = boxes.as_subclass(Tensor).clamp(min=0).minimum(boxes.new_tensor([width, height] * 2))
+        kept = self._visible(boxes.as_subclass(Tensor), inside).nonzero().flatten().tolist()
+        placed = inside / inside.new_tensor([width, height] * 2)
+        return sample.replace(image=image, boxes=placed).keep_boxes(kept)
+
+    def _picture(self, image: Image.Image | Tensor) -> Any:
+        picture = to_pil_image(image) if isinstance(image, Tensor) else image
+        picture = picture if picture.mode == "RGB" else picture.convert("RGB")
+        return v2.functional.to_image(picture) if self.preprocessing.pixels == "tensor" else picture
+
+    def _mirrored(self, sample: Sample, *inputs: Any) -> tuple[Any, ...]:
+        if not self.flip or _SIDES.search(sample.caption) or torch.rand(()) >= self.flip:
+            return inputs
+        return tuple(v2.functional.horizontal_flip(x) for x in inputs)
+
+    def _visible(self, boxes: Tensor, inside: Tensor) -> Tensor:
+        sides = inside[:, 2:] - inside[:, :2]
+        whole = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+        return (
+            (sides >= self.min_side).all(1) & (sides > 0).all(1) & (sides.prod(1) >= self.min_visible * whole)
+        )
+
+
+def _geometry(preprocessing: Preprocessing, crop: tuple[float, float] | None) -> list[v2.Transform]:
+    if crop is None:
+        return [ResizeTo(preprocessing), CentreCropOrPad(preprocessing)]
+    interpolation = InterpolationMode(preprocessing.interpolation)
+    return [RandomCropTo(preprocessing.size, scale=crop, interpolation=interpolation)]
