@@ -9,13 +9,16 @@ from torch import nn
 
 from harmoclip.errors import UnsupportedModelError
 from harmoclip.towers.base import Dense, ImageTower, SpecialTokens, Tap, TapPoint, TextTower, Towers
-from harmoclip.towers.models import hugging_face, image_tower, open_clip, text_tower
+from harmoclip.towers.models import hugging_face, image_tower, open_clip, text_tower, why_not
 from harmoclip.towers.naflex import Patches
+from harmoclip.towers.plain import EXAMPLE, PlainImage, PlainText
 
 __all__ = [
     "Dense",
     "ImageTower",
     "Patches",
+    "PlainImage",
+    "PlainText",
     "SpecialTokens",
     "Tap",
     "TapPoint",
@@ -52,8 +55,9 @@ def find_towers(model: nn.Module) -> Towers:
         towers = match(model)
         if towers is not None:
             return towers
+    asked = ", ".join(match.__name__ for match in _FAMILIES)
     raise UnsupportedModelError(
-        f"no tower adapter knows {type(model).__name__}. Tried: "
-        f"{', '.join(match.__name__ for match in _FAMILIES)}. "
-        "Give a CLIP of a supported family, or register your own with harmoclip.towers.register."
+        f"no tower adapter knows {type(model).__name__}. Asked: {asked}. {why_not(model)}\n"
+        "Give a CLIP of open_clip, OpenAI's clip or transformers, or register your own before you harmonize:"
+        f"\n\n{EXAMPLE}"
     )

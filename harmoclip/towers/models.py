@@ -59,6 +59,21 @@ def hugging_face(model: Any) -> Towers | None:
     return HfTowers(model, image or NoTower(), text or NoTower())
 
 
+def why_not(model: Any) -> str:
+    """What an unknown model lacks, in a sentence for each family."""
+    names = ("visual", "encode_image", "encode_text")
+    missing = [name for name in names if not hasattr(model, name)]
+    if missing:
+        other = [name for name in ("vision_model", "text_model") if not hasattr(model, name)]
+        return (
+            f"open_clip needs {', '.join(missing)}; hugging_face needs {', '.join(other) or 'other parts'}."
+        )
+    visual, text = model.visual, getattr(model, "text", model)
+    unknown = [type(m).__name__ for m, find in ((visual, image_tower), (text, text_tower)) if find(m) is None]
+    towers = ", ".join(tower.__name__ for tower in (*IMAGE_TOWERS, *TEXT_TOWERS))
+    return f"Its {' and '.join(unknown)} has the parts of none of {towers}."
+
+
 class HfTowers(Towers):
     """A Hugging Face CLIP, whose features come inside an output object since transformers 5."""
 

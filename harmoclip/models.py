@@ -1,0 +1,136 @@
+"""A model with its preprocessing and its tokenizer, by name."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from harmoclip.errors import InputError, MissingDependencyError
+
+_HUGGING_FACE = "hf:"
+
+
+class LoadedModel(NamedTuple):
+    """What is needed to run a CLIP."""
+
+    model: nn.Module
+    preprocess: Callable[[Any], Any]
+    tokenizer: Callable[[Sequence[str]], Tensor]
+    name: str
+
+
+def load_model(name: str, pretrained: str | None = None, device: str = "cpu") -> LoadedModel:
+    """Load a CLIP, its preprocessing of a PIL image and its tokenizer.
+
+    Args:
+        name: An open_clip architecture (`ViT-B-16`) or hub name (`hf-hub:...`); `hf:NAME` for a model of
+            Hugging Face transformers; or a local folder of either library.
+        pretrained: open_clip's tag of the weights, or a checkpoint file; random weights where it is None.
+        device: Where the model goes.
+
+    Raises:
+        InputError: No model has that name.
+        MissingDependencyError: transformers is needed and not installed.
+    """
+    folder = Path(name)
+    if name.startswith(_HUGGING_FACE):
+        return _hugging_face(name.removeprefix(_HUGGING_FACE), device, name)
+    if folder.is_dir():
+        return _local(folder, device)
+    return _open_clip(name, pretrained, device)
+
+
+class HfTokenizer:
+    """A Hugging Face tokenizer as CLIPs use it: rows of one length, cut and padded.
+
+    Args:
+        tokenizer: The fast tokenizer.
+        context_length: The length of a row.
+    """
+
+    def __init__(self, tokenizer: Any, context_length: int) -> None:
+        self.tokenizer = tokenizer
+        self.context_length = context_length
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """Ids `[B, context_length]` of texts."""
+        rows = self.tokenizer(
+            list(texts),
+            padding="max_length",
+            truncation=True,
+            max_length=self.context_length,
+            return_tensors="pt",
+        )
+        return rows["input_ids"]
+
+    def clean_fn(self, text: str) -> str:
+        """Nothing is done to a text before it is cut into tokens."""
+        return text
+
+
+class HfPreprocess:
+    """A Hugging Face image processor on one image: its pixels, or its patches where images have any shape."""
+
+    def __init__(self, processor: Any) -> None:
+        self.processor = processor
+
+    def __call__(self, image: Any) -> Any:
+        """`[3, H, W]` of a PIL image, or a dict of one image's patches, mask and shape."""
+        inputs = self.processor(images=image, return_tensors="pt")
+        if "spatial_shapes" in inputs:
+            return {key: value[0] for key, value in inputs.items()}
+        return inputs["pixel_values"][0]
+
+
+def _open_clip(name: str, pretrained: str | None, device: str) -> LoadedModel:
+    import open_clip
+
+    known = open_clip.list_models()
+    if name not in known and ":" not in name:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+        raise InputError(
+            f"no model is called {name!r}. Nearest: {', '.join(near) or 'none'}. Expected a name of "
+            "open_clip.list_models(), hf-hub:OWNER/NAME, hf:OWNER/NAME for transformers, or a local folder."
+        )
+    model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=pretrained, device=device)
+    return LoadedModel(model, preprocess, open_clip.get_tokenizer(name), name)
+
+
+def _local(folder: Path, device: str) -> LoadedModel:
+    if (folder / "open_clip_config.json").is_file():
+        return _open_clip(f"local-dir:{folder}", None, device)
+    config = folder / "config.json"
+    if config.is_file() and "model_type" in json.loads(config.read_text(encoding="utf-8")):
+        return _hugging_face(str(folder), device, str(folder))
+    raise InputError(
+        f"{folder} holds no model: expected open_clip_config.json of open_clip, or config.json of "
+        "transformers, beside the weights."
+    )
+
+
+def _hugging_face(path: str, device: str, name: str) -> LoadedModel:
+    try:
+        import transformers
+    except ImportError as error:
+        raise MissingDependencyError(
+            "Hugging Face models need transformers: pip install 'harmoclip[hf]'."
+        ) from error
+    try:
+        model = transformers.AutoModel.from_pretrained(path).to(device)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path)
+        processor = transformers.AutoImageProcessor.from_pretrained(path)
+    except OSError as error:
+        raise InputError(f"transformers cannot load {path!r}: {error}") from error
+    length = _context_length(model.config, tokenizer)
+    return LoadedModel(model, HfPreprocess(processor), HfTokenizer(tokenizer, length), name)
+
+
+def _context_length(config: Any, tokenizer: Any) -> int:
+    """The smaller of what the text tower and the tokenizer allow."""
+    positions = getattr(getattr(config, "text_config", config), "max_position_embeddings", None)
+    return min(length for length in (positions, tokenizer.model_max_length) if length)
