@@ -25,8 +25,8 @@ COLUMNS = {
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("harmoclip-demo"),
-    steps: Annotated[int, typer.Option(min=1, help="Training steps of each run.")] = 500,
-    scenes: Annotated[int, typer.Option(min=200, help="Scenes to train on.")] = 8000,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps of each run.")] = 800,
+    scenes: Annotated[int, typer.Option(min=200, help="Scenes to train on.")] = 6000,
     seed: Annotated[int, typer.Option(help="Seed of the scenes, the weights and the batches.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the table as one JSON object instead.")] = False,
 ) -> None:
@@ -41,7 +41,7 @@ def demo(
 
     start = time.perf_counter()
     console = Console(stderr=True)
-    settings = Settings(steps=steps, train_scenes=scenes, test_scenes=min(1000, scenes // 2), seed=seed)
+    settings = Settings(steps=steps, train_scenes=scenes, test_scenes=min(500, scenes // 2), seed=seed)
     with _progress(console) as bars:
         study = Study(settings, _follow(bars, "drawing scenes", settings.train_scenes + settings.test_scenes))
         outcomes = {

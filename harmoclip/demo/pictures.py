@@ -40,14 +40,15 @@ def _named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Any:
         len(outcomes), SCENES, figsize=(3 * SCENES, 3.4 * len(outcomes)), layout="constrained", squeeze=False
     )
     for row, (name, outcome) in zip(axes, outcomes.items(), strict=True):
-        model = outcome.harmo.model.eval()
+        model: Any = outcome.harmo.model.eval()
         classes = unit(model.encode_text(study.class_ids))
         for i, ax in enumerate(row):
             sample = test.samples[i]
             regions = outcome.harmo.encode_regions(test.pixels(slice(i, i + 1)), [sample.boxes])
             guess = (regions @ classes.T).argmax(1)
             names = [CLASS_NAMES[g].split(" ", 1)[1] for g in guess]
-            colours = ["#1a7f37" if ok else "#cf222e" for ok in guess == sample.labels]
+            right = torch.eq(guess, torch.as_tensor(sample.labels))
+            colours = ["#1a7f37" if ok else "#cf222e" for ok in right]
             draw_boxes(sample.image, sample.boxes, names, colors=colours, ax=ax)
         row[0].set_title(f"{name}: nearest name of each box (green: right)", loc="left", fontsize=11)
     return figure
@@ -57,13 +58,14 @@ def _named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Any:
 def _similarity(study: Study, outcome: Outcome) -> Any:
     """Where two held-out scenes look like each of their phrases."""
     test, harmo = study.test, outcome.harmo
+    model: Any = harmo.model
     rows = [i for i, s in enumerate(test.samples) if 2 <= len(s.phrases) <= 4][:3]
     width = 1 + max(len(test.samples[i].phrases) for i in rows)
     figure, axes = plt.subplots(len(rows), width, figsize=(3 * width, 3.2 * len(rows)), layout="constrained")
     for row, i in zip(axes, rows, strict=True):
         sample = test.samples[i]
         dense = harmo.encode_dense(test.pixels(slice(i, i + 1)))[0]
-        phrases = unit(harmo.model.encode_text(study.tokenizer(list(sample.phrase_texts))))
+        phrases = unit(model.encode_text(study.tokenizer(list(sample.phrase_texts))))
         draw_boxes(sample.image, sample.boxes, ax=row[0])
         for ax in row[1:]:
             ax.set_axis_off()
