@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
-from PIL import Image
 from torch import Tensor
 
+from harmoclip.data.files import open_image, read_json
 from harmoclip.errors import DataError
 from harmoclip.evaluate.subject import Picture, Samples
 
@@ -45,12 +44,16 @@ class Captioned(NamedTuple):
         Raises:
             DataError: The file is missing or no such split is in it.
         """
-        rows = [row for row in _read(path, "images")["images"] if row["split"] == split]
+        rows = [
+            row
+            for row in read_json(Path(path), "images", expected="Karpathy's splits")["images"]
+            if row["split"] == split
+        ]
         if not rows:
             raise DataError(f"{path} has no pictures of split {split!r}.")
         files = [_existing(images, row.get("filepath", ""), row["filename"]) for row in rows]
         captions = ([s["raw"].strip() for s in row["sentences"]][:CAPTIONS_PER_IMAGE] for row in rows)
-        return cls.of(lambda i: Image.open(files[i]), captions)
+        return cls.of(lambda i: open_image(files[i]), captions)
 
     @classmethod
     def coco(cls, path: Path, images: Path) -> Self:
@@ -63,13 +66,13 @@ class Captioned(NamedTuple):
         Raises:
             DataError: The file is missing or is no such file.
         """
-        content = _read(path, "annotations")
+        content = read_json(Path(path), "images", "annotations", expected="COCO's captions")
         texts: dict[int, list[str]] = {}
         for row in content["annotations"]:
             texts.setdefault(row["image_id"], []).append(row["caption"].strip())
         rows = [row for row in content["images"] if row["id"] in texts]
         files = [_existing(images, row["file_name"]) for row in rows]
-        return cls.of(lambda i: Image.open(files[i]), (texts[row["id"]][:CAPTIONS_PER_IMAGE] for row in rows))
+        return cls.of(lambda i: open_image(files[i]), (texts[row["id"]][:CAPTIONS_PER_IMAGE] for row in rows))
 
     @classmethod
     def samples(cls, samples: Samples) -> Self:
@@ -91,12 +94,3 @@ def _existing(folder: Path, *parts: str) -> Path:
         if path.exists():
             return path
     raise DataError(f"{Path(folder).joinpath(*parts)} does not exist: expected the pictures in {folder}.")
-
-
-def _read(path: Path, key: str) -> dict[str, Any]:
-    if not Path(path).exists():
-        raise DataError(f"{path} does not exist: expected a JSON file of captions.")
-    content: dict[str, Any] = json.loads(Path(path).read_text())
-    if key not in content:
-        raise DataError(f"{path} has no {key!r}: expected Karpathy's or COCO's layout.")
-    return content

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from harmoclip.data import Sample
+from harmoclip.data.files import open_image, read_json, unit_boxes
 from harmoclip.errors import DataError
 
 
@@ -44,7 +43,13 @@ class CocoBoxes:
         largest: float = float("inf"),
         most: int | None = None,
     ) -> None:
-        content = _read(annotations)
+        content = read_json(
+            Path(annotations),
+            "images",
+            "annotations",
+            "categories",
+            expected="COCO's panoptic or instances file",
+        )
         self.images, self.segments = Path(images), segments
         categories = sorted(content["categories"], key=lambda c: c["id"])
         self.class_names = tuple(_clean(c["name"]) for c in categories)
@@ -56,7 +61,7 @@ class CocoBoxes:
             kept = [a for a in found[image["id"]] if smallest**2 <= _area(a) <= largest**2 and _area(a) > 0]
             if kept:
                 self._rows.append((image, kept[:most]))
-        if segments is not None and "segments_info" not in content["annotations"][0]:
+        if segments is not None and not any("segments_info" in a for a in content["annotations"][:1]):
             raise DataError(f"{annotations} has no panoptic segments: mask pooling needs a panoptic file.")
 
     def __len__(self) -> int:
@@ -64,18 +69,11 @@ class CocoBoxes:
 
     def __getitem__(self, index: int) -> Sample:
         image, boxes = self._rows[index]
-        path = self.images / image["file_name"]
-        if not path.exists():
-            raise DataError(
-                f"{path} does not exist: expected the pictures of the annotations in {self.images}."
-            )
-        size = torch.tensor([image["width"], image["height"]] * 2, dtype=torch.float64)
-        x, y, w, h = torch.tensor([b["bbox"] for b in boxes], dtype=torch.float64).T
-        corners = torch.stack([x, y, x + w, y + h], 1) / size
+        corners = unit_boxes([b["bbox"] for b in boxes], (image["width"], image["height"]), "xywh")
         return Sample(
-            image=Image.open(path).convert("RGB"),
+            image=open_image(self.images / image["file_name"]),
             caption="",
-            boxes=corners.clamp(0, 1).float(),
+            boxes=corners.clamp(0, 1),
             labels=torch.tensor([self._class[b["category_id"]] for b in boxes]),
             key=image["file_name"],
         )
@@ -85,7 +83,7 @@ class CocoBoxes:
         _, boxes = self._rows[index]
         if self.segments is None:
             raise DataError("mask pooling needs the folder of panoptic PNG files: give `segments`.")
-        rgb = np.asarray(Image.open(self.segments / boxes[0]["png"]).convert("RGB"), dtype=np.int64)
+        rgb = np.asarray(open_image(self.segments / boxes[0]["png"]), dtype=np.int64)
         ids = torch.from_numpy(rgb @ np.array([1, 256, 256**2]))
         return ids == torch.tensor([b["id"] for b in boxes])[:, None, None]
 
@@ -106,15 +104,3 @@ def _area(box: dict[str, Any]) -> float:
 def _clean(name: str) -> str:
     """COCO's own spellings, such as `wall-other-merged`, as words."""
     return name.removesuffix("-merged").removesuffix("-other").replace("-stuff", "").replace("-", " ")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not Path(path).exists():
-        raise DataError(f"{path} does not exist: expected COCO's panoptic or instances JSON.")
-    content: dict[str, Any] = json.loads(Path(path).read_text())
-    missing = {"images", "annotations", "categories"} - content.keys()
-    if missing or not content["annotations"]:
-        raise DataError(
-            f"{path} has no {', '.join(sorted(missing)) or 'annotation'}: expected COCO's layout."
-        )
-    return content

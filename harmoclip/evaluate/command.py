@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from harmoclip.evaluate.suite import Task
-
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="The model's name, as in `harmoclip models`.")],
@@ -23,6 +21,9 @@ def evaluate(
     coco: Annotated[Path | None, typer.Option(help="COCO's folder; all that lies there is measured.")] = None,
     coco_split: Annotated[str, typer.Option(help="COCO's split for captions and boxes.")] = "val2017",
     flickr: Annotated[Path | None, typer.Option(help="Flickr30k's folder with Karpathy's JSON.")] = None,
+    refer: Annotated[Path | None, typer.Option(help="RefCOCO's folder, or that of + or g.")] = None,
+    refer_images: Annotated[Path, typer.Option(help="The pictures of RefCOCO.")] = Path("train2014"),
+    refer_split: Annotated[str, typer.Option(help="RefCOCO's split.")] = "val",
     classes: Annotated[
         Path | None, typer.Option(help="A folder with one folder of pictures a class.")
     ] = None,
@@ -39,13 +40,22 @@ def evaluate(
     """Measure both sides of a model, before and after training, and write a report with pictures."""
     from rich.console import Console
 
+    from harmoclip.errors import InputError
+    from harmoclip.evaluate import suite
     from harmoclip.evaluate.comparison import Comparison
     from harmoclip.evaluate.report import terminal_table
-    from harmoclip.evaluate.subject import Subject
+    from harmoclip.evaluate.subject import Subject, checked_regions
     from harmoclip.harmonized import harmonize
     from harmoclip.models import load_model
 
-    tasks = _tasks(scenes, coco, coco_split, flickr, classes, regions)
+    way = checked_regions(regions)
+    tasks = suite.scene_tasks(scenes, way) if scenes else []
+    tasks += suite.coco_tasks(coco, coco_split, way) if coco else []
+    tasks += suite.flickr_tasks(flickr) if flickr else []
+    tasks += suite.refer_tasks(refer, refer_images, refer_split, way) if refer else []
+    tasks += [suite.class_folder_task(classes)] if classes else []
+    if not tasks:
+        raise InputError("nothing to measure: give --scenes, --coco, --flickr, --refer or --classes.")
     loaded = load_model(model, pretrained, device=device)
     later = load_model(model, after, device="cpu").model.state_dict() if after else None
     harmo = harmonize(loaded.model, dense=dense)
@@ -64,21 +74,6 @@ def evaluate(
         import json as writer
 
         print(writer.dumps({"scores": scores, "sweep": sweep}))
-
-
-def _tasks(
-    scenes: int, coco: Path | None, split: str, flickr: Path | None, classes: Path | None, regions: Any
-) -> list[Task]:
-    from harmoclip.errors import InputError
-    from harmoclip.evaluate import suite
-
-    tasks = suite.scene_tasks(scenes, regions) if scenes else []
-    tasks += suite.coco_tasks(coco, split, regions) if coco else []
-    tasks += suite.flickr_tasks(flickr) if flickr else []
-    tasks += [suite.class_folder_task(classes)] if classes else []
-    if not tasks:
-        raise InputError("nothing to measure: give --scenes, --coco, --flickr or --classes.")
-    return tasks
 
 
 def _progress(console: Any) -> Progress:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import torch
 from PIL import Image
@@ -111,8 +111,7 @@ class Subject:
             InputError: The data set has no masks, or `regions` is unknown.
         """
         ways = {"dense": self._pooled, "crops": self._cropped, "masks": self._masked}
-        if regions not in ways:
-            raise InputError(f"regions is {regions!r}: expected one of {', '.join(map(repr, ways))}.")
+        regions = checked_regions(regions)
         if regions == "masks" and not hasattr(samples, "masks"):
             raise InputError(
                 f"{type(samples).__name__} has no masks: pool boxes, or give a data set with masks."
@@ -177,6 +176,14 @@ class Subject:
             self._encode_images(lambda i: self._square(crops[i]), range(first, min(len(crops), first + step)))
             for first in range(0, len(crops), step)
         )
+
+
+def checked_regions(regions: str) -> Regions:
+    """The way from boxes to vectors, or an InputError that lists what is known."""
+    known: tuple[Regions, ...] = get_args(Regions)
+    if regions not in known:
+        raise InputError(f"regions is {regions!r}: expected one of {', '.join(map(repr, known))}.")
+    return known[known.index(regions)]
 
 
 def cut(sample: Sample) -> list[Image.Image]:

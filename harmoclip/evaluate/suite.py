@@ -148,6 +148,18 @@ def flickr_tasks(root: Path) -> list[Task]:
     ]
 
 
+def refer_tasks(folder: Path, images: Path, split: str, regions: Regions) -> list[Task]:
+    """RefCOCO, RefCOCO+ or RefCOCOg: the best of all objects of the picture, and pointing."""
+    from harmoclip.data.refcoco import RefCoco
+
+    samples = RefCoco(folder, split, images=images)
+    name = f"{folder.name} {split}"
+    return [
+        Task(f"expressions, {name}, {regions}", "regions", _first, lambda s: referring(s, samples, regions)),
+        Task(f"pointing, {name}", "regions", _first, lambda s: pointing(s, samples)),
+    ]
+
+
 def class_folder_task(folder: Path) -> Task:
     """Zero-shot classification of the pictures of a class folder."""
     return Task(f"zero-shot, {folder.name}", "whole", _first, lambda s: zero_shot(s, folder))

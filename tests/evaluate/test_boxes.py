@@ -119,3 +119,12 @@ def test_a_data_set_without_masks_or_classes_is_refused(tmp_path):
         next(subject.region_vectors(data, "nothing"))
     with pytest.raises(DataError, match="class_names"):
         name_boxes(subject, [data[0]])
+
+
+def test_real_coco(data_root):
+    root = data_root / "coco-mini"
+    boxes = CocoBoxes(root / "annotations/instances_train2017.json", root / "train2017")
+    samples = [boxes[i] for i in range(len(boxes))]
+    assert sum(len(s.boxes) for s in samples) == 739
+    assert len(boxes.class_names) == 80
+    assert all((s.boxes[:, 2:] > s.boxes[:, :2]).all() and s.boxes.max() <= 1 for s in samples)

@@ -50,7 +50,7 @@ def test_samples_of_one_key_are_one_picture():
 def test_a_file_of_another_kind_is_refused(tmp_path):
     path = tmp_path / "some.json"
     path.write_text("{}")
-    with pytest.raises(DataError, match="layout"):
+    with pytest.raises(DataError, match="expected COCO's captions"):
         Captioned.coco(path, tmp_path)
     with pytest.raises(DataError, match="does not exist"):
         Captioned.karpathy(tmp_path / "none.json", tmp_path)
