@@ -81,7 +81,7 @@ def unit_boxes(
         >>> unit_boxes([[10, 0, 20, 5]], (40, 10), "xywh").tolist()
         [[0.25, 0.0, 0.75, 0.5]]
     """
-    if not all(isinstance(box, Sequence) and len(box) == 4 for box in boxes) or not min(size) > 0:
+    if not all(_is_box(box) for box in boxes) or not min(size) > 0:
         raise DataError(
             f"sample {name!r}: boxes {boxes} of a {size[0]} x {size[1]} picture: expected 4 numbers each."
         )
@@ -91,3 +91,7 @@ def unit_boxes(
         first = first - second / 2
     corners = numbers if form == "xyxy" else torch.cat([first, first + second], 1)
     return (corners / corners.new_tensor([*size, *size])).float()
+
+
+def _is_box(box: Any) -> bool:
+    return isinstance(box, Sequence) and len(box) == 4 and all(isinstance(v, int | float) for v in box)

@@ -1,0 +1,102 @@
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from harmoclip.data import Sample
+from harmoclip.data.json_lines import JsonLines
+from harmoclip.data.rows import from_row, to_row
+from harmoclip.errors import DataError
+
+IMAGE = Image.new("RGB", (80, 40), (200, 10, 10))
+
+
+def write(folder, *rows):
+    path = folder / "mine.jsonl"
+    path.write_text("\n\n".join(r if isinstance(r, str) else json.dumps(r, ensure_ascii=False) for r in rows))
+    return path
+
+
+def test_rows_in_pixels_and_phrases_by_words(tmp_path):
+    (tmp_path / "bilder").mkdir()
+    IMAGE.save(tmp_path / "bilder" / "größe 犬.png")
+    row = {
+        "image": "bilder/größe 犬.png",
+        "caption": "Ein Café und a dog.",
+        "boxes": [[8, 10, 16, 20], [0, 0, 80, 40]],
+        "phrases": ["a dog", [4, 8]],
+        "links": [[0, 0], [1, 1], [1, 0]],
+        "labels": [3, 1],
+    }
+    path = write(tmp_path, row, row)
+    samples = JsonLines(path, unit="pixel", box_format="xywh")
+    assert len(samples) == 2
+    sample = samples[1]
+    assert sample.phrase_texts == ("a dog", "Café")
+    torch.testing.assert_close(sample.boxes, torch.tensor([[0.1, 0.25, 0.3, 0.75], [0.0, 0.0, 1.0, 1.0]]))
+    assert sample.links == ((0, 0), (1, 1), (1, 0))
+    assert sample.labels.tolist() == [3, 1]
+    assert sample.image.getpixel((5, 5)) == (200, 10, 10)
+
+
+def test_boxes_from_centre_and_size():
+    sample = from_row({"caption": "x", "boxes": [[0.5, 0.4, 0.2, 0.6]]}, IMAGE, box_format="cxcywh")
+    torch.testing.assert_close(sample.boxes, torch.tensor([[0.4, 0.1, 0.6, 0.7]]))
+
+
+def test_only_a_caption_is_needed_and_phrases_are_found_where_none_are_given():
+    assert from_row({"caption": "x"}, IMAGE).boxes.shape == (0, 4)
+    found = from_row(
+        {"caption": "a dog"}, IMAGE, segment=lambda caption: [slice(2, 5), slice(0, 1)][:0] or ()
+    )
+    assert found.phrases == ()
+    spans = from_row({"caption": "a dog"}, IMAGE, segment=lambda caption: ((2, len(caption)),))
+    assert spans.phrase_texts == ("dog",)
+    kept = from_row({"caption": "a dog", "phrases": []}, IMAGE, segment=lambda caption: ((0, 1),))
+    assert kept.phrases == ()
+
+
+def test_a_row_reads_back_to_the_same_sample():
+    sample = Sample(
+        IMAGE, "a dog’s bed", torch.rand(3, 4), ((0, 5), (8, 11)), ((2, 0), (0, 1)), torch.arange(3), "k"
+    )
+    again = from_row(json.loads(json.dumps(to_row(sample))), IMAGE)
+    assert torch.equal(again.boxes, sample.boxes)
+    assert torch.equal(again.labels, sample.labels)
+    assert (again.caption, again.phrases, again.links, again.key) == (
+        sample.caption, sample.phrases, sample.links, sample.key,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({}, "caption is None"),
+        ({"caption": " "}, "caption is ' '"),
+        ({"caption": "a", "boxes": [[1, 2, 3]]}, "expected 4 numbers each"),
+        ({"caption": "a", "boxes": [[0, 0, 120, 80]]}, r'unit="pixel"'),
+        ({"caption": "a", "boxes": [["0", 0, 1, 1]]}, "expected 4 numbers each"),
+        ({"caption": "a dog a dog", "phrases": ["a dog"]}, "2 times in the caption"),
+        ({"caption": "a dog", "phrases": ["cat"]}, "0 times in the caption"),
+        ({"caption": "a dog", "phrases": [[0, 9]]}, r"phrase \(0, 9\)"),
+        ({"caption": "a dog", "phrases": [[0, 1.5]]}, "two whole numbers"),
+        ({"caption": "a dog", "links": [[0, 0]]}, "links without phrases"),
+        ({"caption": "a dog", "phrases": [], "links": [[0, 0]]}, "points to nothing"),
+    ],
+)
+def test_impossible_rows_are_refused_by_name(row, said):
+    with pytest.raises(DataError, match=said) as caught:
+        from_row(row, IMAGE, name="line-7")
+    assert "line-7" in str(caught.value)
+
+
+def test_broken_lines_and_missing_files_are_named(tmp_path):
+    with pytest.raises(DataError, match=r"none\.jsonl does not exist"):
+        JsonLines(tmp_path / "none.jsonl")
+    samples = JsonLines(write(tmp_path, "{", "[]", {"caption": "x"}, {"image": "no.jpg", "caption": "x"}))
+    for index, said in enumerate(
+        ["0 is not JSON", "1 is \\[\\]", "2 has no 'image'", r"no\.jpg does not exist"]
+    ):
+        with pytest.raises(DataError, match=said):
+            samples[index]
