@@ -30,7 +30,8 @@ class JsonLines(Dataset[Sample]):
     Example:
         A line, and how to read it:
 
-        {"image": "a.jpg", "caption": "A dog.", "boxes": [[8, 9, 70, 80]], "phrases": ["A dog"], "links": [[0, 0]]}
+        {"image": "a.jpg", "caption": "A dog.", "boxes": [[8, 9, 70, 80]], "phrases": ["A dog"],
+        "links": [[0, 0]]}
 
         >>> JsonLines("mine.jsonl", unit="pixel")[0].phrase_texts  # doctest: +SKIP
         ('A dog',)
