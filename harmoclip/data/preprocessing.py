@@ -31,8 +31,8 @@ class Preprocessing:
         mean: Of each channel, for values in [0, 1].
         std: Of each channel, for values in [0, 1].
         fill: Colour of padding, 0 to 255.
-        pixels: What works on the pixels: `pillow` as in open_clip and timm; `tensor`, torchvision on uint8, as
-            in transformers' processors, up to a few grey levels away; `numpy`, as in those with Pillow.
+        pixels: What works on the pixels: `pillow` as in open_clip and timm; `tensor`, torchvision on uint8,
+            as in transformers' processors, a few grey levels away; `numpy`, as in those that use Pillow.
 
     Example:
         >>> Preprocessing.of({"size": 224, "resize_mode": "squash"}).resize
