@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rich.progress import Progress
+    from torch import Tensor
 
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="The model's name, as in `harmoclip models`.")],
     pretrained: Annotated[str | None, typer.Option(help="Weights before: a tag or a file.")] = None,
-    after: Annotated[str | None, typer.Option(help="Weights after: a tag or a file.")] = None,
+    after: Annotated[
+        str | None, typer.Option(help="Weights after: a file, a tag or an exported folder.")
+    ] = None,
     scenes: Annotated[int, typer.Option(min=0, help="Measure on this many generated scenes.")] = 0,
     coco: Annotated[Path | None, typer.Option(help="COCO's folder; all that lies there is measured.")] = None,
     coco_split: Annotated[str, typer.Option(help="COCO's split for captions and boxes.")] = "val2017",
@@ -57,7 +60,7 @@ def evaluate(
     if not tasks:
         raise InputError("nothing to measure: give --scenes, --coco, --flickr, --refer or --classes.")
     loaded = load_model(model, pretrained, device=device)
-    later = load_model(model, after, device="cpu").model.state_dict() if after else None
+    later = _weights(model, after) if after else None
     harmo = harmonize(loaded.model, dense=dense)
     title = f"{model}: {pretrained or 'random weights'}" + (f" and {after}" if after else "")
     with _progress(Console(stderr=True)) as bars:
@@ -74,6 +77,14 @@ def evaluate(
         import json as writer
 
         print(writer.dumps({"scores": scores, "sweep": sweep}))
+
+
+def _weights(model: str, after: str) -> dict[str, Tensor]:
+    """The state of a folder's model, or of the named model with a file's or a tag's weights."""
+    from harmoclip.models import load_model
+
+    loaded = load_model(after) if Path(after).is_dir() else load_model(model, after)
+    return loaded.model.state_dict()
 
 
 def _progress(console: Any) -> Progress:

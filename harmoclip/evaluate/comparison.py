@@ -28,9 +28,10 @@ class Comparison:
 
     def __init__(self, subject: Subject, after: Mapping[str, Tensor] | None = None) -> None:
         self.subject = subject
-        model = subject.harmo.model
+        state = subject.harmo.model.state_dict()
+        first = "model" if after is None else "before"
         self.weights: dict[str, Mapping[str, Tensor]] = {
-            "before": {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+            first: {name: value.detach().cpu().clone() for name, value in state.items()}
         }
         if after is not None:
             self.weights["after"] = {name: value.detach().cpu() for name, value in after.items()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal, Protocol, get_args
 
 import torch
@@ -43,11 +42,15 @@ class Subject:
 
     Args:
         harmo: The model; it is put in evaluation mode.
-        preprocess: The model's own, a PIL image to `[3, H, W]`.
+        preprocess: The model's own, a PIL image to `[3, H, W]`; a picture that has its size already must pass
+            unchanged but for the colours.
         tokenizer: The model's own, a list of texts to `[B, L]`.
         batch_size: Pictures or texts encoded at a time.
         track: Wraps the batches of a task, with its title, in a progress bar.
         workers: Threads that read pictures.
+
+    Raises:
+        InputError: The preprocessing does not give one tensor of a fixed size.
 
     Example:
         >>> import harmoclip, open_clip
@@ -59,7 +62,7 @@ class Subject:
     """
 
     harmo: Harmonized
-    preprocess: Callable[[Image.Image], Tensor]
+    preprocess: Callable[[Image.Image], Any]
     tokenizer: Callable[[list[str]], Tensor]
     batch_size: int = 64
     track: Callable[[Sequence[range], str], Iterable[range]] = untracked
@@ -69,6 +72,14 @@ class Subject:
     def __post_init__(self) -> None:
         self.harmo.eval()
         self.device = next(self.harmo.parameters()).device
+        trial = self.preprocess(Image.new("RGB", (8, 8)))
+        if not isinstance(trial, Tensor):
+            raise InputError(
+                f"preprocess gives a {type(trial).__name__}: expected a tensor [3, H, W]. Models that take "
+                "pictures of any shape as patches need a preprocessing to a fixed size."
+            )
+        # a picture of this size goes through the preprocessing as it is
+        self._input_size = (trial.shape[-1], trial.shape[-2])
 
     def image_vectors(self, pictures: Callable[[int], Picture], count: int) -> Tensor:
         """Vectors `[N, D]` of whole pictures, preprocessed as the model's users do; on the CPU."""
@@ -147,12 +158,6 @@ class Subject:
 
     def _square(self, picture: Picture) -> Tensor:
         return self.preprocess(to_pil(picture).resize(self._input_size, Image.Resampling.BICUBIC))
-
-    @cached_property
-    def _input_size(self) -> tuple[int, int]:
-        """Width and height that the preprocessing gives; it leaves a picture of this size as it is."""
-        height, width = self.preprocess(Image.new("RGB", (8, 8))).shape[-2:]
-        return width, height
 
     def _squares(self, samples: Sequence[Sample]) -> Tensor:
         with ThreadPoolExecutor(self.workers) as pool:

@@ -45,8 +45,8 @@ def test_one_model_alone_has_no_sweep(tmp_path):
     kinds = ("retrieval, COCO", "boxes, COCO panoptic", "boxes, COCO instances")
     assert [task.name.split(" val2017")[0] for task in tasks] == list(kinds)
     scores = comparison.scores(tasks)
-    assert {"clipself_things_top1", "fineclip_top5"} <= scores[tasks[1].name]["before"].keys()
-    assert {"fgclip_top1", "small_boxes"} <= scores[tasks[2].name]["before"].keys()
+    assert {"clipself_things_top1", "fineclip_top5"} <= scores[tasks[1].name]["model"].keys()
+    assert {"fgclip_top1", "small_boxes"} <= scores[tasks[2].name]["model"].keys()
     assert comparison.sweep(tasks, [0.5]) == {}
 
 
