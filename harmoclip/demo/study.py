@@ -27,7 +27,7 @@ Progress = Callable[[int, float], None]
 class Settings:
     """How much is trained and measured."""
 
-    steps: int = 1000
+    steps: int = 720
     batch_size: int = 40
     train_scenes: int = 6000
     test_scenes: int = 500
