@@ -7,7 +7,7 @@ from accelerate import Accelerator
 from torch.utils.data import DataLoader
 
 import harmoclip
-from harmoclip.data import Collator
+from harmoclip.data import Collator, transform_for
 from harmoclip.data.scenes import Scenes
 
 
@@ -15,8 +15,9 @@ def main(
     name: str = "ViT-B-32", pretrained: str | None = None, steps: int = 10, batch_size: int = 16
 ) -> None:
     accelerator = Accelerator()
-    model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=pretrained)
-    samples = [s.replace(image=preprocess(s.image)) for s in Scenes("train", steps * batch_size)]
+    model = open_clip.create_model(name, pretrained=pretrained)
+    transform = transform_for(model)
+    samples = [transform(s) for s in Scenes("train", steps * batch_size)]
     loader = DataLoader(samples, batch_size, collate_fn=Collator(open_clip.get_tokenizer(name)))
 
     harmo = harmoclip.harmonize(model)  # the losses' parameters are inside: prepare it as one module

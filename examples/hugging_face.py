@@ -2,17 +2,18 @@
 
 import torch
 import typer
-from harmoclip.models import load_model
 
 import harmoclip
-from harmoclip.data import Collator
+from harmoclip.data import Collator, transform_for
 from harmoclip.data.scenes import Scenes
+from harmoclip.models import load_model
 
 
 def main(name: str = "openai/clip-vit-base-patch32", steps: int = 10, batch_size: int = 16) -> None:
     loaded = load_model(f"hf:{name}")
+    transform = transform_for(loaded.preprocess.processor)
     model = loaded.model  # a transformers.CLIPModel as it is
-    samples = [s.replace(image=loaded.preprocess(s.image)) for s in Scenes("train", batch_size)]
+    samples = [transform(s) for s in Scenes("train", batch_size)]
     images, texts, grounding = Collator(loaded.tokenizer)(samples)
 
     harmo = harmoclip.harmonize(model)

@@ -3,12 +3,12 @@
 from typing import Any
 
 import typer
-from harmoclip.models import load_model
 from transformers import Trainer, TrainingArguments
 
 import harmoclip
-from harmoclip.data import Collator
+from harmoclip.data import Collator, transform_for
 from harmoclip.data.scenes import Scenes
+from harmoclip.models import load_model
 
 
 class RegionTrainer(Trainer):  # type: ignore[misc]
@@ -27,7 +27,8 @@ def main(
     out: str = "runs/trainer",
 ) -> None:
     loaded = load_model(f"hf:{name}")
-    samples = [s.replace(image=loaded.preprocess(s.image)) for s in Scenes("train", 4 * batch_size)]
+    transform = transform_for(loaded.preprocess.processor)
+    samples = [transform(s) for s in Scenes("train", 4 * batch_size)]
     collate = Collator(loaded.tokenizer)
     harmo = harmoclip.harmonize(loaded.model)
     arguments = TrainingArguments(

@@ -9,11 +9,12 @@ from pathlib import Path
 import open_clip
 import torch
 import typer
-from harmoclip.draw import draw_boxes
 from PIL import Image
 from skimage import data
 
 import harmoclip
+from harmoclip.data import Sample, transform_for
+from harmoclip.draw import draw_boxes
 
 BOXES = {  # x1, y1, x2, y2 in pixels
     "the face of a woman": (153, 15, 302, 190),
@@ -27,14 +28,15 @@ BOXES = {  # x1, y1, x2, y2 in pixels
 
 @torch.no_grad()
 def main(name: str = "ViT-B-32", pretrained: str | None = None, out: Path = Path("labelled.png")) -> None:
-    model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=pretrained)
+    model = open_clip.create_model(name, pretrained=pretrained)
     tokenizer = open_clip.get_tokenizer(name)
-    photograph = Image.fromarray(data.astronaut())  # square: the preprocessing cuts nothing off
+    photograph = Image.fromarray(data.astronaut())
     boxes = torch.tensor(list(BOXES.values()), dtype=torch.float32) / photograph.width
+    sample = transform_for(model)(Sample(photograph, "an astronaut", boxes))  # boxes move with the picture
     names = list(BOXES)
 
     with harmoclip.harmonize(model.eval()) as harmo:
-        regions = harmo.encode_regions(preprocess(photograph)[None], [boxes])
+        regions = harmo.encode_regions(sample.image[None], [sample.boxes])
     texts = torch.nn.functional.normalize(model.encode_text(tokenizer(names)).float(), dim=-1)
     guesses = (regions @ texts.T).argmax(1).tolist()
 

@@ -9,7 +9,7 @@ import typer
 from torch.utils.data import DataLoader
 
 import harmoclip
-from harmoclip.data import Collator
+from harmoclip.data import Collator, transform_for
 from harmoclip.data.scenes import Scenes
 
 
@@ -35,8 +35,9 @@ class RegionModule(lightning.LightningModule):
 def main(
     name: str = "ViT-B-32", pretrained: str | None = None, steps: int = 10, batch_size: int = 16
 ) -> None:
-    model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=pretrained)
-    samples = [s.replace(image=preprocess(s.image)) for s in Scenes("train", 4 * batch_size)]
+    model = open_clip.create_model(name, pretrained=pretrained)
+    transform = transform_for(model)
+    samples = [transform(s) for s in Scenes("train", 4 * batch_size)]
     loader = DataLoader(samples, batch_size, collate_fn=Collator(open_clip.get_tokenizer(name)))
     trainer = lightning.Trainer(
         max_steps=steps, accelerator="auto", logger=False, enable_checkpointing=False, log_every_n_steps=1

@@ -6,16 +6,17 @@ import typer
 from open_clip.loss import ClipLoss
 
 import harmoclip
-from harmoclip.data import Collator
+from harmoclip.data import Collator, transform_for
 from harmoclip.data.scenes import Scenes
 
 
 def main(
     name: str = "ViT-B-32", pretrained: str | None = None, steps: int = 10, batch_size: int = 16
 ) -> None:
-    model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=pretrained)
+    model = open_clip.create_model(name, pretrained=pretrained)
+    transform = transform_for(model)
     collate = Collator(open_clip.get_tokenizer(name))
-    samples = [s.replace(image=preprocess(s.image)) for s in Scenes("train", batch_size)]
+    samples = [transform(s) for s in Scenes("train", batch_size)]
     images, texts, grounding = collate(samples)
 
     harmo = harmoclip.harmonize(model, weights={"lexeme_region": 0.5})

@@ -6,18 +6,19 @@ import typer
 from torch.utils.data import DataLoader
 
 import harmoclip
-from harmoclip.data import Collator
+from harmoclip.data import Collator, transform_for
 from harmoclip.data.scenes import Scenes
 
 
 def main(
     name: str = "ViT-B-32", pretrained: str | None = None, steps: int = 20, batch_size: int = 16
 ) -> None:
-    model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=pretrained)
+    model = open_clip.create_model(name, pretrained=pretrained)
+    transform = transform_for(model)
     tokenizer = open_clip.get_tokenizer(name)
 
-    # generated scenes are square: the model's own preprocessing leaves their boxes where they are
-    samples = [s.replace(image=preprocess(s.image)) for s in Scenes("train", 4 * batch_size)]
+    # the model's own preprocessing, with the boxes moved along
+    samples = [transform(s) for s in Scenes("train", 4 * batch_size)]
     loader = DataLoader(samples, batch_size, shuffle=True, drop_last=True, collate_fn=Collator(tokenizer))
 
     with harmoclip.harmonize(model) as harmo:

@@ -11,7 +11,7 @@ import typer
 from torch.nn.parallel import DistributedDataParallel
 
 import harmoclip
-from harmoclip.data import Collator
+from harmoclip.data import Collator, transform_for
 from harmoclip.data.scenes import Scenes
 
 
@@ -20,7 +20,8 @@ def main(name: str = "ViT-B-32", pretrained: str | None = None, steps: int = 5, 
     rank, ranks = dist.get_rank(), dist.get_world_size()
     device = torch.device("cuda", rank) if torch.cuda.is_available() else torch.device("cpu")
     torch.manual_seed(0)
-    model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=pretrained, device=device)
+    model = open_clip.create_model(name, pretrained=pretrained, device=device)
+    transform = transform_for(model)
     collate = Collator(open_clip.get_tokenizer(name))
     scenes = Scenes("train", steps * batch_size * ranks)
 
@@ -28,7 +29,7 @@ def main(name: str = "ViT-B-32", pretrained: str | None = None, steps: int = 5, 
     optimizer = torch.optim.AdamW(harmo.parameters(), lr=1e-4)
     for step in range(steps):
         mine = [scenes[(step * ranks + rank) * batch_size + i] for i in range(batch_size)]
-        batch = collate([s.replace(image=preprocess(s.image)) for s in mine])
+        batch = collate([transform(s) for s in mine])
         losses = harmo(*(part.to(device) for part in batch))
         optimizer.zero_grad()
         losses["loss"].backward()

@@ -1,4 +1,4 @@
-"""Small models in folders, as open_clip and transformers write them, with the tokenizers of the large ones."""
+"""Small models in folders, as open_clip and transformers write them, with full-size tokenizers."""
 
 import json
 from pathlib import Path

@@ -49,8 +49,10 @@ class DataConfig:
 
     format: str = _key("coco", "how the data is stored; scenes are generated")
     path: str | None = _key(None, "the folder or file; none for scenes")
-    split: str = _key("train", "the part that is trained on")
+    split: str | None = _key(None, "the part that is trained on; null: the only one, or train")
     size: int = _key(8000, "how many scenes, for format scenes")
+    crop: float | None = _key(None, "random crops of at least this share of the area; null: the model's own")
+    flip: float = _key(0.0, "how likely an image is mirrored, unless its caption says left or right")
     batch_size: int = _key(64, "samples a step and process")
     workers: int = _key(0, "loader processes, for each process")
 
