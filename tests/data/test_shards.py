@@ -1,0 +1,137 @@
+import io
+import json
+import tarfile
+
+import pytest
+import torch
+from PIL import Image
+
+from harmoclip.data.shards import Place, Shards, from_grit
+from harmoclip.errors import DataError, InputError
+
+pytest.importorskip("webdataset")
+
+
+def picture(value: int = 0, kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (20, 10), (value, 0, 0)).save(file, kind)
+    return file.getvalue()
+
+
+def write_shard(path, samples):
+    """Samples as {stem: {extension: content}}."""
+    with tarfile.open(path, "w") as tar:
+        for stem, files in samples.items():
+            for extension, content in files.items():
+                data = content if isinstance(content, bytes) else json.dumps(content).encode()
+                info = tarfile.TarInfo(f"{stem}.{extension}")
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+    return str(path)
+
+
+def row(number):
+    return {"caption": f"thing {number}", "boxes": [[0, 0, 0.5, 1]], "phrases": [[0, 5]], "links": [[0, 0]]}
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Four shards of five samples, 0 to 19 in order."""
+    for s in range(4):
+        samples = {f"größe{n:02}": {"png": picture(n), "json": row(n)} for n in range(5 * s, 5 * s + 5)}
+        write_shard(tmp_path / f"part-{s}.tar", samples)
+    return str(tmp_path / "part-{0..3}.tar")
+
+
+def numbers(samples):
+    return [int(s.caption.split()[1]) for s in samples]
+
+
+def take(stream, count):
+    return [next(stream) for _ in range(count)]
+
+
+def test_samples_come_with_their_boxes_in_the_order_of_the_shards(shards):
+    samples = list(Shards(shards))
+    assert numbers(samples) == list(range(20))
+    third = samples[3]
+    assert third.key == "größe03"
+    assert third.image.getpixel((0, 0)) == (3, 0, 0)
+    assert third.links == ((0, 0),)
+
+
+def test_shuffling_is_by_seed_and_loses_nothing(shards):
+    first, again = list(Shards(shards, shuffle=8, seed=1)), list(Shards(shards, shuffle=8, seed=1))
+    assert numbers(first) == numbers(again) != list(range(20))
+    assert sorted(numbers(first)) == list(range(20))
+    assert numbers(Shards(shards, shuffle=8, seed=2)) != numbers(first)
+
+
+def test_parts_share_a_pass_without_overlap_and_passes_differ(shards):
+    dataset = Shards(shards, shuffle=4)
+    seen = [numbers(s for _, s in take(dataset.stream(Place(), part, 4), 5)) for part in range(4)]
+    assert sorted(n for part in seen for n in part) == list(range(20))
+    stream = dataset.stream(Place(), 0, 1)
+    assert numbers(s for _, s in take(stream, 20)) != numbers(s for _, s in take(stream, 20))
+
+
+@pytest.mark.parametrize("stop", [1, 7, 19, 20, 33])
+def test_a_stream_goes_on_where_it_was(shards, stop):
+    dataset = Shards(shards, shuffle=4)
+    whole = take(dataset.stream(Place(), 0, 1), 45)
+    rest = take(dataset.stream(whole[stop - 1][0], 0, 1), 45 - stop)
+    assert numbers(s for _, s in rest) == numbers(s for _, s in whole)[stop:]
+
+
+def test_too_few_shards_for_the_readers_is_an_error(shards):
+    with pytest.raises(DataError, match="4 shards for 5 readers"):
+        next(Shards(shards).stream(Place(), 0, 5))
+    with pytest.raises(InputError, match="urls is empty"):
+        Shards([])
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"png": picture()}, "has png: expected a .json"),
+        ({"json": row(0)}, "has json: expected a .json and a picture"),
+        ({"png": b"x", "json": row(0)}, "cannot be read"),
+        ({"png": picture(), "json": b"{"}, "is not JSON"),
+        ({"png": picture(), "json": [1]}, r"is \[1\]"),
+        ({"png": picture(), "json": {"caption": ""}}, "caption is ''"),
+    ],
+)
+def test_broken_samples_stop_or_are_left_out_with_a_warning(tmp_path, files, said):
+    url = write_shard(tmp_path / "a.tar", {"bad": files, "good": {"png": picture(), "json": row(1)}})
+    with pytest.raises(DataError, match=said):
+        list(Shards([url]))
+    with pytest.warns(UserWarning, match=said):
+        assert numbers(Shards([url], skip_broken=True)) == [1]
+
+
+def test_a_stream_without_a_readable_sample_ends_with_an_error(tmp_path):
+    url = write_shard(tmp_path / "a.tar", {"bad": {"png": picture()}})
+    stream = Shards([url], skip_broken=True).stream(Place(), 0, 1)
+    with pytest.warns(UserWarning, match="left out"), pytest.raises(DataError, match="no sample can be read"):
+        next(stream)
+
+
+def test_grit_joins_equal_spans_and_equal_boxes(tmp_path):
+    content = {
+        "clip_similarity_vitb32": 0.29, "key": "000373938", "width": 20, "height": 10,
+        "caption": "a wire hanger with a paper cover",
+        "noun_chunks": [
+            [19.0, 32.0, 0.0, 0.1, 0.5, 0.9, 0.98],
+            [0.0, 13.0, 0.0, 0.1, 0.5, 0.9, 0.97],
+            [0.0, 13.0, 0.25, 0.0, 1.0, 1.0, 0.7],
+        ],
+        "ref_exps": [[0.0, 32.0, 0.0, 0.1, 0.5, 0.9, 0.97]],
+    }  # fmt: skip
+    files = {"jpg": picture(kind="JPEG"), "json": content, "txt": b"a wire hanger with a paper cover"}
+    (sample,) = Shards([write_shard(tmp_path / "a.tar", {"000373938": files})], read=from_grit)
+    assert sample.phrase_texts == ("a paper cover", "a wire hanger")
+    torch.testing.assert_close(sample.boxes, torch.tensor([[0.0, 0.1, 0.5, 0.9], [0.25, 0.0, 1.0, 1.0]]))
+    assert sample.links == ((0, 0), (0, 1), (1, 1))
+    assert sample.key == "000373938"
+    with pytest.raises(DataError, match="noun_chunks is None"):
+        from_grit({"caption": "x"}, sample.image)
