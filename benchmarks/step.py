@@ -4,14 +4,13 @@
     python benchmarks/step.py            # and how the step grows with boxes; CSV and plot under results/
 
 A step is forward and backward of real sizes with random weights (the optimizer, equal for all, is left out).
-Captions hold phrases as long, and as often repeated, as those of COCO's captions. Correctness comes first; the
-rounds interleave the candidates, and every ratio is taken within a round.
+Captions hold phrases as long, and as often repeated, as those of COCO's captions. Correctness comes first;
+the rounds interleave the candidates, and every ratio is taken within a round.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import csv
 import ctypes
 import gc
@@ -47,13 +46,13 @@ Batch = tuple[Tensor, Tensor, Grounding]
 Row = dict[str, Any]
 
 
-def draw(model: nn.Module, images: int, boxes: int) -> Batch:
-    """Random images; captions of 77 tokens whose phrases come from a small language; ten boxes, ten phrases."""
+def draw(model: Any, images: int, boxes: int) -> Batch:
+    """Random images; captions whose phrases come from a small language; a phrase for each box."""
     generator = torch.Generator().manual_seed(0)
     lengths = torch.multinomial(torch.tensor(SHARES), VOCABULARY, replacement=True, generator=generator)
     words = torch.randint(1000, 40000, (VOCABULARY, max(LENGTHS)), generator=generator)
     popular = torch.arange(1, VOCABULARY + 1).float() ** -EXPONENT
-    size = model.visual.image_size[0]  # type: ignore[union-attr, index]
+    size: int = model.visual.image_size[0]
     texts = torch.zeros(images, 77, dtype=torch.int64)
     texts[:, 0] = 49406
     groundings = []
@@ -61,7 +60,8 @@ def draw(model: nn.Module, images: int, boxes: int) -> Batch:
         ids = (
             torch.multinomial(popular, boxes, replacement=True, generator=generator).tolist() if boxes else []
         )
-        spans, position = [], 1
+        spans: list[tuple[int, int]] = []
+        position = 1
         for phrase in ids:
             end = position + LENGTHS[int(lengths[phrase])]
             if end > 75:  # a caption holds only so many; the first phrase stands for the rest
@@ -136,6 +136,10 @@ def take(name: str, model: nn.Module, batch: Batch) -> float:
     return time.perf_counter() - start
 
 
+def record(times: list[float], name: str, model: nn.Module, batch: Batch) -> None:
+    times.append(take(name, model, batch))
+
+
 def synchronize() -> None:
     if DEVICE == "cuda":
         torch.cuda.synchronize()
@@ -191,7 +195,7 @@ def slope(points: list[tuple[int, float]]) -> float:
 
 def gate(model: Any, batch: Batch) -> None:
     """Attached or not, the model gives the same bits; the harmonized global loss is CLIP's own."""
-    images, texts, grounding = batch
+    images, texts, _ = batch
     few = images[:2], texts[:2], Grounding.empty(DEVICE)
     with torch.no_grad():
         plain = model.encode_image(few[0]), model.encode_text(few[1])
@@ -222,7 +226,7 @@ def compare(name: str, images: int, boxes: int, rounds: int, crops: bool) -> lis
         for n in order:
             if n == "crops" and turn > 0:
                 continue  # many times slower than all others: once is enough
-            peaks[n].append(peak_megabytes(lambda n=n: times[n].append(take(n, model, batch))))
+            peaks[n].append(peak_megabytes(partial(record, times[n], n, model, batch)))
     distinct = len(batch[2].first_of_phrase) / max(1, len(batch[2].spans))
     rows = []
     for n in names:
@@ -230,7 +234,7 @@ def compare(name: str, images: int, boxes: int, rounds: int, crops: bool) -> lis
         low, _, high = quantiles(times[n])
         rows.append(
             {
-                "model": name, "images": images, "boxes": boxes, "distinct_phrases": round(distinct, 3), "step": n,
+                "model": name, "images": images, "boxes": boxes, "distinct": round(distinct, 3), "step": n,
                 "seconds": statistics.median(times[n]), "seconds_p20": low, "seconds_p80": high,
                 "over_clip": statistics.median(ratios), "peak_mb": min(peaks[n]),
                 "memory_over_clip": min(peaks[n]) / min(peaks["clip"]),

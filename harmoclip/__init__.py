@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from harmoclip.grounding import Grounding as Grounding
     from harmoclip.harmonized import Harmonized as Harmonized
     from harmoclip.harmonized import harmonize as harmonize
+    from harmoclip.interpolation import interpolate as interpolate
     from harmoclip.segment import CaptionSegmenter as CaptionSegmenter
 
 _HOME = {
@@ -20,9 +21,10 @@ _HOME = {
     "Grounding": "harmoclip.grounding",
     "Harmonized": "harmoclip.harmonized",
     "harmonize": "harmoclip.harmonized",
+    "interpolate": "harmoclip.interpolation",
 }
 
-__all__ = ["CaptionSegmenter", "Grounding", "Harmonized", "__version__", "harmonize"]
+__all__ = ["CaptionSegmenter", "Grounding", "Harmonized", "__version__", "harmonize", "interpolate"]
 
 
 def __getattr__(name: str) -> Any:

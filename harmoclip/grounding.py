@@ -72,7 +72,7 @@ class Grounding:
 
     @property
     def first_of_phrase(self) -> Tensor:
-        """`[U]` int64: for each distinct phrase, the first row of `spans` that holds it; shorter phrases first."""
+        """`[U]` int64: for each distinct phrase, the first row of `spans` with it; short phrases first."""
         return self._first_of_phrase  # type: ignore[attr-defined, no-any-return]
 
     @property
@@ -87,7 +87,7 @@ class Grounding:
 
     @property
     def phrase_groups(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """How many of the distinct phrases are short and how many long, each with its longest length in tokens.
+        """How many of the distinct phrases are short and how many long, each with the longest of them.
 
         Encoded in two groups instead of one, they need the fewest positions.
         """
@@ -238,7 +238,7 @@ class Grounding:
         )
 
 
-# FSDP casts every tensor of a dataclass to the parameters' type; boxes must stay float32 whatever the model's type
+# FSDP casts every tensor of a dataclass to the parameters' type; boxes must stay float32
 del Grounding.__dataclass_fields__
 
 

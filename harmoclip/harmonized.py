@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -50,14 +50,14 @@ def harmonize(
             those not named keep their defaults (1, 1, 0.5, 1). Each is a number, or a schedule
             `[(step, weight), ...]` with straight lines between its points, where a step is one forward in
             training mode. A loss of weight 0 is not computed.
-        balance: Scale each region term down wherever its gradient in the vectors it judges is larger than that
-            of the global contrastive term in the global vectors.
+        balance: Scale each region term down wherever its gradient in the vectors it judges is larger than
+            that of the global contrastive term in the global vectors.
         temperatures: One learned temperature, the model's (`shared`), or one more for each region term
             (`separate`), which begin at the model's.
         positives: Which phrases are right for which boxes beyond the links.
-        local_loss: With several ranks, each takes its own rows against all columns; False lets every rank compute
-            the whole loss. Both give the same value and gradients.
-        teacher: A frozen model, usually a copy of this one as it was: its global vectors are a target of ours.
+        local_loss: With several ranks, each takes its own rows against all columns; False lets every rank
+            compute the whole loss. Both give the same value and gradients.
+        teacher: A frozen model, usually a copy of this one as it was: its global vectors are targets.
 
     Raises:
         UnsupportedModelError: No tower adapter knows the model.
@@ -87,7 +87,12 @@ class Harmonized(nn.Module):
     """A CLIP with region alignment attached; made by `harmonize`."""
 
     def __init__(
-        self, model: nn.Module, options: Options, *, dense: str | None = None, teacher: nn.Module | None = None
+        self,
+        model: nn.Module,
+        options: Options,
+        *,
+        dense: str | None = None,
+        teacher: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(model, nn.Module):
@@ -134,8 +139,8 @@ class Harmonized(nn.Module):
             grounding: The regions and phrases of this batch.
 
         Returns:
-            Float32 scalars `loss`, `global_contrastive_loss`, `lexeme_region_loss`, `global_region_loss`: means
-            over the samples of all ranks, the same on every rank.
+            Float32 scalars `loss`, `global_contrastive_loss`, `lexeme_region_loss`, `global_region_loss`:
+            means over the samples of all ranks, the same on every rank.
 
         Raises:
             InputError: There are not as many captions as images.
@@ -200,7 +205,7 @@ class Harmonized(nn.Module):
 
         Args:
             images: `[B, 3, H, W]`, as the model's preprocessing gives them.
-            boxes: One `[R_i, 4]` tensor an image, or `[R, 4]` with `image_index`; xyxy in [0, 1] of the input.
+            boxes: One `[R_i, 4]` tensor an image, or `[R, 4]` with `image_index`; xyxy in [0, 1].
             image_index: `[R]` the image of each box, where `boxes` is one tensor.
 
         Returns:
@@ -274,9 +279,9 @@ class Harmonized(nn.Module):
             for tower, taps in points.items()
         ]
         head = (
-            f"Harmonized({type(self.model).__name__}, dense={self.dense!r}, lexemes={self.options.lexemes!r}, "
-            f"global_region={self.options.global_region!r}, weights={self.weights}, "
-            f"attached={self.attached})"
+            f"Harmonized({type(self.model).__name__}, dense={self.dense!r}, "
+            f"lexemes={self.options.lexemes!r}, global_region={self.options.global_region!r}, "
+            f"weights={self.weights}, attached={self.attached})"
         )
         return "\n".join([head, *lines])
 
@@ -352,7 +357,7 @@ class Harmonized(nn.Module):
         pixels = grounding.boxes * grounding.boxes.new_tensor([size[1], size[0], size[1], size[0]])
         rois = torch.cat([grounding.image_index[:, None].to(pixels.dtype), pixels], 1)
         crops = roi_align(images, rois, size, aligned=True).to(images.dtype)
-        # without boxes the model still runs, once: sharded ranks must all do so, and models refuse empty batches
+        # without boxes the model still runs once: sharded ranks all have to, and models refuse empty batches
         return self.towers.encode_image(crops if len(crops) else images[:1])[: len(crops)]
 
     def _check_texts(self, texts: Tensor) -> None:
@@ -368,14 +373,16 @@ class Harmonized(nn.Module):
             raise InputError(f"grounding is a {type(grounding).__name__}: expected a harmoclip.Grounding.")
         if len(images) != len(texts):
             raise InputError(
-                f"there are {len(images)} images and {len(texts)} captions: expected one caption for each image."
+                f"there are {len(images)} images and {len(texts)} captions: expected one caption an image."
             )
         grounding.check_batch(len(images), len(texts), texts.shape[1])
 
 
 def _frozen(teacher: nn.Module) -> nn.Module:
     if any(parameter.requires_grad for parameter in teacher.parameters()):
-        raise InputError("the teacher can still learn: call teacher.requires_grad_(False), on a copy of the model.")
+        raise InputError(
+            "the teacher can still learn: call teacher.requires_grad_(False), on a copy of the model."
+        )
     return teacher.eval()
 
 

@@ -11,7 +11,13 @@ from torch import Tensor, nn
 
 from harmoclip.errors import InputError
 from harmoclip.grounding import Grounding
-from harmoclip.losses import DistillationLoss, GlobalContrastiveLoss, GlobalRegionLoss, LexemeRegionLoss, Positives
+from harmoclip.losses import (
+    DistillationLoss,
+    GlobalContrastiveLoss,
+    GlobalRegionLoss,
+    LexemeRegionLoss,
+    Positives,
+)
 from harmoclip.losses.gather import row_counts
 from harmoclip.losses.global_contrastive import gathered
 from harmoclip.losses.weights import Weight, balance, checked_weights, gradient_norm, weight_at
@@ -37,7 +43,7 @@ class Options:
     weights: Mapping[str, Weight] = field(default_factory=dict)
     balance: bool = False
     temperatures: Temperatures = "shared"
-    positives: Positives = Positives()
+    positives: Positives = field(default_factory=Positives)
     local_loss: bool = True
     teacher: bool = False
 
@@ -81,6 +87,7 @@ class Objective(nn.Module):
                 if bias is not None:
                     self.biases[name] = nn.Parameter(bias.detach().clone().reshape(1))
         if any(not isinstance(weight, (int, float)) for weight in self.weights.values()):
+            self.step: Tensor
             self.register_buffer("step", torch.zeros((), dtype=torch.int64, device=log_scale.device))
 
     def forward(
@@ -147,12 +154,10 @@ class Objective(nn.Module):
             parts["teacher"] = torch.stack([self.distillation(x, y, images) for x, y in pairs]).mean()
         return parts
 
-    def _temperature(
-        self, name: str, log_scale: Tensor, bias: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
+    def _temperature(self, name: str, log_scale: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
         if name not in self.log_scales:
             return log_scale, bias
-        return self.log_scales[name], self.biases[name] if name in self.biases else None
+        return self.log_scales[name], self.biases.get(name)
 
     def _seen(self, name: str, v: Vectors) -> Sequence[Tensor]:
         """The vectors that a region term judges."""

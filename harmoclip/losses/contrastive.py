@@ -96,7 +96,7 @@ def row_losses(
     bias: Tensor | None = None,
     absent: Tensor | None = None,
 ) -> Tensor:
-    """The loss `[N]` of each row `[N, D]` among columns `[M, D]`, in chunks of rows where there are many logits.
+    """The loss `[N]` of each row `[N, D]` among columns `[M, D]`, in chunks of rows where logits are many.
 
     A chunk keeps nothing of its logits and computes them again in backward, so memory grows with N + M.
     """
@@ -140,7 +140,7 @@ def softmax_losses(logits: Tensor, share: Tensor) -> Tensor:
     """Cross entropy `[N]` of each row against its positives.
 
     `-sum_j t_ij log softmax(logits_i)_j / sum_j t_ij`: InfoNCE where a row has one positive, the supervised
-    contrastive loss (arXiv 2004.11362, L_out) where it has several, a soft label where t lies between 0 and 1.
+    contrastive loss (arXiv 2004.11362, L_out) where it has several, soft labels where t is between 0 and 1.
 
     Args:
         logits: `[N, M]`.

@@ -12,8 +12,8 @@ from harmoclip.losses.gather import mean_over_ranks, row_counts
 class DistillationLoss(nn.Module):
     """Mean of `1 - cos` between vectors and their targets.
 
-    With the vectors of regions and of their crops it is the loss of CLIPSelf (arXiv 2310.01403); with the global
-    vectors of a model and of its frozen copy it keeps the model near where it was.
+    With the vectors of regions and of their crops it is the loss of CLIPSelf (arXiv 2310.01403); with the
+    global vectors of a model and of its frozen copy it keeps the model near where it was.
 
     Example:
         >>> import torch
@@ -33,7 +33,7 @@ class DistillationLoss(nn.Module):
         """
         if vectors.shape != target.shape:
             raise InputError(
-                f"vectors are {list(vectors.shape)} and targets {list(target.shape)}: expected the same shape."
+                f"vectors are {list(vectors.shape)}, targets {list(target.shape)}: expected the same shape."
             )
         if counts is None:
             (counts,) = row_counts(len(vectors), device=vectors.device)

@@ -1,7 +1,8 @@
 """Rows of every rank, with their gradients: ragged, and one collective for each tensor.
 
-Every loss here is a mean over the rows of all ranks. Its value is the same on every rank, and the gradients of the
-ranks, averaged (as DistributedDataParallel and FSDP average them), are those of one process with the whole batch.
+Every loss here is a mean over the rows of all ranks. Its value is the same on every rank, and the gradients
+of the ranks, averaged (as DistributedDataParallel and FSDP average them), are those of one process with the
+whole batch.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def rank() -> int:
 
 
 def row_counts(*rows: int, device: torch.device) -> list[tuple[int, ...]]:
-    """For each kind of row, how many every rank has; one collective for all kinds, and the only wait of a step."""
+    """How many rows of each kind every rank has: one collective for all, and the only wait of a step."""
     if world_size() == 1:
         return [(count,) for count in rows]
     return _exchange(rows, device)

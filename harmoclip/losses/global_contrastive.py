@@ -47,7 +47,7 @@ class GlobalContrastiveLoss(nn.Module):
         shapes = [list((x.own if isinstance(x, Gathered) else x).shape) for x in (image, text)]
         if shapes[0] != shapes[1]:
             raise InputError(
-                f"image vectors are {shapes[0]} and text vectors {shapes[1]}: expected one text for each image."
+                f"image vectors are {shapes[0]}, text vectors {shapes[1]}: expected one text for each image."
             )
         images = gathered(image)
         texts = gathered(text, images.counts)

@@ -7,15 +7,15 @@ from torch import Tensor, nn
 
 from harmoclip.errors import InputError
 from harmoclip.losses.contrastive import full_precision, symmetric_contrast
-from harmoclip.losses.gather import gather, unique_index
+from harmoclip.losses.gather import Gathered, gather, unique_index
 from harmoclip.losses.positives import Positives
 
 
 class LexemeRegionLoss(nn.Module):
     """Contrast of every linked region with its phrase, over all links of all ranks.
 
-    Each link (region r, phrase p) is a row and a column; `Positives` tells which other columns are right for a
-    row too, so that "a dog" in one image never pushes "a dog" of another away.
+    Each link (region r, phrase p) is a row and a column; `Positives` tells which other columns are right for
+    a row too, so that "a dog" in one image never pushes "a dog" of another away.
 
     Args:
         positives: The weights of phrases that are no plain negatives.
@@ -67,7 +67,9 @@ class LexemeRegionLoss(nn.Module):
             InputError: Boxes are missing.
         """
         if boxes is None and self.positives.overlap is not None:
-            raise InputError("overlapping boxes are positives, but boxes were not given: give them, or overlap=None.")
+            raise InputError(
+                "overlapping boxes are positives, but boxes were not given: give them, or overlap=None."
+            )
         region, phrase = links.unbind(1)
         forms = lexemes if lexemes.ndim == 3 else lexemes[None]
         rows = gather(full_precision(regions)[region], counts)
@@ -79,9 +81,9 @@ class LexemeRegionLoss(nn.Module):
         losses = [
             symmetric_contrast(
                 rows,
-                columns.map(lambda x, form=form: x[:, form]),
+                Gathered(columns.own[:, form], columns.all[:, form], columns.counts),
                 tuple(known),
-                self.positives,
+                self.positives.weights,
                 log_scale,
                 bias,
                 local_loss=self.local_loss,

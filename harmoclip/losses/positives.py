@@ -14,9 +14,9 @@ from harmoclip.losses.contrastive import Labels
 class Positives(NamedTuple):
     """How far phrase j is right for region i, for pairs (region, phrase) that are linked.
 
-    1 where the phrases of both pairs are equal, or where the regions are two boxes of one image whose IoU is at
-    least `overlap`; `same_box` where both pairs share their region; `same_image` where both lie in one image;
-    0 otherwise. The first rule that applies decides.
+    1 where the phrases of both pairs are equal, or where the regions are two boxes of one image whose IoU is
+    at least `overlap`; `same_box` where both pairs share their region; `same_image` where both lie in one
+    image; 0 otherwise. The first rule that applies decides.
 
     Args:
         same_box: Weight in [0, 1] of the other phrases that are linked to the same box.
@@ -29,7 +29,7 @@ class Positives(NamedTuple):
     Example:
         >>> import torch
         >>> labels = torch.tensor([[7, 0, 0], [8, 0, 0], [7, 1, 1]])  # phrase, region, image of three pairs
-        >>> Positives(same_box=0.5, same_image=0.0, overlap=None)((labels,), (labels,))
+        >>> Positives(same_box=0.5, same_image=0.0, overlap=None).weights((labels,), (labels,))
         tensor([[1.0000, 0.5000, 1.0000],
                 [0.5000, 1.0000, 0.0000],
                 [1.0000, 0.0000, 1.0000]])
@@ -43,16 +43,18 @@ class Positives(NamedTuple):
         """The same, or an error that says what is wrong with it."""
         for name, value in (("same_box", self.same_box), ("same_image", self.same_image)):
             if not 0 <= value <= 1:
-                raise InputError(f"{name} is {value}: expected a weight from 0 (a negative) to 1 (a positive).")
+                raise InputError(
+                    f"{name} is {value}: expected a weight from 0 (a negative) to 1 (a positive)."
+                )
         if self.overlap is not None and not 0 < self.overlap <= 1:
             raise InputError(f"overlap is {self.overlap}: expected an IoU above 0 and up to 1, or None.")
         return self
 
-    def __call__(self, rows: Labels, columns: Labels) -> Tensor:
+    def weights(self, rows: Labels, columns: Labels) -> Tensor:
         """`[N, M]` float32 weights in [0, 1].
 
         Args:
-            rows: `[N, 3]` int64 phrase, region and image of each pair, and `[N, 4]` boxes where `overlap` is set.
+            rows: `[N, 3]` int64 phrase, region and image of each pair; `[N, 4]` boxes where `overlap` is set.
             columns: The same for M pairs.
         """
         phrase, region, image = (rows[0].T[:, :, None] == columns[0].T[:, None]).unbind(0)

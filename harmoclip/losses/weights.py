@@ -23,7 +23,9 @@ def checked_weights(given: Mapping[str, Weight], known: Sequence[str]) -> dict[s
     """
     for name, weight in given.items():
         if name not in known:
-            raise InputError(f"the weight of {name!r} is unknown: expected one of {', '.join(map(repr, known))}.")
+            raise InputError(
+                f"the weight of {name!r} is unknown: expected one of {', '.join(map(repr, known))}."
+            )
         points = _points(name, weight)
         if not points or not all(0 <= value < float("inf") for _, value in points):
             raise InputError(f"the weight of {name} is {weight}: expected finite numbers, 0 or more.")
@@ -60,7 +62,7 @@ def weight_at(weight: Weight, step: Tensor) -> float | Tensor:
 
 
 def gradient_norm(loss: Tensor, vectors: Sequence[Tensor]) -> Tensor:
-    """The L2 norm of a loss's gradient in the vectors of all ranks, for a loss that is the mean over all ranks."""
+    """The L2 norm of the gradient, in the vectors of all ranks, of a loss that is the mean over all ranks."""
     grads = torch.autograd.grad(loss, vectors, retain_graph=True, allow_unused=True)
     square = loss.new_zeros(()) + sum(g.to(loss.dtype).square().sum() for g in grads if g is not None)
     if world_size() > 1:

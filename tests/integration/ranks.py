@@ -24,7 +24,10 @@ from harmoclip.losses import gather
 
 def averaged(module):
     """Gradients after an average over ranks, by hand."""
-    grads = {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in module.named_parameters()}
+    grads = {
+        name: torch.zeros_like(p) if p.grad is None else p.grad.clone()
+        for name, p in module.named_parameters()
+    }
     for grad in grads.values():
         dist.all_reduce(grad)
         grad /= dist.get_world_size()
@@ -85,10 +88,16 @@ def one_collective_for_each_tensor():
 
     harmo = harmonized()
     with ExitStack() as stack:
-        for name in ("all_gather_into_tensor", "reduce_scatter_tensor", "all_reduce", "all_gather", "broadcast"):
+        for name in (
+            "all_gather_into_tensor",
+            "reduce_scatter_tensor",
+            "all_reduce",
+            "all_gather",
+            "broadcast",
+        ):
             stack.enter_context(counted(name))
         losses = harmo(*own_batch())
-        # counts; image, text, regions, phrases, labels, boxes, means of regions; and the values of four losses
+        # counts; image, text, regions, phrases, labels, boxes, means of regions; the values of four losses
         assert calls == {"all_gather_into_tensor": 8, "all_reduce": 4}, calls
         calls.clear()
         losses["loss"].backward()

@@ -17,7 +17,13 @@ CHECKS = [
     for line in SCRIPT.read_text().split("\ndef main")[0].splitlines()
     if line.startswith("def ") and line.endswith("():")
 ]
-CORE = ["rows_of_every_rank", "one_collective_for_each_tensor", "ddp_softmax", "ddp_sigmoid", "fsdp_value_and_phrases"]
+CORE = [
+    "rows_of_every_rank",
+    "one_collective_for_each_tensor",
+    "ddp_softmax",
+    "ddp_sigmoid",
+    "fsdp_value_and_phrases",
+]
 ALONE = ["ddp_softmax", "ddp_sigmoid", "fsdp_value_and_phrases"]
 CASES = [(1, name) for name in ALONE] + [(2, name) for name in CHECKS] + [(4, name) for name in CORE]
 SLOW = [(4, name) for name in CHECKS if name not in CORE]

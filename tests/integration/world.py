@@ -34,14 +34,13 @@ def samples():
         for p, phrase in enumerate(ids.tolist()):
             texts[i, 1 + 2 * p : 3 + 2 * p] = words[phrase]
         start = 1 + 2 * torch.arange(count)
-        one = torch.arange(count)
         extra = [[0, count - 1]] if count > 2 else []  # a second phrase of the first box
         zero = torch.zeros(count, dtype=torch.int64)
         groundings.append(
             Grounding(
                 boxes=random_boxes(count), image_index=zero, spans=torch.stack([start, start + 2], 1),
                 text_index=zero, phrase_id=ids,
-                links=torch.cat([torch.stack([one, one], 1), torch.tensor(extra, dtype=torch.int64).view(-1, 2)]),
+                links=torch.tensor([*([r, r] for r in range(count)), *extra]).view(-1, 2).long(),
             )
         )  # fmt: skip
     return images, texts, groundings
@@ -78,4 +77,6 @@ def one_process(**options):
 
 def assert_same(actual, expected, tolerance=1e-9):
     assert set(actual) == set(expected), set(actual) ^ set(expected)
-    torch.testing.assert_close(actual, {name: expected[name] for name in actual}, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(
+        actual, {name: expected[name] for name in actual}, rtol=tolerance, atol=tolerance
+    )

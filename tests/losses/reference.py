@@ -16,7 +16,10 @@ def iou(a, b):
 
 def row_loss(logits, share, sigmoid):
     if sigmoid:
-        terms = [t * (1 + (-z).exp()).log() + (1 - t) * (1 + z.exp()).log() for z, t in zip(logits, share, strict=True)]
+        terms = [
+            t * (1 + (-z).exp()).log() + (1 - t) * (1 + z.exp()).log()
+            for z, t in zip(logits, share, strict=True)
+        ]
         return sum(terms)
     total = sum(z.exp() for z in logits).log()
     return sum(t * (total - z) for z, t in zip(logits, share, strict=True)) / sum(share)
@@ -26,7 +29,10 @@ def contrast(rows, columns, share, log_scale, bias=None):
     """Mean over both directions of the mean over rows; share[i][j] is how far column j is right for row i."""
     count = len(rows)
     scale = min(log_scale.exp(), torch.tensor(100.0, dtype=log_scale.dtype))
-    logit = [[scale * cosine(rows[i], columns[j]) + (0 if bias is None else bias) for j in range(count)] for i in range(count)]
+    logit = [
+        [scale * cosine(rows[i], columns[j]) + (0 if bias is None else bias) for j in range(count)]
+        for i in range(count)
+    ]
     sigmoid = bias is not None
     forth = [row_loss(logit[i], share[i], sigmoid) for i in range(count)]
     back = [row_loss([row[j] for row in logit], [row[j] for row in share], sigmoid) for j in range(count)]

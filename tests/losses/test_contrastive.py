@@ -40,7 +40,8 @@ def test_global_contrast_is_siglips_own():
     image, text = F.normalize(torch.randn(7, 16), dim=1), F.normalize(torch.randn(7, 16), dim=1)
     log_scale, bias = torch.tensor(2.0), torch.tensor(-10.0)
     torch.testing.assert_close(
-        GlobalContrastiveLoss()(image, text, log_scale, bias), SigLipLoss()(image, text, log_scale.exp(), bias)
+        GlobalContrastiveLoss()(image, text, log_scale, bias),
+        SigLipLoss()(image, text, log_scale.exp(), bias),
     )
 
 

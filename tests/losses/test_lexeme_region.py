@@ -23,7 +23,14 @@ def scene():
 @pytest.mark.parametrize("bias", [None, torch.tensor(-1.0, dtype=torch.float64)])
 @pytest.mark.parametrize(
     "positives",
-    [(0.0, 0.0, None), (1.0, 0.0, None), (0.25, 0.0, None), (0.0, 0.5, None), (0.0, 0.0, 0.8), (0.75, 0.25, 0.5)],
+    [
+        (0.0, 0.0, None),
+        (1.0, 0.0, None),
+        (0.25, 0.0, None),
+        (0.0, 0.5, None),
+        (0.0, 0.0, 0.8),
+        (0.75, 0.25, 0.5),
+    ],
 )
 def test_it_is_the_loop_written_loss(positives, bias):
     regions, lexemes, boxes = scene()
@@ -45,7 +52,7 @@ def weights(**rules):
     labels = torch.stack([PHRASE[LINKS[:, 1]], LINKS[:, 0], IMAGE[LINKS[:, 0]]], 1)
     boxes = scene()[2][LINKS[:, 0]]
     rules = {"same_box": 0.0, "same_image": 0.0, "overlap": None, **rules}
-    return Positives(**rules)((labels, boxes), (labels, boxes))
+    return Positives(**rules).weights((labels, boxes), (labels, boxes))
 
 
 def test_each_rule_marks_its_own_pairs():

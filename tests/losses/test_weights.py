@@ -7,7 +7,9 @@ from harmoclip.losses.weights import balance, checked_weights, gradient_norm, we
 KNOWN = ("global_contrastive", "lexeme_region")
 
 
-@pytest.mark.parametrize(("step", "weight"), [(0, 0.5), (10, 0.5), (15, 0.75), (20, 1.0), (30, 0.6), (99, 0.2)])
+@pytest.mark.parametrize(
+    ("step", "weight"), [(0, 0.5), (10, 0.5), (15, 0.75), (20, 1.0), (30, 0.6), (99, 0.2)]
+)
 def test_schedules_are_straight_lines(step, weight):
     schedule = [(10, 0.5), (20, 1.0), (40, 0.2)]
     torch.testing.assert_close(weight_at(schedule, torch.tensor(step)), torch.tensor(weight))
