@@ -3,18 +3,21 @@
 The blocks of a page run in order in one namespace. Models of any name are small ones with random weights.
 """
 
+import importlib.util
 import re
 import shlex
 from pathlib import Path
 
 import open_clip
 import pytest
+import spacy
 import torch
 from tiny_models import CONTEXT_LENGTH, write_hugging_face, write_open_clip
 
 from harmoclip import cli
 from harmoclip.data import Collator, transform_for
 from harmoclip.data.scenes import Scenes
+from harmoclip.segment.pipeline import ENGLISH
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -62,7 +65,14 @@ def small_models(folders, monkeypatch, tmp_path):
         return load(f"hf:{folders['hf']}" if asked.startswith("hf:") else folders["open_clip"])
 
     monkeypatch.setattr(harmoclip.models, "load_model", load_small)
+    english, load_pipeline = installed_pipeline(), spacy.load
+    monkeypatch.setattr(spacy, "load", lambda name, **options: load_pipeline(english, **options))
     monkeypatch.chdir(tmp_path)
+
+
+def installed_pipeline():
+    """The English pipeline that is installed here, whichever a page names."""
+    return next(name for name in ENGLISH if importlib.util.find_spec(name))
 
 
 def given():

@@ -40,10 +40,15 @@ def kill_after(lines, options, out):
     return len(read_lines(out / "losses.jsonl"))
 
 
-def test_killed_twice_ends_in_the_same_curve_and_model(options, config, tmp_path):
+@pytest.mark.parametrize("data", ["scenes", pytest.param("coco", marks=pytest.mark.slow)])
+def test_killed_twice_ends_in_the_same_curve_and_model(data, options, config, tmp_path, request):
     torch.set_num_threads(1)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     watched = ["evaluation.split=test", "evaluation.samples=8", "evaluation.every=4"]
+    if data == "coco":
+        folder = request.getfixturevalue("data_root") / "coco-mini"
+        watched = [*watched[1:], "data.format=coco", f"data.path={folder}", "data.crop=0.8", "data.flip=0.5"]
+        watched.append("evaluation.split=train2017")
     train(config(whole, *watched))
     assert kill_after(3, [*options, *watched], killed) < 12  # before the first checkpoint
     assert 7 <= kill_after(7, [*options, *watched], killed) < 12  # between the first and the second
