@@ -1,0 +1,85 @@
+import itertools
+
+import pytest
+import torch
+from test_shards import numbers, shards  # noqa: F401
+
+from harmoclip.data.loading import Loader
+from harmoclip.data.shards import Shards
+from harmoclip.errors import DataError, InputError
+
+
+def noisy(row):
+    return row, torch.rand(()).item()
+
+
+def loader(dataset=range(23), **options):
+    return Loader(dataset, list, **{"batch_size": 2, "transform": noisy, "seed": 3, **options})
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("stop", [1, 4, 11, 12, 15])
+def test_a_loader_goes_on_in_the_middle_of_an_epoch(stop, workers):
+    first = loader()
+    seen = list(itertools.islice(itertools.chain(first, first, first), 33))
+    stopped = loader()
+    assert list(itertools.islice(itertools.chain(stopped, stopped), stop)) == seen[:stop]
+    resumed = loader(workers=workers)
+    resumed.load_state_dict(stopped.state_dict())
+    assert list(itertools.islice(itertools.chain(resumed, resumed, resumed), 33 - stop)) == seen[stop:]
+
+
+def test_epochs_are_permutations_and_random_numbers_differ():
+    once = loader(range(24))
+    first, second = list(once), list(once)
+    assert len(first) == len(once) == 12
+    rows = [row for batch in first for row, _ in batch]
+    assert sorted(rows) == list(range(24))
+    assert rows != [row for batch in second for row, _ in batch]
+    assert len({noise for batch in first + second for _, noise in batch}) == 48
+
+
+def test_ranks_share_an_epoch_without_overlap():
+    parts = [[row for batch in loader(range(25), rank=r, ranks=3) for row, _ in batch] for r in range(3)]
+    assert [len(part) for part in parts] == [8, 8, 8]
+    assert len(set(itertools.chain(*parts))) == 24
+
+
+def test_loading_leaves_the_model_s_random_numbers_alone():
+    torch.manual_seed(5)
+    wanted = torch.rand(3)
+    torch.manual_seed(5)
+    list(loader())
+    torch.testing.assert_close(torch.rand(3), wanted)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_shards_go_on_where_they_were(shards, workers):  # noqa: F811
+    def begin():
+        return loader(Shards(shards, shuffle=3), transform=None, batch_size=3, workers=workers)
+
+    seen = [numbers(batch) for batch in itertools.islice(begin(), 16)]
+    for stop in (1, 5, 8):
+        stopped = begin()
+        assert [numbers(b) for b in itertools.islice(stopped, stop)] == seen[:stop]
+        resumed = begin()
+        resumed.load_state_dict(stopped.state_dict())
+        assert [numbers(b) for b in itertools.islice(resumed, 16 - stop)] == seen[stop:]
+
+
+def test_ranks_read_different_shards(shards):  # noqa: F811
+    parts = [
+        [n for b in itertools.islice(loader(Shards(shards), transform=None, batch_size=5, rank=r, ranks=2), 2)
+         for n in numbers(b)]
+        for r in range(2)
+    ]  # fmt: skip
+    assert sorted(parts[0] + parts[1]) == list(range(20))
+
+
+def test_what_cannot_be_loaded_is_said():
+    with pytest.raises(DataError, match="has 5 samples: expected at least 2 x 3"):
+        loader(range(5), ranks=3)
+    with pytest.raises(InputError, match="rank 2 of 2"):
+        loader(rank=2, ranks=2)
+    with pytest.raises(InputError, match=r"'ranks': 1.*'ranks': 2"):
+        loader(ranks=2).load_state_dict(loader().state_dict())
