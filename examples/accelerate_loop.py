@@ -1,5 +1,7 @@
 """Train in your own loop on Accelerate: `accelerate launch examples/accelerate_loop.py`."""
 
+from typing import Any
+
 import open_clip
 import torch
 import typer
@@ -7,7 +9,7 @@ from accelerate import Accelerator
 from torch.utils.data import DataLoader
 
 import harmoclip
-from harmoclip.data import Collator, transform_for
+from harmoclip.data import Batch, Collator, transform_for
 from harmoclip.data.scenes import Scenes
 
 
@@ -17,8 +19,10 @@ def main(
     accelerator = Accelerator()
     model = open_clip.create_model(name, pretrained=pretrained)
     transform = transform_for(model)
-    samples = [transform(s) for s in Scenes("train", steps * batch_size)]
-    loader = DataLoader(samples, batch_size, collate_fn=Collator(open_clip.get_tokenizer(name)))
+    samples: Any = [transform(s) for s in Scenes("train", steps * batch_size).render()]
+    loader: DataLoader[Batch] = DataLoader(
+        samples, batch_size, collate_fn=Collator(open_clip.get_tokenizer(name))
+    )
 
     harmo = harmoclip.harmonize(model)  # the losses' parameters are inside: prepare it as one module
     optimizer = torch.optim.AdamW(harmo.parameters(), lr=1e-4)

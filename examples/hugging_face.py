@@ -2,6 +2,7 @@
 
 import torch
 import typer
+from transformers import AutoImageProcessor
 
 import harmoclip
 from harmoclip.data import Collator, transform_for
@@ -11,9 +12,9 @@ from harmoclip.models import load_model
 
 def main(name: str = "openai/clip-vit-base-patch32", steps: int = 10, batch_size: int = 16) -> None:
     loaded = load_model(f"hf:{name}")
-    transform = transform_for(loaded.preprocess.processor)
+    transform = transform_for(AutoImageProcessor.from_pretrained(name))
     model = loaded.model  # a transformers.CLIPModel as it is
-    samples = [transform(s) for s in Scenes("train", batch_size)]
+    samples = [transform(s) for s in Scenes("train", batch_size).render()]
     images, texts, grounding = Collator(loaded.tokenizer)(samples)
 
     harmo = harmoclip.harmonize(model)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import typer
-from transformers import Trainer, TrainingArguments
+from transformers import AutoImageProcessor, Trainer, TrainingArguments
 
 import harmoclip
 from harmoclip.data import Collator, transform_for
@@ -27,10 +27,11 @@ def main(
     out: str = "runs/trainer",
 ) -> None:
     loaded = load_model(f"hf:{name}")
-    transform = transform_for(loaded.preprocess.processor)
-    samples = [transform(s) for s in Scenes("train", 4 * batch_size)]
+    transform = transform_for(AutoImageProcessor.from_pretrained(name))
+    samples = [transform(s) for s in Scenes("train", 4 * batch_size).render()]
     collate = Collator(loaded.tokenizer)
-    harmo = harmoclip.harmonize(loaded.model)
+    model: Any = loaded.model
+    harmo = harmoclip.harmonize(model)
     arguments = TrainingArguments(
         out,
         max_steps=steps,
@@ -44,7 +45,7 @@ def main(
     )
     trainer = RegionTrainer(harmo, arguments, lambda rows: collate(rows)._asdict(), samples)
     result = trainer.train()
-    loaded.model.save_pretrained(out)  # the model alone, for transformers
+    model.save_pretrained(out)  # the model alone, for transformers
     print(f"mean loss {result.training_loss:.3f}; the model is in {out}")
 
 

@@ -6,6 +6,7 @@ names boxes poorly; give `--pretrained` the weights that `harmoclip train` wrote
 
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import open_clip
 import torch
 import typer
@@ -36,13 +37,14 @@ def main(name: str = "ViT-B-32", pretrained: str | None = None, out: Path = Path
     names = list(BOXES)
 
     with harmoclip.harmonize(model.eval()) as harmo:
-        regions = harmo.encode_regions(sample.image[None], [sample.boxes])
+        regions = harmo.encode_regions(torch.as_tensor(sample.image)[None], [sample.boxes])
     texts = torch.nn.functional.normalize(model.encode_text(tokenizer(names)).float(), dim=-1)
     guesses = (regions @ texts.T).argmax(1).tolist()
 
     for right, guess in zip(names, guesses, strict=True):
         print(f"{'right' if names[guess] == right else 'wrong'}  {right:28s} -> {names[guess]}")
-    draw_boxes(photograph, boxes, [names[guess] for guess in guesses]).figure.savefig(out, dpi=120)
+    draw_boxes(photograph, boxes, [names[guess] for guess in guesses])
+    plt.savefig(out, dpi=120)
     print(f"the picture is {out}")
 
 

@@ -9,7 +9,7 @@ import typer
 from torch.utils.data import DataLoader
 
 import harmoclip
-from harmoclip.data import Collator, transform_for
+from harmoclip.data import Batch, Collator, transform_for
 from harmoclip.data.scenes import Scenes
 
 
@@ -37,8 +37,10 @@ def main(
 ) -> None:
     model = open_clip.create_model(name, pretrained=pretrained)
     transform = transform_for(model)
-    samples = [transform(s) for s in Scenes("train", 4 * batch_size)]
-    loader = DataLoader(samples, batch_size, collate_fn=Collator(open_clip.get_tokenizer(name)))
+    samples: Any = [transform(s) for s in Scenes("train", 4 * batch_size).render()]
+    loader: DataLoader[Batch] = DataLoader(
+        samples, batch_size, collate_fn=Collator(open_clip.get_tokenizer(name))
+    )
     trainer = lightning.Trainer(
         max_steps=steps, accelerator="auto", logger=False, enable_checkpointing=False, log_every_n_steps=1
     )

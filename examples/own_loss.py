@@ -16,7 +16,7 @@ def main(
     model = open_clip.create_model(name, pretrained=pretrained)
     transform = transform_for(model)
     collate = Collator(open_clip.get_tokenizer(name))
-    samples = [transform(s) for s in Scenes("train", batch_size)]
+    samples = [transform(s) for s in Scenes("train", batch_size).render()]
     images, texts, grounding = collate(samples)
 
     harmo = harmoclip.harmonize(model, weights={"lexeme_region": 0.5})

@@ -1,12 +1,14 @@
 """Harmonize an open_clip model and train it in a plain PyTorch loop."""
 
+from typing import Any
+
 import open_clip
 import torch
 import typer
 from torch.utils.data import DataLoader
 
 import harmoclip
-from harmoclip.data import Collator, transform_for
+from harmoclip.data import Batch, Collator, transform_for
 from harmoclip.data.scenes import Scenes
 
 
@@ -18,8 +20,10 @@ def main(
     tokenizer = open_clip.get_tokenizer(name)
 
     # the model's own preprocessing, with the boxes moved along
-    samples = [transform(s) for s in Scenes("train", 4 * batch_size)]
-    loader = DataLoader(samples, batch_size, shuffle=True, drop_last=True, collate_fn=Collator(tokenizer))
+    samples: Any = [transform(s) for s in Scenes("train", 4 * batch_size).render()]
+    loader: DataLoader[Batch] = DataLoader(
+        samples, batch_size, shuffle=True, drop_last=True, collate_fn=Collator(tokenizer)
+    )
 
     with harmoclip.harmonize(model) as harmo:
         print(harmo)

@@ -80,7 +80,7 @@ def given():
     model = open_clip.create_model("any")
     transform = transform_for(model)
     collate = Collator(open_clip.get_tokenizer("any"))
-    samples = [transform(s) for s in Scenes("train", 2)]
+    samples = [transform(s) for s in Scenes("train", 2).render()]
     batch = collate(samples)
     return {
         "loader": [batch],

@@ -32,9 +32,10 @@ def train(
     from harmoclip.errors import InputError
     from harmoclip.train.config import load_config, to_yaml
 
-    overrides = overrides or []
+    overrides = list(overrides or ())
     if config is not None and "=" in config:
-        config, overrides = None, [config, *overrides]
+        overrides.insert(0, config)
+        config = None
     if config is None and not overrides and not print_config:
         raise InputError(
             "give a configuration file; `harmoclip train --print-config` prints one to begin with."

@@ -42,7 +42,7 @@ def questions(samples: Sequence[Sample], class_names: Sequence[str] | None) -> Q
         DataError: No box has a name.
     """
     if class_names is not None:
-        rows = [range(len(s.boxes)) for s in samples]
+        rows = [list(range(len(s.boxes))) for s in samples]
         right = [[{int(s.labels[r])} for r in range(len(s.boxes))] for s in samples if s.labels is not None]
         names = list(class_names)
     else:
@@ -59,7 +59,7 @@ def questions(samples: Sequence[Sample], class_names: Sequence[str] | None) -> Q
         answers[i, list(columns)] = True
     if not len(answers):
         raise DataError("no held-out box has a class or a linked phrase: the region side cannot be measured.")
-    return Questions(names, [s.boxes[list(kept)] for s, kept in zip(samples, rows, strict=True)], answers)
+    return Questions(names, [s.boxes[kept] for s, kept in zip(samples, rows, strict=True)], answers)
 
 
 @torch.no_grad()

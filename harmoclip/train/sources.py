@@ -36,7 +36,7 @@ class Transformed(Dataset[Sample]):
         return sample
 
 
-def training_data(config: Config, loaded: Any) -> Dataset[Sample]:
+def training_data(config: Config, loaded: Any) -> Transformed:
     """The samples to train on, augmented as the configuration says."""
     data = config.data
     transform = transform_for(_source(loaded), crop=_crop(data.crop), flip=data.flip)
