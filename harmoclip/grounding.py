@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from harmoclip.errors import GroundingError
+from harmoclip.notebook import table
 
 # name -> (number of columns, dtype); one row a region, phrase or link
 _LAYOUT: dict[str, tuple[int | None, torch.dtype]] = {
@@ -236,6 +237,11 @@ class Grounding:
             f"Grounding(regions={len(self.boxes)}, phrases={len(self.spans)}, links={len(self.links)}, "
             f"images<={images}, texts<={texts}, device={self.device})"
         )
+
+    def _repr_html_(self) -> str:
+        counts = {"regions": len(self.boxes), "phrases": len(self.spans), "links": len(self.links)}
+        per_image = self.image_index.bincount().tolist()
+        return table("Grounding", {**counts, "regions of each image": per_image, "device": self.device})
 
 
 # FSDP casts every tensor of a dataclass to the parameters' type; boxes must stay float32

@@ -15,6 +15,7 @@ from harmoclip.grounding import Grounding
 from harmoclip.losses import Positives
 from harmoclip.losses.contrastive import unit
 from harmoclip.losses.weights import Weight
+from harmoclip.notebook import table
 from harmoclip.objective import GlobalRegion, Lexemes, Objective, Options, Temperatures, Vectors, one_of
 from harmoclip.ops import roi_align, span_pool
 from harmoclip.sharding import call_gathered
@@ -284,6 +285,12 @@ class Harmonized(nn.Module):
             f"weights={self.weights}, attached={self.attached})"
         )
         return "\n".join([head, *lines])
+
+    def _repr_html_(self) -> str:
+        taps = dict(line.strip().split(": ", 1) for line in repr(self).splitlines()[1:])
+        options = {"lexemes": self.options.lexemes, "global_region": self.options.global_region}
+        rows = {"dense": self.dense, **options, "weights": self.weights, **taps, "attached": self.attached}
+        return table(f"Harmonized {type(self.model).__name__}", rows)
 
     def _attach(self) -> None:
         points = {"image": self.towers.image.taps(self.dense), "text": self.towers.text.taps()}

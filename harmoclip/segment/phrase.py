@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
+from harmoclip.notebook import table
+
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
@@ -88,6 +90,16 @@ class Phrase:
     def groundable(self) -> bool:
         """Whether the phrase names something visible."""
         return self.reason is None
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "characters": f"{self.start} to {self.end}",
+            "head": self.head.text,
+            "attributes": ", ".join(attribute.text for attribute in self.attributes),
+            "relations": ", ".join(relation.text for relation in self.relations),
+            "groundable": self.reason or "yes",
+        }
+        return table(self.text, {name: value for name, value in rows.items() if value})
 
 
 def normalize_phrase(text: str) -> str:
