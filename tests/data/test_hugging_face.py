@@ -1,0 +1,100 @@
+import pytest
+import torch
+from PIL import Image
+
+from harmoclip.data.hugging_face import ObjectRows, ObjectStream, ReadObjects
+from harmoclip.errors import DataError
+from harmoclip.segment import Head, Phrase
+
+datasets = pytest.importorskip("datasets")
+
+IMAGE = Image.new("RGB", (100, 50), (5, 6, 7))
+BOXES = [[10.0, 0.0, 20.0, 25.0], [50.0, 10.0, 50.0, 40.0]]
+CAPTION = "A dog by a red car."
+WANTED = torch.tensor([[0.1, 0.0, 0.3, 0.5], [0.5, 0.2, 1.0, 1.0]])
+
+
+def segment(caption):
+    """What the segmenter finds in CAPTION, without its pipeline."""
+    words = [("A dog", "dog"), ("a red car", "car")]
+    spans = [(caption.index(text), text, head) for text, head in words]
+    return [
+        Phrase(text, at, at + len(text), Head(head, at + text.index(head), at + len(text), head))
+        for at, text, head in spans
+    ]
+
+
+def features(nest):
+    objects = {
+        "bbox": datasets.Sequence(datasets.Value("float32"), length=4),
+        "category": datasets.ClassLabel(names=["car", "dog"]),
+    }
+    return datasets.Features(
+        {"image": datasets.Image(), "text": datasets.Value("string"), "objects": nest(objects)}
+    )
+
+
+def rows(nest=datasets.Sequence, as_list=False):
+    objects = {"bbox": BOXES, "category": [1, 0]}
+    if as_list:
+        objects = [{"bbox": box, "category": c} for box, c in zip(BOXES, [1, 0], strict=True)]
+    content = {"image": [IMAGE], "text": [CAPTION], "objects": [objects]}
+    return datasets.Dataset.from_dict(content, features=features(nest))
+
+
+@pytest.mark.parametrize(("nest", "as_list"), [(datasets.Sequence, False), (lambda o: [o], True)])
+def test_both_ways_to_nest_objects_give_the_same_sample(nest, as_list):
+    samples = ObjectRows(rows(nest, as_list), caption="text", segment=segment)
+    assert len(samples) == 1
+    assert samples.class_names == ("car", "dog")
+    (sample,) = samples
+    torch.testing.assert_close(sample.boxes, WANTED)
+    assert sample.links == ((0, 0), (1, 1))
+    assert sample.labels.tolist() == [1, 0]
+    assert sample.image.getpixel((3, 3)) == (5, 6, 7)
+
+
+def test_a_stream_gives_what_the_rows_give():
+    (sample,) = ObjectStream(rows().to_iterable_dataset(), caption="text", segment=segment)
+    torch.testing.assert_close(sample.boxes, WANTED)
+    assert sample.links == ((0, 0), (1, 1))
+
+
+def row(**changes):
+    objects = {"bbox": BOXES, "category": ["dog", "auto"]}
+    return {"image": IMAGE, "caption": CAPTION, "objects": objects, **changes}
+
+
+def test_categories_may_be_words_and_names_have_synonyms():
+    worded = ReadObjects(segment=segment)(row(), "0")
+    assert worded.links == ((0, 0),)
+    assert worded.labels is None
+    numbered = {"bbox": BOXES, "category": [0, 1]}
+    named = ReadObjects(["dog", ["auto", "car"]], segment=segment)(row(objects=numbered), "0")
+    assert named.links == ((0, 0), (1, 1))
+    assert ReadObjects(segment=segment)(row(objects=numbered), "0").links == ()
+
+
+def test_captions_may_come_from_a_function_and_boxes_in_another_format():
+    read = ReadObjects(caption=lambda r: r["captions"][-1], box_format="xyxy", segment=segment)
+    boxes = {"bbox": [[10, 0, 30, 25]], "category": ["dog"]}
+    sample = read({"image": IMAGE, "captions": ["no", CAPTION], "objects": boxes}, "0")
+    torch.testing.assert_close(sample.boxes, WANTED[:1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"caption": None}, "caption is None.*this row has image, caption, objects"),
+        ({"image": "a.jpg"}, "picture is a str"),
+        ({"objects": None}, "objects is None"),
+        ({"objects": {"bbox": BOXES}}, "expected {"),
+        ({"objects": {"bbox": BOXES, "category": ["dog"]}}, "2 boxes and 1 categories"),
+        ({"objects": {"bbox": [[1.0]], "category": ["dog"]}}, "expected 4 numbers"),
+        ({"objects": {"bbox": BOXES, "category": [0, 7]}}, r"categories \[0, 7\] for 1 names"),
+    ],
+)
+def test_impossible_rows_are_refused_by_number(changes, said):
+    with pytest.raises(DataError, match=said) as caught:
+        ReadObjects(["dog"], segment=segment)(row(**changes), "41")
+    assert "41" in str(caught.value)
