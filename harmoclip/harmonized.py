@@ -20,6 +20,7 @@ from harmoclip.objective import GlobalRegion, Lexemes, Objective, Options, Tempe
 from harmoclip.ops import roi_align, span_pool
 from harmoclip.sharding import call_gathered
 from harmoclip.towers import Dense, Tap, Towers, find_towers
+from harmoclip.towers.base import one_grid
 
 
 def harmonize(
@@ -229,11 +230,15 @@ class Harmonized(nn.Module):
 
         Args:
             images: `[B, 3, H, W]`, as the model's preprocessing gives them.
+
+        Raises:
+            InputError: The images have several grids.
         """
         with self.capture() as captured:
             self.towers.encode_image(images)
-        tokens, (height, width), prefix = self._features(captured)
-        return unit(self.towers.image.project(tokens[:, prefix:])).unflatten(1, (height, width))
+        dense = self._features(captured)
+        vectors = unit(self.towers.image.project(dense.tokens[:, dense.prefix :]))
+        return vectors.unflatten(1, one_grid(dense))
 
     def encode_phrases(self, texts: Tensor, grounding: Grounding) -> Tensor:
         """Vectors of the grounding's phrases in the joint space, `[P, D]` float32 with L2 norm 1.
@@ -336,9 +341,9 @@ class Harmonized(nn.Module):
         )
 
     def _features(self, captured: Captured) -> Dense:
-        tower = self.towers.image
+        tower, taken = self.towers.image, captured.of("image")
         block = tower.taps(self.dense)["last"].module
-        return call_gathered(block, tower.dense, captured.of("image"), self.dense)
+        return call_gathered(block, tower.dense, taken, self.dense)
 
     def _phrases(self, captured: Captured, grounding: Grounding) -> list[Tensor]:
         """Vectors `[P, D]` of the phrases, one tensor for each form that is asked for."""
