@@ -206,6 +206,20 @@ class Towers:
         return getattr(self.model, "logit_bias", None)
 
 
+def one_grid(dense: Dense) -> tuple[int, int]:
+    """The grid of all images of a batch.
+
+    Raises:
+        InputError: The images have several.
+    """
+    if not isinstance(dense.grid[0], int):
+        raise InputError(
+            f"the images have the grids {', '.join(f'{h} x {w}' for h, w in dense.grid)}: expected one for all. "
+            "Ask for dense features of images of one shape at a time; regions may be asked for together."
+        )
+    return dense.grid  # type: ignore[no-any-return]
+
+
 def split_grid(tokens: Tensor, grid: tuple[int, int]) -> int:
     """The number of prefix tokens of `[B, N, C]` tokens on a grid of H x W cells.
 

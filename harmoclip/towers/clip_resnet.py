@@ -63,16 +63,15 @@ class ClipResNet(ImageTower):
         if kind == "head":
             return self.project(pooled)
         mean = pooled + self._positions[0].to(pooled.dtype) - self._mean_position(dense, boxes)
-        keys = torch.cat([mean[:, None], dense.tokens[image_index]], 1)  # [R, 1 + H * W, C]
+        query = self.pool.q_proj(mean)[:, None]
+        key, value = (
+            torch.cat([project(mean)[:, None], project(dense.tokens)[image_index]], 1)  # [R, 1 + H * W, C]
+            for project in (self.pool.k_proj, self.pool.v_proj)
+        )
         weights = region_weights(boxes, dense.grid).flatten(1) * dense.tokens.shape[1]
         bias = F.pad(weights, (1, 0), value=1.0).log()[:, None, None]
         query, key, value = (
-            layer(x).unflatten(-1, (self.pool.num_heads, -1)).transpose(1, 2)
-            for layer, x in (
-                (self.pool.q_proj, mean[:, None]),
-                (self.pool.k_proj, keys),
-                (self.pool.v_proj, keys),
-            )
+            x.unflatten(-1, (self.pool.num_heads, -1)).transpose(1, 2) for x in (query, key, value)
         )
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
         return self.pool.c_proj(mixed.flatten(1))

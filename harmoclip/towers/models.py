@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NoReturn
 
+import torch
 from torch import Tensor
 
 from harmoclip.errors import CaptureError
@@ -90,6 +92,11 @@ class HfTowers(Towers):
     def encode_text(self, ids: Tensor) -> Tensor:
         """The model's own text vectors `[B, D]`."""
         return self.text.encode(ids)
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """The model's; log 100, CLIP's bound, for a part that has none and is never compared."""
+        return getattr(self.model, "logit_scale", torch.tensor(math.log(100)))
 
     def _patches(self, images: Any) -> Patches:
         size = vision_of(self.model).config.patch_size

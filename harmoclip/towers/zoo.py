@@ -10,6 +10,7 @@ from unittest import mock
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from harmoclip.grounding import Grounding
 from harmoclip.harmonized import Harmonized, harmonize
@@ -25,9 +26,10 @@ class Seen(NamedTuple):
     kinds: tuple[str, ...]
     default_kind: str
     grid: tuple[int, int]
-    width: int
     joint: int
     parameters: int
+    taps: tuple[str, ...]
+    cost: dict[str, float]  # of each kind: work for 16 regions an image, in passes of the image tower
 
 
 def names() -> list[str]:
@@ -53,27 +55,62 @@ def build(name: str) -> nn.Module:
     return model
 
 
-def run(model: nn.Module, *, images: Tensor | None = None, kind: str | None = None) -> Seen:
-    """Harmonize a model on any device, take one pass of each tower with regions and phrases, and remove it.
+def run(model: Any, *, images: Any = None, texts: Tensor | None = None) -> Seen:
+    """Harmonize a model, take one pass of each tower with regions and phrases, and remove it again.
 
     Args:
-        model: An open_clip model.
-        images: `[2, 3, H, W]`; zeros of the model's own size where it is None.
-        kind: The dense kind; the tower's default where it is None.
+        model: A CLIP of any supported family, on any device.
+        images: Two images as the model takes them; zeros of its own size where it is None.
+        texts: `[2, L]` ids of two captions; ones where it is None.
     """
-    size = _pair(getattr(model.visual, "image_size", 224))  # type: ignore[union-attr]
-    images = torch.zeros(2, 3, *size, device=_device(model.visual)) if images is None else images
-    text = getattr(model, "text", model)
-    texts = torch.ones(2, _context(text), dtype=torch.int64, device=_device(text))
-    grounding = two_regions()
-    with harmonize(model, dense=kind) as harmo:
+    images = blank_images(model) if images is None else images
+    texts = blank_texts(model) if texts is None else texts
+    with harmonize(model) as harmo:
+        image, text = harmo.towers.image, harmo.towers.text
         with harmo.capture() as captured:
-            image, text = harmo.towers.encode_image(images), harmo.towers.encode_text(texts)
-        regions = regions_of(harmo, captured, grounding.to(images.device))
-        phrases = phrases_of(harmo, captured, grounding.to(texts.device))
-        assert image.shape[1:] == text.shape[1:] == regions.shape[1:] == phrases.shape[1:]
-        dense = harmo.towers.image.dense(captured.of("image"), harmo.dense)
-        return describe(harmo, dense.grid, dense.tokens.shape[-1], image.shape[-1])
+            image_vectors = harmo.towers.encode_image(images)
+            text_vectors = harmo.towers.encode_text(texts)
+        regions = regions_of(harmo, captured, two_regions().to(images.device))
+        phrases = phrases_of(harmo, captured, two_regions().to(texts.device))
+        joint = image_vectors.shape[-1]
+        assert {v.shape[-1] for v in (image_vectors, text_vectors, regions, phrases)} == {joint}
+        grid = image.dense(captured.of("image"), harmo.dense).grid
+        taps = tuple(line.split(": ", 1)[1] for line in repr(harmo).splitlines() if " taps: " in line)
+    parameters = sum(p.numel() for p in model.parameters())
+    towers = type(image).__name__, type(text).__name__
+    cost = {kind: extra_work(model, images, kind) for kind in image.kinds}
+    return Seen(*towers, image.kinds, image.default_kind, grid, joint, parameters, taps, cost)
+
+
+def extra_work(model: Any, images: Any, kind: str, per_image: int = 16) -> float:
+    """Multiplications for regions of a kind, in passes of the image tower."""
+    count, boxes = len(images), two_regions().boxes[1:].to(images.device)
+    index = torch.arange(count, device=images.device).repeat_interleave(per_image)
+    with harmonize(model, dense=kind) as harmo:
+        tower = harmo.towers.image
+        with harmo.capture() as captured, FlopCounterMode(display=False) as one_pass:
+            harmo.towers.encode_image(images)
+        with FlopCounterMode(display=False) as more:
+            dense = tower.dense(captured.of("image"), kind)
+            tower.regions(dense, kind, boxes.expand(len(index), 4), index)
+    return more.get_total_flops() / one_pass.get_total_flops()
+
+
+def blank_images(model: Any) -> Tensor:
+    """Two black images of the model's own size."""
+    vision = getattr(getattr(model, "config", None), "vision_config", None)
+    size = getattr(getattr(model, "visual", vision), "image_size", None) or getattr(
+        getattr(model, "visual", None), "input_resolution", 224
+    )
+    height, width = size if isinstance(size, (tuple, list)) else (size, size)
+    return torch.zeros(2, 3, height, width, device=_device(getattr(model, "visual", model)))
+
+
+def blank_texts(model: Any) -> Tensor:
+    """Two captions of the same word."""
+    text = getattr(model, "text", model)
+    length = _TEXT_LENGTH if hasattr(text, "config") else text.context_length
+    return torch.ones(2, length, dtype=torch.int64, device=_device(text))
 
 
 def regions_of(harmo: Harmonized, captured: Any, grounding: Grounding) -> Tensor:
@@ -89,14 +126,6 @@ def phrases_of(harmo: Harmonized, captured: Any, grounding: Grounding) -> Tensor
     return harmo.towers.text.encode_phrases(
         ids, grounding.spans, grounding.text_index, grounding.longest_span
     )
-
-
-def describe(harmo: Harmonized, grid: tuple[int, int], width: int, joint: int) -> Seen:
-    """The parts of a harmonized model."""
-    image, text = harmo.towers.image, harmo.towers.text
-    parameters = sum(p.numel() for p in harmo.model.parameters())
-    names = type(image).__name__, type(text).__name__
-    return Seen(*names, image.kinds, image.default_kind, grid, width, joint, parameters)
 
 
 def two_regions() -> Grounding:
@@ -165,13 +194,5 @@ def _quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def _context(text: Any) -> int:
-    return _TEXT_LENGTH if hasattr(text, "config") else text.context_length
-
-
 def _device(module: Any) -> torch.device:
     return next(iter(module.parameters())).device
-
-
-def _pair(size: Any) -> tuple[int, int]:
-    return tuple(size) if isinstance(size, (tuple, list)) else (size, size)  # type: ignore[return-value]

@@ -30,28 +30,24 @@ TIMM = {
     "vit": {**VIT, "img_size": 64},
 }
 OPEN_CLIP = (
-    "ViT-B-32", "ViT-B-16-quickgelu", "ViT-M-16-alt", "ViT-L-14-CLIPA", "ViT-H-14-worldwide", "ViT-L-14-worldwide",
-    "RN50", "coca_ViT-B-32", "coca_base", "coca_roberta-ViT-B-32", "convnext_base", "convnext_large_d",
-    "swin_base_patch4_window7_224", "vit_medium_patch16_gap_256", "vit_relpos_medium_patch16_cls_224",
-    "EVA01-g-14", "EVA02-B-16", "EVA02-E-14", "ViT-B-16-SigLIP", "ViT-SO400M-16-SigLIP-i18n-256", "PE-Core-T-16-384",
-    "PE-Core-B-16", "MobileCLIP-B", "MobileCLIP2-S0", "MobileCLIP2-S3", "ViTamin-S", "roberta-ViT-B-32",
-    "mt5-base-ViT-B-32", "nllb-clip-base-siglip", "xlm-roberta-base-ViT-B-32",
+    "ViT-B-32", "ViT-B-16-quickgelu", "ViT-M-16-alt", "ViT-L-14-CLIPA", "ViT-H-14-worldwide",
+    "ViT-L-14-worldwide", "RN50", "coca_ViT-B-32", "coca_base", "coca_roberta-ViT-B-32", "convnext_base",
+    "convnext_large_d", "swin_base_patch4_window7_224", "vit_medium_patch16_gap_256",
+    "vit_relpos_medium_patch16_cls_224", "EVA01-g-14", "EVA02-B-16", "EVA02-E-14", "ViT-B-16-SigLIP",
+    "ViT-SO400M-16-SigLIP-i18n-256", "PE-Core-T-16-384", "PE-Core-B-16", "MobileCLIP-B", "MobileCLIP2-S0",
+    "MobileCLIP2-S3", "ViTamin-S", "roberta-ViT-B-32", "mt5-base-ViT-B-32", "nllb-clip-base-siglip",
+    "xlm-roberta-base-ViT-B-32",
 )  # fmt: skip
 TRANSFORMERS = (
-    "CLIPModel",
-    "SiglipModel",
-    "Siglip2Model",
-    "AltCLIPModel",
-    "ChineseCLIPModel",
-    "MetaClip2Model",
-)
+    "CLIPModel", "SiglipModel", "Siglip2Model", "AltCLIPModel", "ChineseCLIPModel", "MetaClip2Model",
+)  # fmt: skip
 OPENAI = ("openai-ViT", "openai-RN")
 OWN = ("custom-blocks", "bare-timm")
 DISTINCT = (
     "ViT-B-32", "ViT-L-14-CLIPA", "ViT-L-14-worldwide", "RN50", "coca_ViT-B-32", "convnext_base",
-    "swin_base_patch4_window7_224",
-    "vit_medium_patch16_gap_256", "vit_relpos_medium_patch16_cls_224", "EVA02-B-16", "EVA02-E-14", "ViT-B-16-SigLIP",
-    "PE-Core-B-16", "roberta-ViT-B-32", "CLIPModel", "SiglipModel", "Siglip2Model", "ChineseCLIPModel", *OPENAI, *OWN,
+    "swin_base_patch4_window7_224", "vit_medium_patch16_gap_256", "vit_relpos_medium_patch16_cls_224",
+    "EVA02-B-16", "EVA02-E-14", "ViT-B-16-SigLIP", "PE-Core-B-16", "roberta-ViT-B-32", "CLIPModel",
+    "SiglipModel", "Siglip2Model", "ChineseCLIPModel", *OPENAI, *OWN,
 )  # fmt: skip
 ALL = (*OPEN_CLIP, *TRANSFORMERS, *OPENAI, *OWN)
 
@@ -66,11 +62,20 @@ class Frame(NamedTuple):
 
 CLIP_FRAME = Frame(98, 99, 0)
 FRAMES = {
-    "ViT-L-14-CLIPA": Frame(98, None, 0), "ViT-H-14-worldwide": Frame(98, 2, 1), "ViT-L-14-worldwide": Frame(None, 1, 0),
-    "SigLIP": Frame(None, 1, 1), "SiglipModel": Frame(None, 1, 1), "Siglip2Model": Frame(None, 1, 0),
-    "nllb": Frame(98, 2, 1), "xlm-roberta": Frame(98, 2, 1), "roberta": Frame(98, 2, 1), "mt5": Frame(None, 1, 0),
-    "AltCLIPModel": Frame(98, 2, 1), "ChineseCLIPModel": Frame(98, 97, 0), "MetaClip2Model": Frame(98, 2, 1),
-}  # fmt: skip
+    "ViT-L-14-CLIPA": Frame(98, None, 0),
+    "ViT-H-14-worldwide": Frame(98, 2, 1),
+    "ViT-L-14-worldwide": Frame(None, 1, 0),
+    "nllb": Frame(98, 2, 1),
+    "SigLIP": Frame(None, 1, 1),
+    "SiglipModel": Frame(None, 1, 1),
+    "Siglip2Model": Frame(None, 1, 0),
+    "xlm-roberta": Frame(98, 2, 1),
+    "roberta": Frame(98, 2, 1),
+    "mt5": Frame(None, 1, 0),
+    "AltCLIPModel": Frame(98, 2, 1),
+    "ChineseCLIPModel": Frame(98, 97, 0),
+    "MetaClip2Model": Frame(98, 2, 1),
+}
 
 
 class Small(NamedTuple):

@@ -12,18 +12,12 @@ import harmoclip
 from harmoclip.towers import zoo
 
 DISTINCT = (
-    "ViT-B-32", "EVA02-B-16", "ViT-B-16-SigLIP", "convnext_base", "roberta-ViT-B-32", "CLIPModel", "SiglipModel",
-    "ChineseCLIPModel",
+    "ViT-B-32", "EVA02-B-16", "ViT-B-16-SigLIP", "convnext_base", "roberta-ViT-B-32", "CLIPModel",
+    "SiglipModel", "ChineseCLIPModel",
 )  # fmt: skip
 PRECISE = (
-    "RN50",
-    "ViT-B-32",
-    "coca_ViT-B-32",
-    "ViT-B-16-SigLIP",
-    "convnext_base",
-    "CLIPModel",
-    "Siglip2Model",
-)
+    "RN50", "ViT-B-32", "coca_ViT-B-32", "ViT-B-16-SigLIP", "convnext_base", "CLIPModel", "Siglip2Model",
+)  # fmt: skip
 OPENAI = ("openai-ViT", "openai-RN")  # their norms stay float32, so they have no other precision
 
 

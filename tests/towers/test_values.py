@@ -82,10 +82,10 @@ def test_global_vectors_are_the_models_own(given):
 
 
 POOLED = (
-    "ViT-L-14-CLIPA", "RN50", "coca_ViT-B-32", "convnext_base", "convnext_large_d", "swin_base_patch4_window7_224",
-    "vit_medium_patch16_gap_256", "ViT-B-16-SigLIP", "ViT-SO400M-16-SigLIP-i18n-256", "PE-Core-T-16-384",
-    "PE-Core-B-16", "MobileCLIP2-S0", "MobileCLIP2-S3", "ViTamin-S", "nllb-clip-base-siglip", "SiglipModel",
-    "Siglip2Model", "openai-RN", "bare-timm",
+    "ViT-L-14-CLIPA", "RN50", "coca_ViT-B-32", "convnext_base", "convnext_large_d",
+    "swin_base_patch4_window7_224", "vit_medium_patch16_gap_256", "ViT-B-16-SigLIP",
+    "ViT-SO400M-16-SigLIP-i18n-256", "PE-Core-T-16-384", "PE-Core-B-16", "MobileCLIP2-S0", "MobileCLIP2-S3",
+    "ViTamin-S", "nllb-clip-base-siglip", "SiglipModel", "Siglip2Model", "openai-RN", "bare-timm",
 )  # fmt: skip
 
 

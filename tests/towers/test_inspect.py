@@ -1,0 +1,107 @@
+"""`harmoclip inspect`, and loading by name."""
+
+import json
+
+import pytest
+import small
+import torch
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from harmoclip.errors import InputError
+from harmoclip.models import HfTokenizer, load_model
+from harmoclip.segment import align
+from harmoclip.towers import command, zoo
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command()(command.inspect)
+
+
+def run(*words):
+    return CliRunner().invoke(app, list(words))
+
+
+def test_inspect_an_architecture_without_its_weights():
+    result = run("ViT-B-32", "--json")
+    seen = json.loads(result.stdout)
+    assert seen["grid"] == [7, 7]
+    assert seen["kinds"] == ["plain", "value", "self"]
+    assert seen["default_kind"] == "value"
+    assert seen["joint"] == 512
+    assert 1.5e8 < seen["parameters"] < 1.6e8
+    assert seen["taps"][0].startswith("visual.conv1, visual.transformer.resblocks.11")
+    assert 0.03 < seen["cost"]["value"] < 0.12
+    table = run("ViT-B-32").stdout
+    for words in ("OpenClipViT", "7 x 7", "value (default)", "512 dimensions"):
+        assert words in table
+
+
+def test_inspect_all_counts(monkeypatch):
+    monkeypatch.setattr(zoo, "names", lambda: ["ViT-B-32", "roberta-ViT-B-32"])
+    result = run("--all")
+    assert result.exit_code == 0
+    assert "2 of 2 architectures harmonize" in result.output
+    monkeypatch.setattr(zoo, "build", lambda name: torch.nn.Linear(2, 2))
+    result = run("--all")
+    assert result.exit_code == 1
+    assert "0 of 2 architectures harmonize" in result.output
+
+
+def test_one_model_or_all():
+    for words in ((), ("ViT-B-32", "--all")):
+        assert isinstance(run(*words).exception, InputError)
+
+
+def test_an_unknown_name_gets_the_nearest():
+    with pytest.raises(InputError, match="Nearest: ViT-B-16"):
+        load_model("Vit-B-16")
+
+
+def test_a_folder_without_a_model(tmp_path):
+    with pytest.raises(InputError, match=r"config\.json"):
+        load_model(str(tmp_path))
+
+
+def test_load_open_clip():
+    model, preprocess, tokenizer, name = load_model("RN50")
+    assert preprocess(Image.new("RGB", (50, 40))).shape == (3, 224, 224)
+    assert tokenizer(["a dog"]).shape == (1, 77)
+    assert name == "RN50"
+    assert not next(model.parameters()).is_meta
+
+
+@pytest.fixture
+def hugging_face_folder(tmp_path):
+    """A small CLIPModel on disk, with a tokenizer of whole words and an image processor."""
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    model = small.small("CLIPModel").model
+    words = {"<start>": 98, "<end>": 99, "<pad>": 0, "<unk>": 1, "a": 2, "dog": 3, "red": 4}
+    rules = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    rules.pre_tokenizer = pre_tokenizers.Whitespace()
+    rules.post_processor = processors.TemplateProcessing(
+        single="<start> $A <end>", special_tokens=[("<start>", 98), ("<end>", 99)]
+    )
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=rules, pad_token="<pad>", unk_token="<unk>", bos_token="<start>", eos_token="<end>"
+    )
+    processor = transformers.CLIPImageProcessor(
+        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+    )
+    for part in (model, tokenizer, processor):
+        part.save_pretrained(tmp_path)
+    return tmp_path
+
+
+def test_load_and_inspect_a_hugging_face_folder(hugging_face_folder):
+    loaded = load_model(str(hugging_face_folder))
+    assert isinstance(loaded.tokenizer, HfTokenizer)
+    assert loaded.tokenizer(["a red dog"])[0].tolist() == [98, 2, 4, 3, 99] + [0] * 11
+    assert loaded.preprocess(Image.new("RGB", (50, 40))).shape == (3, 32, 32)
+    span = align(loaded.tokenizer)("a red dog", [(2, 9)])[0]
+    assert (span.start, span.end, span.status) == (2, 4, "exact")
+    seen = json.loads(run(str(hugging_face_folder), "--json").stdout)
+    assert seen["image"] == "HfViT"
+    assert seen["grid"] == [4, 4]
