@@ -213,9 +213,10 @@ def one_grid(dense: Dense) -> tuple[int, int]:
         InputError: The images have several.
     """
     if not isinstance(dense.grid[0], int):
+        grids = ", ".join(f"{height} x {width}" for height, width in dense.grid)
         raise InputError(
-            f"the images have the grids {', '.join(f'{h} x {w}' for h, w in dense.grid)}: expected one for all. "
-            "Ask for dense features of images of one shape at a time; regions may be asked for together."
+            f"the images have the grids {grids}: expected one for all. "
+            "Give images of one shape at a time; regions may be asked for together."
         )
     return dense.grid  # type: ignore[no-any-return]
 
