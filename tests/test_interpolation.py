@@ -51,7 +51,7 @@ def test_mistakes(tmp_path):
     before, after = states()
     with pytest.raises(InputError, match=r"alpha is 1\.5"):
         harmoclip.interpolate(before, after, 1.5)
-    with pytest.raises(InputError, match=r"module\.weight"):
+    with pytest.raises(InputError, match=r"module\.bias"):
         harmoclip.interpolate(before, {f"module.{k}": v for k, v in after.state_dict().items()}, 0.5)
     with pytest.raises(InputError, match=r"weight is \[3\] before and \[4\] after"):
         harmoclip.interpolate({"weight": torch.ones(3)}, {"weight": torch.ones(4)}, 0.5)

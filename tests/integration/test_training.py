@@ -23,18 +23,22 @@ def small(**text):
 
 
 def draw(counts):
-    """Images with so many boxes and phrases each."""
+    """Images with so many boxes each; a caption has one phrase more, and the first box two of them."""
     texts, groundings = random_texts(len(counts)), []
     for count in counts:
-        own, zero = torch.arange(count), torch.zeros(count, dtype=torch.int64)
-        start = torch.randint(1, 7, (count,))
-        spans = torch.stack([start, start + torch.randint(1, 4, (count,))], 1)
+        phrases = count + 1 if count else 0
+        start = torch.randint(1, 7, (phrases,))
+        links = [*([i, i] for i in range(count)), *([[0, count], [count - 1, 0]] if count > 1 else [])]
         groundings.append(
             Grounding(
-                boxes=random_boxes(count), image_index=zero, spans=spans, text_index=zero,
-                links=torch.stack([own, own], 1), phrase_id=torch.randint(50, (count,)),
+                boxes=random_boxes(count),
+                image_index=torch.zeros(count, dtype=torch.int64),
+                spans=torch.stack([start, start + torch.randint(1, 4, (phrases,))], 1),
+                text_index=torch.zeros(phrases, dtype=torch.int64),
+                links=torch.tensor(links, dtype=torch.int64).view(-1, 2),
+                phrase_id=torch.randint(12, (phrases,)),
             )
-        )  # fmt: skip
+        )
     return torch.randn(len(counts), 3, 32, 32), texts, Grounding.collate(groundings)
 
 
@@ -94,12 +98,19 @@ def test_half_models(dtype):
 # ------------------------------------------------------------------ compile
 
 
-@pytest.mark.parametrize("options", [{}, {"dense": "plain", "lexemes": "spans", "global_region": "image"}])
-def test_compile_without_breaks_or_recompiles(options):
+@pytest.mark.parametrize(
+    ("options", "backend"),
+    [
+        ({}, "eager"),  # what is traced and guarded; the slow ones differentiate and lower it too
+        pytest.param({}, "aot_eager", marks=pytest.mark.slow),
+        pytest.param({"lexemes": "spans", "global_region": "image"}, "inductor", marks=pytest.mark.slow),
+    ],
+)
+def test_compile_without_breaks_or_recompiles(options, backend):
     """One graph for all numbers of boxes, with the values and gradients of eager mode."""
     torch.compiler.reset()
     harmo = harmoclip.harmonize(small(), **options)
-    compiled = torch.compile(harmo, fullgraph=True, dynamic=True, backend="aot_eager")
+    compiled = torch.compile(harmo, fullgraph=True, dynamic=True, backend=backend)
     for step, counts in enumerate([(2, 3, 2, 4), (3, 4, 0, 5), (5, 1, 3, 2), (7, 7, 8, 9), (2, 2, 3, 3)]):
         batch = draw(counts)
         expected = harmo(*batch)
@@ -109,17 +120,9 @@ def test_compile_without_breaks_or_recompiles(options):
         with torch._dynamo.config.patch(error_on_recompile=step > 0):
             losses = compiled(*batch)
             losses["loss"].backward()
-        torch.testing.assert_close(losses, expected)
-        torch.testing.assert_close(harmo.model.visual.conv1.weight.grad, grad)
+        torch.testing.assert_close(losses, expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(harmo.model.visual.conv1.weight.grad, grad, rtol=1e-3, atol=1e-5)
         harmo.zero_grad()
-
-
-@pytest.mark.slow
-def test_compile_with_inductor():
-    torch.compiler.reset()
-    harmo, batch = harmoclip.harmonize(small()), draw((2, 3, 2, 4))
-    compiled = torch.compile(harmo, fullgraph=True)
-    torch.testing.assert_close(compiled(*batch), harmo(*batch), rtol=1e-4, atol=1e-4)
 
 
 # ------------------------------------------------------------------ copies and files
