@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 import typer
-from harmoclip.models import load_model
 from rich import print
 
 import harmoclip
@@ -15,6 +14,7 @@ from harmoclip.evaluate import Subject
 from harmoclip.evaluate.comparison import Comparison
 from harmoclip.evaluate.report import terminal_table
 from harmoclip.evaluate.suite import scene_tasks
+from harmoclip.models import load_model
 
 
 def main(

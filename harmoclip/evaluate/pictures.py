@@ -47,12 +47,14 @@ def draw_tradeoff(
     ax.plot(*zip(*best, strict=True), "--", color="#1a7f37", lw=1.2, zorder=1, label="Pareto front")
     if curve:
         ax.plot(*zip(*points.values(), strict=True), color="#8c959f", lw=1, zorder=1)
+    neighbours = sorted(points, key=lambda name: points[name])
     for i, (name, (x, y)) in enumerate(points.items()):
         colour = "#1a7f37" if i in front else "#57606a"
         dx, dy = (spread or {}).get(name, (0.0, 0.0))
         ax.errorbar(x, y, xerr=dx or None, yerr=dy or None, fmt="o", color=colour, capsize=2, lw=1)
-        ax.annotate(name, (x, y), xytext=(6, 5), textcoords="offset points", color=colour, fontsize=9)
-    ax.margins(0.15)
+        shift = (6, 6) if neighbours.index(name) % 2 else (6, -13)  # names of close points above and below
+        ax.annotate(name, (x, y), xytext=shift, textcoords="offset points", color=colour, fontsize=9)
+    ax.margins(0.2)
     ax.grid(alpha=0.3)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     ax.legend(loc="lower right", frameon=False)
