@@ -44,7 +44,7 @@ class CocoCaptions(CaptionedBoxes):
         synonyms: dict[str, tuple[str, ...]] = COCO_SYNONYMS,
     ) -> None:
         root = Path(folder)
-        self.split = split or _only_split(root)
+        self.split = split or only_split(root)
         expected = _LAYOUT.format(split=self.split)
         captions = read_json(
             root / f"annotations/captions_{self.split}.json", "images", "annotations", expected=expected
@@ -62,7 +62,12 @@ class CocoCaptions(CaptionedBoxes):
         )
 
 
-def _only_split(root: Path) -> str:
+def only_split(root: Path) -> str:
+    """The split that a folder has captions of.
+
+    Raises:
+        DataError: It has captions of none or of several.
+    """
     found = sorted(path.stem.removeprefix("captions_") for path in root.glob("annotations/captions_*.json"))
     if len(found) == 1:
         return found[0]
