@@ -89,6 +89,11 @@ class CaptionedBoxes(Dataset[Sample]):
         """The file name of a sample's picture, which is not opened."""
         return str(self._rows[index][0]["file_name"])
 
+    @property
+    def captions(self) -> list[str]:
+        """The caption of every sample."""
+        return [caption for _, caption in self._rows]
+
     @cached_property
     def segment(self) -> Callable[[str], Sequence[Phrase]]:
         """From a caption to its phrases."""
