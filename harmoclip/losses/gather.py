@@ -47,10 +47,10 @@ def row_counts(*rows: int, device: torch.device) -> list[tuple[int, ...]]:
     """How many rows of each kind every rank has: one collective for all, and the only wait of a step."""
     if world_size() == 1:
         return [(count,) for count in rows]
-    return _exchange(rows, device)
+    # wrapped here, not above: the wrapper imports the compiler, and with it Triton
+    return torch.compiler.disable(_exchange)(rows, device)
 
 
-@torch.compiler.disable
 def _exchange(rows: Sequence[int], device: torch.device) -> list[tuple[int, ...]]:
     own = torch.tensor(rows, device=device)
     everyone = own.new_empty(world_size() * len(rows))
