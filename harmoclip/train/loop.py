@@ -42,7 +42,9 @@ class Run:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.folder = Path(config.out)
-        self.accelerator = Accelerator(log_with="tensorboard", project_dir=str(self.folder))
+        # without cpu=True, Accelerate takes each of several CPU processes for the only one
+        alone = not torch.accelerator.is_available()
+        self.accelerator = Accelerator(cpu=alone, log_with="tensorboard", project_dir=str(self.folder))
         self._claim_folder()
         set_seed(config.seed)
         self.loaded = load_model(config.model.name, config.model.pretrained)

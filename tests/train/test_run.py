@@ -166,3 +166,29 @@ def test_tensorboard_has_the_losses(config, tmp_path):
 def test_json_on_standard_output_and_nothing_else(options, tmp_path, capsys):
     command.train(None, [*options, "steps=1", f"out={tmp_path / 'run'}"], json=True)
     assert json.loads(capsys.readouterr().out)["step"] == 1
+
+
+@pytest.mark.slow
+def test_two_processes_write_one_run(options, tmp_path):
+    out = tmp_path / "run"
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [
+        *launcher,
+        "-m",
+        "harmoclip",
+        "train",
+        *options,
+        "evaluation.split=test",
+        "evaluation.samples=8",
+    ]
+    subprocess.run(
+        [*command, "steps=5", f"out={out}"],
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=300,
+    )
+    assert [line["step"] for line in read_lines(out / "losses.jsonl")] == [1, 2, 3, 4, 5]
+    assert len(read_lines(out / "measures.jsonl")) == 1
+    states = {path.name for path in (out / "checkpoints" / "step-00000005").glob("random_states_*")}
+    assert states == {"random_states_0.pkl", "random_states_1.pkl"}
+    assert open_clip.create_model(f"local-dir:{out / 'final'}") is not None
