@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from harmoclip.captured import Captured
+from harmoclip.checks import check_batch, check_texts, flat_boxes, frozen
 from harmoclip.errors import CaptureError, InputError
 from harmoclip.grounding import Grounding
 from harmoclip.losses import Positives
@@ -107,7 +108,7 @@ class Harmonized(nn.Module):
         self.dense = one_of("dense", dense or self.towers.image.default_kind, self.towers.image.kinds)
         self.objective = Objective(options, self.towers.logit_scale, self.towers.logit_bias)
         self.teacher = teacher
-        self._teacher: Towers | None = None if teacher is None else find_towers(_frozen(teacher))
+        self._teacher: Towers | None = None if teacher is None else find_towers(frozen(teacher))
         self._taps: dict[str, dict[str, Tap]] = {"image": {}, "text": {}}
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
         self.attached = True
@@ -148,7 +149,7 @@ class Harmonized(nn.Module):
             InputError: There are not as many captions as images.
             GroundingError: The grounding points outside the batch.
         """
-        self._check_batch(images, texts, grounding)
+        check_batch(images, texts, grounding)
         with self.capture() as captured:
             image_vectors = self.towers.encode_image(images)
             text_vectors = self.towers.encode_text(texts)
@@ -166,7 +167,7 @@ class Harmonized(nn.Module):
             GroundingError: The grounding points outside the batch.
         """
         image, text = captured.of("image"), captured.of("text")
-        self._check_batch(image["images"], text["ids"], grounding)
+        check_batch(image["images"], text["ids"], grounding)
         vectors = self.towers.image.global_vectors(image), self.towers.text.global_vectors(text)
         return self._judge(captured, grounding, *vectors, region_only=True)["loss"]
 
@@ -217,7 +218,7 @@ class Harmonized(nn.Module):
             InputError: The boxes do not go with the images.
             GroundingError: A box is impossible; the message names it.
         """
-        boxes, image_index = _flat_boxes(boxes, image_index, len(images))
+        boxes, image_index = flat_boxes(boxes, image_index, len(images))
         grounding = Grounding.empty(boxes.device).replace(boxes=boxes, image_index=image_index)
         grounding.check_batch(len(images), 0, 0)
         grounding = grounding.to(images.device)
@@ -252,7 +253,7 @@ class Harmonized(nn.Module):
         Raises:
             GroundingError: A span points outside the texts.
         """
-        self._check_texts(texts)
+        check_texts(texts)
         phrases_only = grounding.replace(
             boxes=grounding.boxes[:0], image_index=grounding.image_index[:0], links=grounding.links[:0]
         )
@@ -371,44 +372,3 @@ class Harmonized(nn.Module):
         crops = roi_align(images, rois, size, aligned=True).to(images.dtype)
         # without boxes the model still runs once: sharded ranks all have to, and models refuse empty batches
         return self.towers.encode_image(crops if len(crops) else images[:1])[: len(crops)]
-
-    def _check_texts(self, texts: Tensor) -> None:
-        if not isinstance(texts, Tensor) or texts.ndim != 2 or texts.is_floating_point():
-            given = list(texts.shape) if isinstance(texts, Tensor) else type(texts).__name__
-            raise InputError(f"texts are {given}: expected token ids [B, L]. Tokenize the captions first.")
-
-    def _check_batch(self, images: Tensor, texts: Tensor, grounding: Grounding) -> None:
-        if torch.compiler.is_compiling():
-            return  # the batch's own numbers must not become part of the compiled program
-        self._check_texts(texts)
-        if not isinstance(grounding, Grounding):
-            raise InputError(f"grounding is a {type(grounding).__name__}: expected a harmoclip.Grounding.")
-        if len(images) != len(texts):
-            raise InputError(
-                f"there are {len(images)} images and {len(texts)} captions: expected one caption an image."
-            )
-        grounding.check_batch(len(images), len(texts), texts.shape[1])
-
-
-def _frozen(teacher: nn.Module) -> nn.Module:
-    if any(parameter.requires_grad for parameter in teacher.parameters()):
-        raise InputError(
-            "the teacher can still learn: call teacher.requires_grad_(False), on a copy of the model."
-        )
-    return teacher.eval()
-
-
-def _flat_boxes(
-    boxes: Tensor | Sequence[Tensor], image_index: Tensor | None, images: int
-) -> tuple[Tensor, Tensor]:
-    if isinstance(boxes, Tensor):
-        if image_index is None:
-            raise InputError("boxes are one tensor without image_index: give both, or one tensor an image.")
-        return boxes, image_index
-    if len(boxes) != images:
-        raise InputError(f"there are {images} images and {len(boxes)} box tensors: expected one an image.")
-    index = torch.cat([torch.full((len(b),), i) for i, b in enumerate(boxes)])
-    flat = (
-        torch.cat([b.reshape(-1, 4) if not b.numel() else b for b in boxes]) if boxes else torch.empty(0, 4)
-    )
-    return flat, index.to(flat.device)
