@@ -42,6 +42,7 @@ def arguments(models, tmp_path, data_root):
             *["--model", models["open_clip"], "--data", str(data_root() / "coco-mini"), *IN_A_LOOP],
             *["--out", str(tmp_path / "out")],
         ],
+        "link_unlabelled_boxes.py": lambda: ["--model", models["open_clip"], "--count", "4"],
         "label_boxes.py": lambda: [*open_clip, "--out", "labelled.png"],
         "evaluate_before_after.py": lambda: [*open_clip, *IN_A_LOOP, "--scenes", "4"],
     }
