@@ -48,7 +48,7 @@ def read_json(path: Path, *keys: str, expected: str) -> Any:
 
 
 def open_image(source: Path | bytes, name: str = "") -> Image.Image:
-    """A picture in RGB, decoded, from a file or its bytes.
+    """A picture in RGB, decoded, from a file or its bytes; its `filename` says which file.
 
     Raises:
         DataError: It is missing or broken.
@@ -56,11 +56,13 @@ def open_image(source: Path | bytes, name: str = "") -> Image.Image:
     name = name or str(source)
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            return image.convert("RGB")
+            rgb = image.convert("RGB")
     except FileNotFoundError as error:
         raise DataError(f"picture {name} does not exist.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"picture {name} cannot be read: {error}.") from error
+    rgb.filename = "" if isinstance(source, bytes) else str(source)  # type: ignore[attr-defined]
+    return rgb
 
 
 def unit_boxes(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -38,7 +37,8 @@ class Shards(IterableDataset[Sample]):
         read: Makes a sample of the JSON object and the picture.
         shuffle: How many samples wait, not yet decoded, to be drawn from; 0 keeps the shards' order.
         seed: Of the order of shards and samples.
-        skip_broken: Whether to warn about a sample that cannot be read and go on, rather than stop.
+        on_broken: Called with the error of a sample that cannot be read, which is then left out, such as
+            `logging.warning`; None raises it.
 
     Raises:
         MissingDependencyError: webdataset is not installed.
@@ -55,7 +55,7 @@ class Shards(IterableDataset[Sample]):
         read: Read = from_row,
         shuffle: int = 0,
         seed: int = 0,
-        skip_broken: bool = False,
+        on_broken: Callable[[DataError], object] | None = None,
     ) -> None:
         try:
             from webdataset.shardlists import expand_urls
@@ -64,7 +64,7 @@ class Shards(IterableDataset[Sample]):
         self.urls = expand_urls(urls) if isinstance(urls, str) else [str(url) for url in urls]
         if not self.urls:
             raise InputError("urls is empty: expected the name of at least one shard.")
-        self._read, self.shuffle, self.seed, self.skip_broken = read, shuffle, seed, skip_broken
+        self._read, self.shuffle, self.seed, self.on_broken = read, shuffle, seed, on_broken
 
     def __iter__(self) -> Iterator[Sample]:
         worker = get_worker_info()
@@ -125,9 +125,9 @@ class Shards(IterableDataset[Sample]):
             row = _object(raw["json"], name)
             return self._read({"key": raw["__key__"], **row}, open_image(picture, name))
         except DataError as error:
-            if not self.skip_broken:
+            if self.on_broken is None:
                 raise
-            warnings.warn(f"left out: {error}", stacklevel=2)
+            self.on_broken(error)
             return None
 
 

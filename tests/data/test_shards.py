@@ -101,18 +101,19 @@ def test_too_few_shards_for_the_readers_is_an_error(shards):
         ({"png": picture(), "json": {"caption": ""}}, "caption is ''"),
     ],
 )
-def test_broken_samples_stop_or_are_left_out_with_a_warning(tmp_path, files, said):
+def test_broken_samples_stop_or_are_left_out_with_a_word(tmp_path, files, said):
     url = write_shard(tmp_path / "a.tar", {"bad": files, "good": {"png": picture(), "json": row(1)}})
     with pytest.raises(DataError, match=said):
         list(Shards([url]))
-    with pytest.warns(UserWarning, match=said):
-        assert numbers(Shards([url], skip_broken=True)) == [1]
+    told = []
+    assert numbers(Shards([url], on_broken=told.append)) == [1]
+    assert [type(error) for error in told] == [DataError]
 
 
 def test_a_stream_without_a_readable_sample_ends_with_an_error(tmp_path):
     url = write_shard(tmp_path / "a.tar", {"bad": {"png": picture()}})
-    stream = Shards([url], skip_broken=True).stream(Place(), 0, 1)
-    with pytest.warns(UserWarning, match="left out"), pytest.raises(DataError, match="no sample can be read"):
+    stream = Shards([url], on_broken=print).stream(Place(), 0, 1)
+    with pytest.raises(DataError, match="no sample can be read"):
         next(stream)
 
 

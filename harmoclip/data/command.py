@@ -1,0 +1,158 @@
+"""`harmoclip data`: check a data set, and write it as webdataset shards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from harmoclip.data.check import Report
+    from harmoclip.data.sample import Sample
+
+Source = Annotated[str, typer.Argument(help="Folder, .jsonl file, or shards 'x-{000..009}.tar'")]
+Form = Annotated[str | None, typer.Option("--format", help="Format, where the files do not tell it")]
+Split = Annotated[str | None, typer.Option(help="Such as train2017 or val")]
+Images = Annotated[Path | None, typer.Option(help="Folder of the pictures, where it is another")]
+Unit = Annotated[str | None, typer.Option(help="Of boxes in a .jsonl file: fraction or pixel")]
+Cache = Annotated[Path | None, typer.Option(help="SQLite file that keeps the phrases that were found")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that read")]
+
+_SHOWN = 10
+"""Messages and phrases that are printed of each kind."""
+
+
+def check(
+    source: Source,
+    form: Form = None,
+    split: Split = None,
+    images: Images = None,
+    unit: Unit = None,
+    cache: Cache = None,
+    workers: Workers = 0,
+    sheet: Annotated[Path, typer.Option(help="Where to draw a contact sheet")] = Path("contact_sheet.png"),
+    pictures: Annotated[int, typer.Option(min=0, help="Samples on the sheet; 0 draws none")] = 12,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line")] = False,
+) -> None:
+    """Read every sample, count, and draw some; exit with 1 when something is wrong."""
+    import json
+
+    from harmoclip.data.check import check_dataset
+
+    dataset = _open(source, form, split, images, unit, cache)
+    with _progress("check", dataset) as progress:
+        report = check_dataset(dataset, workers=workers, progress=progress)
+    _print(report)
+    if pictures and report.samples:
+        _draw(_some(dataset, pictures), sheet)
+    if as_json:
+        print(json.dumps(report.as_dict()))
+    if not report.fine:
+        raise typer.Exit(1)
+
+
+def convert(
+    source: Source,
+    folder: Annotated[Path, typer.Argument(help="Where to write 00000.tar and on")],
+    form: Form = None,
+    split: Split = None,
+    images: Images = None,
+    unit: Unit = None,
+    cache: Cache = None,
+    workers: Workers = 0,
+    samples_per_shard: Annotated[int, typer.Option(min=1, help="Samples a shard")] = 1000,
+) -> None:
+    """Write webdataset shards. Run it again after an interruption, and it goes on where it was."""
+    from harmoclip.data.convert import write_shards
+
+    dataset = _open(source, form, split, images, unit, cache)
+    with _progress("convert", dataset) as progress:
+        broken = write_shards(
+            dataset, folder, samples_per_shard=samples_per_shard, workers=workers, progress=progress
+        )
+    _list("Left out", broken)
+    if broken:
+        raise typer.Exit(1)
+
+
+def _open(
+    source: str,
+    form: str | None,
+    split: str | None,
+    images: Path | None,
+    unit: str | None,
+    cache: Path | None,
+) -> Any:
+    from harmoclip.data.formats import open_dataset
+    from harmoclip.data.phrase_cache import PhraseCache
+
+    segment = PhraseCache(cache) if cache else None
+    return open_dataset(source, form, split=split, images=images, unit=unit, segment=segment)
+
+
+@contextmanager
+def _progress(name: str, dataset: Any) -> Iterator[Callable[[int], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns) as bar:
+        task = bar.add_task(name, total=len(dataset) if hasattr(dataset, "__len__") else None)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _print(report: Report) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("count", "", show_header=False)
+    for name, value in report.as_dict().items():
+        table.add_row(name.replace("_", " "), f"{value:.1%}" if isinstance(value, float) else str(value))
+    Console().print(table)
+    _list("Frequent phrases", [f"{count:>7} {text}" for text, count in report.frequent.most_common(_SHOWN)])
+    _list("Broken", report.broken)
+    _list("Impossible boxes", report.impossible)
+
+
+def _list(title: str, lines: list[str]) -> None:
+    if lines:
+        typer.echo(f"{title}:")
+        for line in lines[:_SHOWN]:
+            typer.echo(f"  {line}")
+        if len(lines) > _SHOWN:
+            typer.echo(f"  and {len(lines) - _SHOWN} more")
+
+
+def _some(dataset: Any, count: int) -> list[Sample]:
+    """Samples from everywhere in a data set, or the first ones of a stream; broken ones are passed over."""
+    from itertools import islice
+
+    from harmoclip.errors import DataError
+
+    if not hasattr(dataset, "__len__"):
+        return list(islice(dataset, count))
+    found = []
+    for index in dict.fromkeys(len(dataset) * i // count for i in range(count)):
+        try:
+            found.append(dataset[index])
+        except DataError:  # the report names it
+            continue
+    return found
+
+
+def _draw(samples: list[Sample], path: Path) -> None:
+    from harmoclip.data.contact_sheet import contact_sheet
+    from harmoclip.errors import MissingDependencyError
+
+    if not samples:
+        return
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        raise MissingDependencyError('Pictures need Matplotlib: pip install "harmoclip[draw]"') from error
+    mpl.use("agg")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    contact_sheet(samples).savefig(path, dpi=90)
+    typer.echo(f"Pictures: {path}")
