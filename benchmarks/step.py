@@ -280,13 +280,16 @@ def main() -> None:
     quick = parser.parse_args().quick
     pairs = [(n, loss_memory(n)) for n in ((2048, 4096, 8192) if quick else (2048, 4096, 8192, 16384, 32768))]
     print({n: round(mb) for n, mb in pairs}, "MB of the lexeme-region loss by pairs", flush=True)
-    sizes = (("ViT-B-32", 8), ("ViT-B-16", 3)) if quick else (("ViT-B-32", 16), ("ViT-B-16", 8))
-    rows = [row for name, images in sizes for row in compare(name, images, 10, 3 if quick else 5, crops=True)]
+    # small batches hold few equal phrases, and weigh the fixed costs of a pass more than training does
+    sizes = (("ViT-B-32", 32, not quick), ("ViT-B-16", 4 if quick else 16, True))
+    rows = [
+        row for name, images, crops in sizes for row in compare(name, images, 10, 2 if quick else 5, crops)
+    ]
     summary = {
         "plain_over_clip": worst(rows, "plain"),
         "value_over_clip": worst(rows, "value"),
         "phrases_over_clip": worst(rows, "phrases"),
-        "crops_over_clip": min(row["over_clip"] for row in rows if row["step"] == "crops"),
+        "crops_over_clip": max(row["over_clip"] for row in rows if row["step"] == "crops"),
         "memory_over_clip": max(worst(rows, step, "memory_over_clip") for step in ("plain", "value")),
         "phrases_memory_over_clip": worst(rows, "phrases", "memory_over_clip"),
         "loss_memory_exponent": round(slope(pairs), 3),
