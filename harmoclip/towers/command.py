@@ -34,18 +34,18 @@ def inspect(
     if everything:
         _inspect_all(json)
     else:
-        _show(model or "", look(model or ""), json)
+        _show(model or "", look(model or "", cost=True), json)
 
 
-def look(name: str) -> Seen:
+def look(name: str, cost: bool = False) -> Seen:
     """What harmonizing finds in the model of a name."""
     from harmoclip.models import load_model
     from harmoclip.towers import zoo
 
     if name in zoo.names():
-        return zoo.run(zoo.build(name))
+        return zoo.run(zoo.build(name), cost=cost)
     loaded = load_model(name)
-    return zoo.run(loaded.model, texts=loaded.tokenizer(["a photo of a dog"] * 2))
+    return zoo.run(loaded.model, texts=loaded.tokenizer(["a photo of a dog"] * 2), cost=cost)
 
 
 def _show(name: str, seen: Seen, json: bool) -> None:
@@ -60,7 +60,7 @@ def _show(name: str, seen: Seen, json: bool) -> None:
 
 def _rows(seen: Seen) -> list[tuple[str, str]]:
     kinds = ", ".join(f"{kind} (default)" if kind == seen.default_kind else kind for kind in seen.kinds)
-    cost = ", ".join(f"{kind} {extra:+.1%}" for kind, extra in seen.cost.items())
+    work = ", ".join(f"{kind} {extra:+.1%}" for kind, extra in seen.work.items())
     taps = dict(zip(("image taps", "text taps"), seen.taps, strict=False))
     return [
         ("image tower", seen.image),
@@ -70,7 +70,7 @@ def _rows(seen: Seen) -> list[tuple[str, str]]:
         ("dense kinds", kinds),
         ("joint space", f"{seen.joint} dimensions"),
         ("parameters", f"{seen.parameters / 1e6:.1f} million"),
-        ("16 regions an image", f"{cost} of the image tower's multiplications"),
+        ("16 regions an image", f"{work} of the image tower's multiplications"),
     ]
 
 

@@ -29,7 +29,9 @@ class Seen(NamedTuple):
     joint: int
     parameters: int
     taps: tuple[str, ...]
-    cost: dict[str, float]  # of each kind: work for 16 regions an image, in passes of the image tower
+    work: dict[
+        str, float
+    ]  # of each kind: multiplications for 16 regions an image, in passes of the image tower
 
 
 def names() -> list[str]:
@@ -55,13 +57,14 @@ def build(name: str) -> nn.Module:
     return model
 
 
-def run(model: Any, *, images: Any = None, texts: Tensor | None = None) -> Seen:
+def run(model: Any, *, images: Any = None, texts: Tensor | None = None, cost: bool = False) -> Seen:
     """Harmonize a model, take one pass of each tower with regions and phrases, and remove it again.
 
     Args:
         model: A CLIP of any supported family, on any device.
         images: Two images as the model takes them; zeros of its own size where it is None.
         texts: `[2, L]` ids of two captions; ones where it is None.
+        cost: Count the work of every dense kind, which takes a pass for each.
     """
     images = blank_images(model) if images is None else images
     texts = blank_texts(model) if texts is None else texts
@@ -78,8 +81,8 @@ def run(model: Any, *, images: Any = None, texts: Tensor | None = None) -> Seen:
         taps = tuple(line.split(": ", 1)[1] for line in repr(harmo).splitlines() if " taps: " in line)
     parameters = sum(p.numel() for p in model.parameters())
     towers = type(image).__name__, type(text).__name__
-    cost = {kind: extra_work(model, images, kind) for kind in image.kinds}
-    return Seen(*towers, image.kinds, image.default_kind, grid, joint, parameters, taps, cost)
+    work = {kind: extra_work(model, images, kind) for kind in image.kinds if cost}
+    return Seen(*towers, image.kinds, image.default_kind, grid, joint, parameters, taps, work)
 
 
 def extra_work(model: Any, images: Any, kind: str, per_image: int = 16) -> float:

@@ -97,6 +97,19 @@ def small(name: str) -> Small:
     return Small(model.train(), torch.randn(2, 3, size, size), captions(frame), frame)
 
 
+def missing(name: str) -> str:
+    """Empty, or the library whose installed version is too old for the model of a name."""
+    import open_clip
+    import transformers
+    from open_clip.model import CLIPVisionCfg
+
+    if name in OPEN_CLIP and name not in open_clip.list_models():
+        return "open_clip"
+    if name in TRANSFORMERS and not hasattr(transformers, name):
+        return "transformers"
+    return "open_clip" if name == "custom-blocks" and not hasattr(CLIPVisionCfg, "qk_norm") else ""
+
+
 def captions(frame: Frame) -> Tensor:
     """Captions of 9 and 6 words."""
     rows = [row(frame, torch.randint(10, 90, (count,)).tolist()) for count in (9, 6)]
@@ -129,7 +142,7 @@ def _builder(name: str) -> tuple[Callable[[], nn.Module], int]:
     if name in TRANSFORMERS:
         return partial(_transformers, name), 32
     if name == "bare-timm":
-        return _bare_timm, 64
+        return _bare_timm, 56
     if name == "custom-blocks":
         return partial(_open_clip, _custom_blocks()), 32
     config = _shrink(_config(name))
@@ -195,7 +208,7 @@ class BareTimm(nn.Module):
         from open_clip.transformer import TextTransformer
 
         self.visual = timm.create_model(
-            "vit_small_patch16_dinov3", **VIT, img_size=64, num_classes=48, global_pool="avg"
+            "vit_small_patch14_reg4_dinov2", **VIT, img_size=56, num_classes=48, global_pool="avg"
         )
         self.text = TextTransformer(LENGTH, 100, 48, 3, 2, output_dim=48)
         self.logit_scale = nn.Parameter(torch.tensor(2.0))

@@ -31,7 +31,7 @@ def test_inspect_an_architecture_without_its_weights():
     assert seen["joint"] == 512
     assert 1.5e8 < seen["parameters"] < 1.6e8
     assert seen["taps"][0].startswith("visual.conv1, visual.transformer.resblocks.11")
-    assert 0.03 < seen["cost"]["value"] < 0.12
+    assert 0.03 < seen["work"]["value"] < 0.12
     table = run("ViT-B-32").stdout
     for words in ("OpenClipViT", "7 x 7", "value (default)", "512 dimensions"):
         assert words in table
