@@ -52,21 +52,30 @@ class Collator:
     def __call__(self, samples: Sequence[Sample]) -> Batch:
         """The batch of these samples, in their order."""
         texts = self.tokenizer([sample.caption for sample in samples])
-        return Batch(_stack(samples), texts, Grounding.collate([self.grounding(s) for s in samples]))
+        return Batch(_stack(samples), texts, self.grounding(*samples))
 
-    def grounding(self, sample: Sample) -> Grounding:
-        """One sample's grounding, its boxes and tokens as given."""
-        found = self._align(sample.caption, list(sample.spans))
-        rows = {p: i for i, p in enumerate(p for p, span in enumerate(found) if span.status == "exact")}
-        texts = sample.phrase_texts
-        links = [(region, rows[p]) for region, p in sample.links if p in rows]
+    def grounding(self, *samples: Sample) -> Grounding:
+        """The boxes, phrases and links of these samples; sample i becomes image i and text i."""
+        first_box, counts = 0, [len(sample.boxes) for sample in samples]
+        spans, text_index, links, ids = [], [], [], []
+        for text, sample in enumerate(samples):
+            row: dict[int, int] = {}
+            words = sample.phrase_texts
+            for phrase, span in enumerate(self._align(sample.caption, sample.spans)):
+                if span.status == "exact":
+                    row[phrase] = len(spans)
+                    spans.append((span.start, span.end))
+                    text_index.append(text)
+                    ids.append(phrase_id(words[phrase]))
+            links += [(first_box + region, row[p]) for region, p in sample.links if p in row]
+            first_box += counts[text]
         return Grounding(
-            boxes=sample.boxes,
-            image_index=torch.zeros(len(sample.boxes), dtype=torch.int64),
-            spans=_index([(found[p].start, found[p].end) for p in rows]).view(-1, 2),
-            text_index=torch.zeros(len(rows), dtype=torch.int64),
+            boxes=torch.cat([sample.boxes for sample in samples]),
+            image_index=torch.arange(len(samples)).repeat_interleave(_index(counts)),
+            spans=_index(spans).view(-1, 2),
+            text_index=_index(text_index),
             links=_index(links).view(-1, 2),
-            phrase_id=_index([phrase_id(texts[p]) for p in rows]),
+            phrase_id=_index(ids),
         )
 
 
