@@ -57,7 +57,10 @@ class Collator:
     def grounding(self, *samples: Sample) -> Grounding:
         """The boxes, phrases and links of these samples; sample i becomes image i and text i."""
         first_box, counts = 0, [len(sample.boxes) for sample in samples]
-        spans, text_index, links, ids = [], [], [], []
+        spans: list[tuple[int, int]] = []
+        links: list[tuple[int, int]] = []
+        text_index: list[int] = []
+        ids: list[int] = []
         for text, sample in enumerate(samples):
             row: dict[int, int] = {}
             words = sample.phrase_texts

@@ -80,7 +80,7 @@ class Preprocessing:
 
 def _candidates(source: Any) -> list[tuple[Any, Any]]:
     source = getattr(source, "model", source) if type(source).__name__ == "Harmonized" else source
-    visual = getattr(source, "visual", None)
+    visual: Any = getattr(source, "visual", None)
     processor = getattr(source, "image_processor", source)
     found: list[tuple[Any, Any]] = []
     if getattr(visual, "preprocess_cfg", None) is not None:

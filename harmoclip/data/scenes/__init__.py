@@ -7,7 +7,7 @@ the captions apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from random import Random
 
 import numpy as np
@@ -60,6 +60,9 @@ class Scenes(Dataset[Sample]):
 
     def __len__(self) -> int:
         return self.length
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[index] for index in range(self.length))
 
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < self.length:
