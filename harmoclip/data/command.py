@@ -49,7 +49,7 @@ def check(
     if pictures and report.samples:
         _draw(_some(dataset, pictures), sheet)
     if as_json:
-        print(json.dumps(report.as_dict()))
+        typer.echo(json.dumps(report.as_dict()))
     if not report.fine:
         raise typer.Exit(1)
 
@@ -95,10 +95,11 @@ def _open(
 
 @contextmanager
 def _progress(name: str, dataset: Any) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns) as bar:
+    with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(name, total=len(dataset) if hasattr(dataset, "__len__") else None)
         yield lambda done: bar.update(task, completed=done)
 
@@ -110,7 +111,7 @@ def _print(report: Report) -> None:
     table = Table("count", "", show_header=False)
     for name, value in report.as_dict().items():
         table.add_row(name.replace("_", " "), f"{value:.1%}" if isinstance(value, float) else str(value))
-    Console().print(table)
+    Console(stderr=True).print(table)
     _list("Frequent phrases", [f"{count:>7} {text}" for text, count in report.frequent.most_common(_SHOWN)])
     _list("Broken", report.broken)
     _list("Impossible boxes", report.impossible)
@@ -118,11 +119,11 @@ def _print(report: Report) -> None:
 
 def _list(title: str, lines: list[str]) -> None:
     if lines:
-        typer.echo(f"{title}:")
+        typer.echo(f"{title}:", err=True)
         for line in lines[:_SHOWN]:
-            typer.echo(f"  {line}")
+            typer.echo(f"  {line}", err=True)
         if len(lines) > _SHOWN:
-            typer.echo(f"  and {len(lines) - _SHOWN} more")
+            typer.echo(f"  and {len(lines) - _SHOWN} more", err=True)
 
 
 def _some(dataset: Any, count: int) -> list[Sample]:
@@ -155,4 +156,4 @@ def _draw(samples: list[Sample], path: Path) -> None:
     mpl.use("agg")
     path.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(samples).savefig(path, dpi=90)
-    typer.echo(f"Pictures: {path}")
+    typer.echo(f"Pictures: {path}", err=True)
