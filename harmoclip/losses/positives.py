@@ -18,7 +18,7 @@ class Positives(NamedTuple):
     at least `overlap`; `same_box` where both pairs share their region; `same_image` where both lie in one
     image; 0 otherwise. The first rule that applies decides.
 
-    Args:
+    Attributes:
         same_box: Weight in [0, 1] of the other phrases that are linked to the same box.
         same_image: Weight in [0, 1] of the other phrases of the same image (the beta of beta-CLIP).
         overlap: IoU in (0, 1] from which a box counts as the other one too; None for never.
