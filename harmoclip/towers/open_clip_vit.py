@@ -41,6 +41,7 @@ class OpenClipViT(ImageTower):
             parts(visual, "conv1", "class_embedding", "ln_pre", "ln_post", "proj")
             and parts(getattr(visual, "transformer", None), "resblocks")
             and getattr(visual, "attn_pool", None) is None
+            and getattr(visual, "pool_type", "tok") in ("tok", "avg")
         )
 
     def taps(self, kind: str) -> dict[str, TapPoint]:
@@ -70,9 +71,10 @@ class OpenClipViT(ImageTower):
     def global_vectors(self, taken: Mapping[str, Any]) -> Tensor:
         """The model's own pooling of the last block's tokens, projected."""
         tokens = self._batch_first(taken["last"])
-        if hasattr(self.visual, "_pool"):
-            return self._project(self.visual._pool(tokens)[0])
-        return self._project(self.visual.ln_post(tokens[:, 0]))
+        if not self.norm_after_pool:
+            tokens = self.visual.ln_post(tokens)
+        mean = getattr(self.visual, "pool_type", "tok") == "avg"
+        return self.project(tokens[:, 1:].mean(1) if mean else tokens[:, 0])
 
     def _tokens(self, taken: Mapping[str, Any], kind: str) -> Tensor:
         if kind not in self.block.kinds:
@@ -115,3 +117,8 @@ class OpenClipPooledViT(LatentPoolTower, OpenClipViT):
     def project(self, pooled: Tensor) -> Tensor:
         """The rest of the pooler, the final norm and the projection."""
         return self._project(self.pool.finish(pooled))
+
+    def global_vectors(self, taken: Mapping[str, Any]) -> Tensor:
+        """The pooler's first query over the last block's tokens, projected."""
+        pooled = self.visual.attn_pool(self._batch_first(taken["last"]))
+        return self._project(self.visual.ln_post(pooled)[:, 0])

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from timm.layers import attention
 from timm.models.vision_transformer import Block as TimmBlock
 from torch import nn
 
@@ -20,6 +19,7 @@ ROPE = {"qkv_fused": False, "num_prefix_tokens": 0}
     ],
 )
 def test_value_path(module, options, kinds):
+    attention = pytest.importorskip("timm.layers.attention")
     block = TimmBlock(32, 4, init_values=0.5)
     try:
         block.attn = getattr(attention, module)(32, 4, norm_layer=nn.LayerNorm, **options)
