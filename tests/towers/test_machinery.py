@@ -11,6 +11,8 @@ from torch.utils.checkpoint import checkpoint
 import harmoclip
 from harmoclip.towers import zoo
 
+pytest_plugins = ["every_family"]
+
 DISTINCT = (
     "ViT-B-32", "EVA02-B-16", "ViT-B-16-SigLIP", "convnext_base", "roberta-ViT-B-32", "CLIPModel",
     "SiglipModel", "ChineseCLIPModel",

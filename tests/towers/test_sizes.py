@@ -9,6 +9,8 @@ import harmoclip
 from harmoclip.errors import CaptureError, InputError
 from harmoclip.towers import Patches, find_towers, zoo
 
+pytest_plugins = ["every_family"]
+
 HALVES = torch.tensor([[0.0, 0.0, 0.5, 1.0], [0.0, 0.0, 1.0, 0.5]])
 
 

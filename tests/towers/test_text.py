@@ -11,6 +11,8 @@ from harmoclip.errors import InputError
 from harmoclip.towers import find_towers
 from harmoclip.towers.base import special_tokens
 
+pytest_plugins = ["every_family"]
+
 
 def spans_of(given):
     start = 0 if given.frame.start is None else 1

@@ -11,6 +11,8 @@ import harmoclip
 from harmoclip.ops import region_weights
 from harmoclip.towers import find_towers, zoo
 
+pytest_plugins = ["every_family"]
+
 WHOLE = torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2)
 BOTH = torch.tensor([0, 1])
 

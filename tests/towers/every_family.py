@@ -1,4 +1,4 @@
-"""The small models, one for each test; those that repeat a kind of tower are slow tests."""
+"""A pytest plugin of this folder: a small model for each test; those that repeat a kind of tower are slow."""
 
 from pathlib import Path
 
@@ -10,6 +10,8 @@ HERE = Path(__file__).parent
 
 def pytest_generate_tests(metafunc):
     """Run a test that asks for `name`, and lists no names itself, on every small model."""
+    if metafunc.definition.path.parent != HERE:
+        return
     listed = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
     if "name" in metafunc.fixturenames and "name" not in listed:
         metafunc.parametrize("name", small.ALL)
