@@ -5,7 +5,7 @@ Its derivatives are `spread` (in the tokens) and `correlate` (in the weights), a
 are the same three again. So gradients of any order exist without a formula of their own.
 """
 
-from typing import Any
+from typing import Any, List  # noqa: UP035  (torch 2.6 reads no list[int] in an operator)
 
 import torch
 from torch import Tensor
@@ -46,7 +46,12 @@ def correlate_op(tokens: Tensor, grad: Tensor, index: Tensor, prefix: int, backe
 
 @torch.library.custom_op("harmoclip::roi_factors", mutates_args=())
 def roi_factors_op(
-    corners: Tensor, sizes: list[int], spatial_scale: float, sampling_ratio: int, aligned: bool, backend: str
+    corners: Tensor,
+    sizes: List[int],  # noqa: UP006
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+    backend: str,
 ) -> tuple[Tensor, Tensor]:
     """`[K, 4]` and H, W, P, Q to `[K, P, H]` and `[K, Q, W]`; see `weights.roi_factors`."""
     if backend == "triton":
@@ -58,7 +63,12 @@ def roi_factors_op(
 
 @roi_factors_op.register_fake
 def _(
-    corners: Tensor, sizes: list[int], spatial_scale: float, sampling_ratio: int, aligned: bool, backend: str
+    corners: Tensor,
+    sizes: List[int],  # noqa: UP006
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+    backend: str,
 ) -> tuple[Tensor, Tensor]:
     height, width, p, q = sizes
     return corners.new_empty(len(corners), p, height), corners.new_empty(len(corners), q, width)
