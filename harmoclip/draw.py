@@ -52,10 +52,9 @@ def draw_boxes(
         xs, ys = np.array([x1, x2, x2, x1, x1]) - 0.5, np.array([y1, y1, y2, y2, y1]) - 0.5
         ax.plot(xs, ys, color=color, linewidth=2)
         if labels is not None:
+            x, side = (x1, "left") if x1 + x2 < width else (x2, "right")  # long labels stay in the image
             box = {"facecolor": color, "edgecolor": "none", "pad": 1.5, "alpha": 0.85}
-            ax.text(
-                x1, max(y1, 0), labels[i], color="white", fontsize=8, va="bottom", bbox=box, clip_on=False
-            )
+            ax.text(x, max(y1, 0), labels[i], color="white", fontsize=8, ha=side, va="bottom", bbox=box)
     return ax
 
 

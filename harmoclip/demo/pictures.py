@@ -13,7 +13,7 @@ from harmoclip.demo.study import Outcome, Study
 from harmoclip.draw import draw_boxes, draw_similarity
 from harmoclip.losses.contrastive import unit
 
-SCENES = 6
+SCENES = 4
 
 
 def save_pictures(study: Study, outcomes: dict[str, Outcome], folder: Path) -> list[Path]:
@@ -27,7 +27,7 @@ def save_pictures(study: Study, outcomes: dict[str, Outcome], folder: Path) -> l
     paths = []
     for name, figure in figures.items():
         paths.append(folder / name)
-        figure.savefig(paths[-1], dpi=120)
+        figure.savefig(paths[-1], dpi=150)
         plt.close(figure)
     return paths
 
@@ -37,7 +37,11 @@ def _named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Any:
     """Held-out scenes, each box with the most similar of the 64 names, a row a run; wrong names in red."""
     test = study.test
     figure, axes = plt.subplots(
-        len(outcomes), SCENES, figsize=(3 * SCENES, 3.4 * len(outcomes)), layout="constrained", squeeze=False
+        len(outcomes),
+        SCENES,
+        figsize=(2.3 * SCENES, 2.55 * len(outcomes)),
+        layout="constrained",
+        squeeze=False,
     )
     for row, (name, outcome) in zip(axes, outcomes.items(), strict=True):
         model: Any = outcome.harmo.model.eval()
@@ -61,7 +65,9 @@ def _similarity(study: Study, outcome: Outcome) -> Any:
     model: Any = harmo.model
     rows = [i for i, s in enumerate(test.samples) if 2 <= len(s.phrases) <= 4][:3]
     width = 1 + max(len(test.samples[i].phrases) for i in rows)
-    figure, axes = plt.subplots(len(rows), width, figsize=(3 * width, 3.2 * len(rows)), layout="constrained")
+    figure, axes = plt.subplots(
+        len(rows), width, figsize=(2.3 * width, 2.5 * len(rows)), layout="constrained"
+    )
     for row, i in zip(axes, rows, strict=True):
         sample = test.samples[i]
         dense = harmo.encode_dense(test.pixels(slice(i, i + 1)))[0]
@@ -77,16 +83,16 @@ def _similarity(study: Study, outcome: Outcome) -> Any:
 
 def _curves(outcomes: dict[str, Outcome]) -> Any:
     """Both sides against the step, both runs."""
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(9.2, 3.6), layout="constrained")
     for ax, keys, title in (
-        (axes[0], ("i2t_r1", "t2i_r1"), "retrieval R@1, held-out scenes"),
-        (axes[1], ("box_top1",), "box Top-1 of 64 names, held-out scenes"),
+        (axes[0], {"i2t_r1": ", image to text", "t2i_r1": ", text to image"}, "retrieval R@1"),
+        (axes[1], {"box_top1": ""}, "box Top-1 of 64 names"),
     ):
         for colour, (name, outcome) in zip(("#6e7781", "#0969da"), outcomes.items(), strict=True):
-            for style, key in zip(("-", "--"), keys, strict=False):
+            for style, (key, side) in zip(("-", "--"), keys.items(), strict=False):
                 steps, values = zip(*((step, m[key]) for step, m in outcome.curve), strict=True)
-                ax.plot(steps, values, style, marker="o", color=colour, label=f"{name} {key}")
-        ax.set(xlabel="step", ylim=(0, 1), title=title)
+                ax.plot(steps, values, style, marker="o", color=colour, label=f"{name}{side}")
+        ax.set(xlabel="step", ylim=(0, 1), title=f"{title}, held-out scenes")
         ax.grid(alpha=0.3)
         ax.legend()
     return figure
