@@ -4,6 +4,7 @@ The blocks of a page run in order in one namespace. Models of any name are small
 """
 
 import importlib.util
+import json
 import re
 import shlex
 from pathlib import Path
@@ -21,17 +22,17 @@ from harmoclip.segment.pipeline import ENGLISH
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```", re.M | re.S)
+BLOCK = re.compile(r"^ *```(?P<language>\w*)[^\n]*\n(?P<code>.*?)^ *```", re.M | re.S)
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
 )
 
 
-def blocks(page, language):
-    """The blocks of a page in a language, each with its line."""
+def blocks(page, *languages):
+    """The blocks of a page in these languages, each with its line."""
     text = page.read_text(encoding="utf-8")
-    found = [m for m in BLOCK.finditer(text) if m["language"] == language]
+    found = [m for m in BLOCK.finditer(text) if m["language"] in languages]
     return [(text.count("\n", 0, m.start()) + 1, m["code"]) for m in found]
 
 
@@ -98,10 +99,10 @@ def test_python_blocks_run(page, small_models):
 
 def commands(page):
     """Each `harmoclip ...` of a page's shell blocks, as words."""
-    for _, code in blocks(page, "bash"):
+    for _, code in blocks(page, "bash", "console"):
         for line in code.replace("\\\n", " ").splitlines():
             for part in re.split(r"&&|\||>", line.split("#")[0]):
-                found = re.search(r"(?:^|-m )\s*(harmoclip .*)", part.strip())
+                found = re.search(r"(?:^|-m |\$ )\s*(harmoclip .*)", part.strip())
                 if found:
                     yield shlex.split(found[1])[1:]
 
@@ -118,6 +119,17 @@ def test_commands_exist(page):
         known = {option for parameter in command.params for option in parameter.opts}
         for word in rest:
             assert not word.startswith("--") or word.split("=")[0] in known, f"{words}: no option {word}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_no_block_goes_unread(page):
+    found = {m["language"] for m in BLOCK.finditer(page.read_text(encoding="utf-8"))}
+    assert found <= {"python", "bash", "console", "json", "text", "bibtex"}
+    for _, code in blocks(page, "json"):
+        json.loads(code)
+    for _, code in blocks(page, "bash"):
+        for script in re.findall(r"\S+\.py", code):
+            assert (ROOT / script).is_file()
 
 
 def test_configuration_keys_in_commands_are_real():
