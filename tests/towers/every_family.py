@@ -22,13 +22,13 @@ def pytest_collection_modifyitems(items):
     """One name of each distinct kind is enough for an ordinary run."""
     for item in (item for item in items if item.path.parent == HERE):
         name = getattr(item, "callspec", None) and item.callspec.params.get("name")
-        if name and name not in small.DISTINCT:
+        if name and name not in (*small.DISTINCT, *small.PARTS):
             item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture
 def given(name):
-    """The small model of that name, two images and two captions."""
+    """The small model of that name, or that has the part of that name, two images and two captions."""
     if library := small.missing(name):
         pytest.skip(f"the installed {library} is too old for {name}")
-    return small.small(name)
+    return small.small(small.PARTS.get(name, name))

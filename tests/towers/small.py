@@ -41,13 +41,23 @@ OPEN_CLIP = (
 TRANSFORMERS = (
     "CLIPModel", "SiglipModel", "Siglip2Model", "AltCLIPModel", "ChineseCLIPModel", "MetaClip2Model",
 )  # fmt: skip
+PARTS = {  # classes of one tower, and the whole model that has it
+    "CLIPVisionModelWithProjection": "CLIPModel",
+    "CLIPTextModelWithProjection": "CLIPModel",
+    "MetaClip2VisionModelWithProjection": "MetaClip2Model",
+    "MetaClip2TextModelWithProjection": "MetaClip2Model",
+    "SiglipVisionModel": "SiglipModel",
+    "SiglipTextModel": "SiglipModel",
+    "Siglip2VisionModel": "Siglip2Model",
+    "Siglip2TextModel": "Siglip2Model",
+}
 OPENAI = ("openai-ViT", "openai-RN")
 OWN = ("custom-blocks", "bare-timm")
 DISTINCT = (
     "ViT-B-32", "ViT-L-14-CLIPA", "ViT-L-14-worldwide", "RN50", "coca_ViT-B-32", "convnext_base",
     "swin_base_patch4_window7_224", "vit_medium_patch16_gap_256", "vit_relpos_medium_patch16_cls_224",
-    "EVA02-B-16", "EVA02-E-14", "ViT-B-16-SigLIP", "PE-Core-B-16", "roberta-ViT-B-32", "CLIPModel",
-    "SiglipModel", "Siglip2Model", "ChineseCLIPModel", *OPENAI, *OWN,
+    "EVA02-B-16", "EVA02-E-14", "ViT-B-16-SigLIP", "PE-Core-B-16", "roberta-ViT-B-32",
+    *TRANSFORMERS, *OPENAI, *OWN,
 )  # fmt: skip
 ALL = (*OPEN_CLIP, *TRANSFORMERS, *OPENAI, *OWN)
 
@@ -105,9 +115,22 @@ def missing(name: str) -> str:
 
     if name in OPEN_CLIP and name not in open_clip.list_models():
         return "open_clip"
-    if name in TRANSFORMERS and not hasattr(transformers, name):
+    if name in (*TRANSFORMERS, *PARTS) and not hasattr(transformers, name):
         return "transformers"
     return "open_clip" if name == "custom-blocks" and not hasattr(CLIPVisionCfg, "qk_norm") else ""
+
+
+def part(name: str, whole: nn.Module) -> nn.Module:
+    """A class of one tower with the weights of the whole model."""
+    import transformers
+
+    config = whole.config.vision_config if "Vision" in name else whole.config.text_config
+    model = getattr(transformers, name)(config)
+    inside = "vision_model." if "Vision" in name else "text_model."
+    kept = whole.state_dict()
+    state = {key: kept[key if key in kept else inside + key] for key in model.state_dict()}
+    model.load_state_dict(state)
+    return model
 
 
 def captions(frame: Frame) -> Tensor:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 import harmoclip
 from harmoclip.errors import CaptureError, InputError
-from harmoclip.towers import Patches, find_towers, zoo
+from harmoclip.towers import Patches, zoo
 
 pytest_plugins = ["every_family"]
 
@@ -128,25 +128,3 @@ def test_patch_dropout_is_an_error():
         harmo.encode_regions(images, [HALVES, HALVES])
     harmo.model.eval()
     assert harmo.encode_regions(images, [HALVES, HALVES]).shape == (4, 48)
-
-
-def test_parts_of_hugging_face_models():
-    """A vision model with its projection gives regions, a text model with its projection phrases."""
-    import transformers
-
-    whole = small.small("CLIPModel")
-    config = whole.model.config
-    vision = transformers.CLIPVisionModelWithProjection(config.vision_config).eval()
-    harmo = harmoclip.harmonize(vision)
-    regions = harmo.encode_regions(whole.images, [HALVES, HALVES])
-    assert regions.shape == (4, 24)
-    expected = vision(pixel_values=whole.images).image_embeds
-    torch.testing.assert_close(find_towers(vision).encode_image(whole.images), expected)
-    text = transformers.CLIPTextModelWithProjection(config.text_config).eval()
-    grounding = zoo.two_regions()
-    phrases = harmoclip.harmonize(text).encode_phrases(whole.texts, grounding)
-    assert phrases.shape == (2, 24)
-    with pytest.raises(CaptureError):
-        harmo.encode_phrases(whole.texts, grounding)
-    siglip = transformers.SiglipVisionModel(small.small("SiglipModel").model.config.vision_config).eval()
-    assert harmoclip.harmonize(siglip).encode_regions(whole.images, [HALVES, HALVES]).shape == (4, 48)
