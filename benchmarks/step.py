@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import ctypes
-import gc
 import json
 import math
 import platform
@@ -26,6 +24,7 @@ from typing import Any
 
 import open_clip
 import torch
+from peak_memory import added_mib, peak_mib
 from torch import Tensor, nn
 
 from harmoclip import Grounding, harmonize
@@ -148,26 +147,6 @@ def synchronize() -> None:
 # ------------------------------------------------------------------ memory
 
 
-def peak_megabytes(work: Callable[[], object]) -> float:
-    """The most memory that is held while the work runs: the device's, or the process's own."""
-    gc.collect()
-    if DEVICE == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        work()
-        return torch.cuda.max_memory_allocated() / 2**20
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the peak so far
-    work()
-    return status("VmHWM")
-
-
-def status(name: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(name):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError(f"/proc/self/status has no {name}")
-
-
 def loss_memory(pairs: int) -> float:
     """Megabytes that forward and backward of the lexeme-region loss take beside its inputs' own."""
     regions, lexemes = (torch.randn(pairs, 512, device=DEVICE, requires_grad=True) for _ in range(2))
@@ -179,9 +158,7 @@ def loss_memory(pairs: int) -> float:
         links = torch.stack([index, index], 1)
         LexemeRegionLoss()(regions, lexemes, links, index % 997, index // 10, scale, boxes=boxes).backward()
 
-    gc.collect()
-    before = torch.cuda.memory_allocated() / 2**20 if DEVICE == "cuda" else status("VmRSS")
-    return peak_megabytes(work) - before
+    return added_mib(work, DEVICE)
 
 
 def slope(points: list[tuple[int, float]]) -> float:
@@ -226,7 +203,7 @@ def compare(name: str, images: int, boxes: int, rounds: int, crops: bool) -> lis
         for n in order:
             if n == "crops" and turn > 0:
                 continue  # many times slower than all others: once is enough
-            peaks[n].append(peak_megabytes(partial(record, times[n], n, model, batch)))
+            peaks[n].append(peak_mib(partial(record, times[n], n, model, batch), DEVICE))
     distinct = len(batch[2].first_of_phrase) / max(1, len(batch[2].spans))
     rows = []
     for n in names:

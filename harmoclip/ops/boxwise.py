@@ -57,5 +57,8 @@ def pays(rows: Tensor, cols: Tensor, cells: int, box_cost: float, cell_cost: flo
     """
     if rows.shape[1] * cols.shape[1] > 1:
         return True
+    boxes = len(rows) * box_cost
+    if boxes >= cells:
+        return False
     under = (rows != 0).sum(2) * (cols != 0).sum(2)
-    return len(rows) * box_cost + float(under.sum()) * cell_cost < cells
+    return boxes + float(under.sum()) * cell_cost < cells

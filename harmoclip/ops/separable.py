@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from harmoclip.errors import InputError
-from harmoclip.ops import boxwise
+from harmoclip.ops import bagwise, boxwise
 from harmoclip.ops.weights import compute_dtype
 
 # of a box, and of a cell under it
@@ -20,6 +20,8 @@ def pool(tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int)
     Shapes: `[B, N, C]`, `[R, P, H]`, `[R, Q, W]`, `[R]` to `[R, P, Q, C]`.
     """
     _check(rows, cols, index, len(tokens))
+    if bagwise.pays(tokens, rows, cols):
+        return bagwise.pool(tokens, rows, cols, index, prefix)
     if boxwise.pays(rows, cols, tokens[..., 0].numel(), *POOL_COSTS):
         return boxwise.pool(tokens, rows, cols, index, prefix)
     groups = _Groups(index, len(tokens))
@@ -64,6 +66,10 @@ class _Groups:
     """
 
     def __init__(self, index: Tensor, batch: int) -> None:
+        self.whole = _equal_shares(index, batch)
+        if self.whole:
+            self.shape = (batch, len(index) // batch)
+            return
         counts = torch.bincount(index, minlength=batch)
         self.counts = counts.tolist()
         self.shape = (batch, min(max(self.counts), 2 * -(-len(index) // batch)))
@@ -76,11 +82,15 @@ class _Groups:
 
     def pad(self, values: Tensor) -> Tensor:
         """`[R, ...]` to `[B, share, ...]`, zero where an image has fewer regions."""
+        if self.whole:
+            return values.unflatten(0, self.shape)
         out = values.new_zeros(self.shape[0] * self.shape[1], *values.shape[1:])
         return out.index_copy_(0, self.place, values[self.first]).unflatten(0, self.shape)
 
     def unpad(self, padded: Tensor) -> Tensor:
         """`[B, share, C]` to `[R, C]`, the rows of the crowds left to be written."""
+        if self.whole:
+            return padded.flatten(0, 1)
         rows = padded.flatten(0, 1).index_select(0, self.place)
         if len(self.first) == len(self.order):
             return rows
@@ -89,10 +99,18 @@ class _Groups:
     def crowds(self) -> Iterator[tuple[int, Tensor]]:
         """Each image with more than `share` regions, and the regions beyond."""
         end = 0
-        for image, count in enumerate(self.counts):
+        for image, count in enumerate([] if self.whole else self.counts):
             end += count
             if count > self.shape[1]:
                 yield image, self.order[end - count + self.shape[1] : end]
+
+
+def _equal_shares(index: Tensor, batch: int) -> bool:
+    """Whether the regions are sorted by image and every image has as many: then nothing has to move."""
+    if not len(index) or len(index) % batch:
+        return False
+    images = torch.arange(batch, device=index.device)
+    return bool((index.unflatten(0, (batch, -1)) == images[:, None]).all())
 
 
 def _outer(rows: Tensor, cols: Tensor, prefix: int = 0) -> Tensor:

@@ -5,8 +5,6 @@ regular grid. So the average over them is `sum_h sum_w rows[h] * cols[w] * featu
 only two short vectors (Mask R-CNN, arXiv 1703.06870, section 3, written as a matrix product).
 """
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -25,9 +23,7 @@ def to_cells(coordinates: Tensor, scale: float, aligned: bool = True) -> Tensor:
     return coordinates * scale - (0.5 if aligned else 0.0)
 
 
-def axis_weights(
-    start: Tensor, extent: Tensor, size: int, bins: int, sampling_ratio: int, window: int
-) -> Tensor:
+def axis_weights(start: Tensor, extent: Tensor, size: int, bins: int, sampling_ratio: int) -> Tensor:
     """Weights of the cells of one axis in each bin of each box.
 
     Sample i of bin b lies at `start + b * step + (i + 0.5) * step / count`, `step = extent / bins`, and is
@@ -39,41 +35,72 @@ def axis_weights(
         size: Cells of the axis.
         bins: Bins of a box along the axis.
         sampling_ratio: Samples a bin; `ceil(extent / bins)` if not positive.
-        window: Samples of a bin that are looked at, counted from the first that can lie on the axis.
 
     Returns:
         `[R, bins, size]`; the rows of a bin whose samples all lie on the axis sum to 1.
     """
     step = (extent / bins)[:, None, None]
-    count = torch.full_like(step, sampling_ratio) if sampling_ratio > 0 else step.ceil()
-    edge = (
-        start[:, None, None] + torch.arange(bins, device=start.device).to(start)[:, None] * step
-    )  # [R, bins, 1]
-    divisor = torch.where(count > 0, count, 1)
-    sample = torch.arange(window, device=start.device).to(start)
-    if sampling_ratio <= 0:
-        skipped = ((-1 - edge) / step * count).floor() - 2
-        sample = sample + torch.where(skipped > 0, skipped, 0)  # [R, bins, window]
-    position = edge + (sample + 0.5) * step / divisor
-    unused = (sample >= count) | (position < -1) | (position > size)
-    cells = torch.arange(size, device=start.device).to(start)
-    distance = (position.clamp(0, size - 1)[..., None] - cells).abs()
-    hat = (1 - distance).clamp(min=0).masked_fill(unused[..., None], 0)
-    return hat.sum(2) / divisor
+    edge = start[:, None, None] + torch.arange(bins, device=start.device).to(start)[:, None] * step
+    count = torch.full_like(step, sampling_ratio) if sampling_ratio > 0 else step.ceil().clamp(min=0)
+    divisor = count.clamp(min=1)
+    low, gap = torch.minimum(edge, edge + step), step.abs() / divisor  # [R, bins, 1] and [R, 1, 1]
+    first = _passed(low, gap, count, -1.0, include=False)
+    last = _passed(low, gap, count, size, include=True)
+    return _hats(low, gap, first, last, size) / divisor
 
 
 def region_factors(boxes: Tensor, grid: Grid, bins: Grid, sampling_ratio: int) -> tuple[Tensor, Tensor]:
     """Row weights `[R, H]` and column weights `[R, W]` of normalised boxes; their outer product sums to 1."""
-    x1, y1, x2, y2 = boxes.clamp(0, 1).unbind(1)
-    return _factor(y1, y2, grid[0], bins[0], sampling_ratio), _factor(
-        x1, x2, grid[1], bins[1], sampling_ratio
-    )
+    low, high = boxes.clamp(0, 1).unflatten(1, (2, 2)).flip(2).unbind(1)  # [R, 2], rows and columns
+    if grid[0] == grid[1] and bins[0] == bins[1]:
+        rows, cols = _factor(low, high, grid[0], bins[0], sampling_ratio).unbind(1)
+        return rows, cols
+    rows = _factor(low[:, 0], high[:, 0], grid[0], bins[0], sampling_ratio)
+    return rows, _factor(low[:, 1], high[:, 1], grid[1], bins[1], sampling_ratio)
 
 
 def _factor(low: Tensor, high: Tensor, size: int, bins: int, sampling_ratio: int) -> Tensor:
-    start, end = to_cells(low, size), to_cells(high, size)
-    window = sampling_ratio if sampling_ratio > 0 else math.ceil(size / bins)
-    return axis_weights(start, end - start, size, bins, sampling_ratio, window).mean(1)
+    """`[..., size]`, the mean of `axis_weights` over the bins, whose samples together are one regular row."""
+    start, end = to_cells(low, size)[..., None], to_cells(high, size)[..., None]
+    extent = (end - start).clamp(min=0)
+    a_bin = torch.full_like(extent, sampling_ratio) if sampling_ratio > 0 else (extent / bins).ceil()
+    count = a_bin * bins
+    divisor = count.clamp(min=1)
+    return _hats(start, extent / divisor, torch.zeros_like(count), count, size) / divisor
+
+
+def _hats(low: Tensor, gap: Tensor, first: Tensor, last: Tensor, size: int) -> Tensor:
+    """What each cell gets of the samples at `low + (i + 0.5) * gap`, `first <= i < last`: `[..., size]`.
+
+    Between two cells lie samples that follow each other, so their number and their mean say all.
+    """
+    cells = torch.arange(size, device=low.device).to(low)
+    gap = gap.clamp(min=torch.finfo(gap.dtype).tiny)
+    below = ((cells - low) / gap + 0.5).floor().clamp(first, last)  # samples up to each cell
+    between = below.diff(dim=-1)
+    mean = low + gap * (below[..., 1:] + below[..., :-1]) / 2 - cells[:-1]
+    right = between * mean
+    out = torch.cat([below[..., :1] - first, right], -1)  # samples before the first cell are its own
+    out[..., :-1] += between - right
+    out[..., -1:] += last - below[..., -1:]
+    return out
+
+
+def _passed(low: Tensor, gap: Tensor, count: Tensor, edge: float, *, include: bool) -> Tensor:
+    """How many samples lie before `edge`, or on it; exact, since the weight of a sample jumps there."""
+
+    def before(i: Tensor) -> Tensor:
+        position = low + (i + 0.5) * gap
+        return position <= edge if include else position < edge
+
+    guess = (
+        ((edge - low) / gap.clamp(min=torch.finfo(gap.dtype).tiny))
+        .round()
+        .clamp(torch.zeros_like(count), count)
+    )
+    more = (guess < count) & before(guess)
+    less = (guess > 0) & ~before(guess - 1)
+    return guess + more.to(guess) - less.to(guess)
 
 
 def roi_factors(
@@ -84,17 +111,8 @@ def roi_factors(
     factors = []
     for start, end, size, bins in ((y1, y2, sizes[0], sizes[2]), (x1, x2, sizes[1], sizes[3])):
         extent = end - start if aligned else (end - start).clamp(min=1)
-        window = sampling_ratio if sampling_ratio > 0 else _widest(extent / bins, size)
-        factors.append(axis_weights(start, extent, size, bins, sampling_ratio, window))
+        factors.append(axis_weights(start, extent, size, bins, sampling_ratio))
     return factors[0], factors[1]
-
-
-def _widest(step: Tensor, size: int) -> int:
-    """How many samples of any bin of length `step` can lie on the axis."""
-    bound = 2 * size + 8  # they are at least half a cell apart where a bin has several
-    if torch.compiler.is_compiling() or not len(step):
-        return bound
-    return min(bound, max(1, int(step.max().ceil().nan_to_num(0, bound))))
 
 
 def region_weights(boxes: Tensor, grid: Grid, *, bins: int | Grid = 1, sampling_ratio: int = -1) -> Tensor:
