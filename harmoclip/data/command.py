@@ -87,10 +87,8 @@ def _open(
     cache: Path | None,
 ) -> Any:
     from harmoclip.data.formats import open_dataset
-    from harmoclip.data.phrase_cache import PhraseCache
 
-    segment = PhraseCache(cache) if cache else None
-    return open_dataset(source, form, split=split, images=images, unit=unit, segment=segment)
+    return open_dataset(source, form, split=split, images=images, unit=unit, cache=cache)
 
 
 @contextmanager

@@ -28,19 +28,27 @@ FORMATS = {
     "refcoco": Format("refcoco", "RefCoco", ("split", "images"), ("refs(*).p",)),
     "visual_genome": Format("visual_genome", "VisualGenome", (), ("region_descriptions.json",)),
     "json_lines": Format("json_lines", "JsonLines", ("images", "segment", "unit", "box_format")),
-    "shards": Format("shards", "Shards", ()),
-    "grit": Format("shards", "Shards", ()),
+    "shards": Format("shards", "Shards", ("shuffle", "seed")),
+    "grit": Format("shards", "Shards", ("shuffle", "seed")),
+    "hugging_face": Format(
+        "hugging_face", "open_rows", ("split", "segment", "box_format"), ("dataset_*.json", "**/*.parquet")
+    ),
 }
+STREAMS = ("shards", "grit")
 _ENDINGS = {".jsonl": "json_lines", ".tar": "shards"}
 
 
-def open_dataset(path: str | Path, form: str | None = None, **options: Any) -> Any:
+def open_dataset(
+    path: str | Path, form: str | None = None, *, cache: str | Path | None = None, **options: Any
+) -> Any:
     """The data set in a folder or file, read by the class that knows its format.
 
     Args:
-        path: A folder, a file of JSON lines, or a pattern of shards such as `grit-{000..009}.tar`.
+        path: A folder, a file of JSON lines, a pattern of shards such as `grit-{000..009}.tar`, or, with
+            `form="hugging_face"`, what `datasets` loads.
         form: One of `FORMATS`; None looks at the files. A COCO folder that also has panoptic or LVIS
             annotations counts as `coco`.
+        cache: The file of a `PhraseCache` for formats that a segmenter finds the phrases of.
         options: `split`, `images` and others of the class; None leaves its default.
 
     Raises:
@@ -51,11 +59,12 @@ def open_dataset(path: str | Path, form: str | None = None, **options: Any) -> A
         >>> open_dataset("coco", split="val2017")  # doctest: +SKIP
         <harmoclip.data.coco.CocoCaptions object at 0x7f3b>
     """
-    form = form or _recognise(Path(path))
+    form = form or recognise(path)
     if form not in FORMATS:
         raise InputError(f"format is {form!r}: expected one of {', '.join(FORMATS)}.")
     module, name, known, _ = FORMATS[form]
-    given = {key: value for key, value in options.items() if value is not None}
+    known = (*known, "cache") if "segment" in known else known
+    given = {key: value for key, value in {"cache": cache, **options}.items() if value is not None}
     if unknown := set(given) - set(known):
         raise InputError(
             f"{form} has no option {', '.join(sorted(unknown))}: expected {', '.join(known) or 'none'}."
@@ -65,10 +74,20 @@ def open_dataset(path: str | Path, form: str | None = None, **options: Any) -> A
     found = importlib.import_module(f"harmoclip.data.{module}")
     if form == "grit":
         given["read"] = found.from_grit
-    return getattr(found, name)(str(path) if module == "shards" else path, **given)
+    if "cache" in given:
+        from harmoclip.data.phrase_cache import PhraseCache
+
+        given["segment"] = PhraseCache(given.pop("cache"))
+    return getattr(found, name)(str(path) if form in STREAMS else path, **given)
 
 
-def _recognise(path: Path) -> str:
+def recognise(path: str | Path) -> str:
+    """The name in `FORMATS` that the files at a path tell.
+
+    Raises:
+        DataError: There is nothing at the path, or nothing whose format is known.
+    """
+    path = Path(path)
     if path.suffix in _ENDINGS:
         return _ENDINGS[path.suffix]
     if not path.is_dir():

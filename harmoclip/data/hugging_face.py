@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch.utils.data import Dataset, IterableDataset
 from harmoclip.data.files import BoxFormat, open_image, unit_boxes
 from harmoclip.data.sample import Sample
 from harmoclip.data.words import WordLinker
-from harmoclip.errors import DataError
+from harmoclip.errors import DataError, MissingDependencyError
 from harmoclip.segment import CaptionSegmenter, Phrase
 
 _EXPECTED = 'expected {"bbox": [[x, y, w, h], ...], "category": [...]}, or a list of such objects'
@@ -159,6 +160,38 @@ class ObjectStream(IterableDataset[Sample]):
     def __iter__(self) -> Iterator[Sample]:
         for number, row in enumerate(self.rows):
             yield self.read(row, str(number))
+
+
+def open_rows(path: str | Path, split: str | None = None, **options: Any) -> ObjectRows:
+    """The samples of a data set of Hugging Face: saved to a folder, files of rows, or on the Hub.
+
+    Args:
+        path: The folder of `save_to_disk`, or what `datasets.load_dataset` takes.
+        split: Which of its splits; None takes the only one.
+        options: Of `ReadObjects`.
+
+    Raises:
+        MissingDependencyError: datasets is not installed.
+        DataError: There is no such data set, or it has several splits and none is named.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingDependencyError('These rows need datasets: pip install "harmoclip[data]"') from error
+    saved = any((Path(path) / name).is_file() for name in ("dataset_dict.json", "state.json"))
+    try:
+        rows = datasets.load_from_disk(str(path)) if saved else datasets.load_dataset(str(path))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"datasets cannot load {path} ({error}): expected a folder of save_to_disk, files of rows, or a "
+            "name on the Hub."
+        ) from error
+    if not isinstance(rows, Mapping):
+        rows = {"train": rows}
+    name = split or (next(iter(rows)) if len(rows) == 1 else None)
+    if name not in rows:
+        raise DataError(f"split is {split!r}; {path} has {', '.join(rows)}: name one of them.")
+    return ObjectRows(rows[name], **options)
 
 
 def _reader(rows: Any, names: Sequence[str | Sequence[str]] | None, options: dict[str, Any]) -> ReadObjects:

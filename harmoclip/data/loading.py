@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -84,7 +85,11 @@ class Loader(Generic[B]):
         return int(len(self.dataset) // (self.batch_size * self.ranks))
 
     def __iter__(self) -> Iterator[B]:
-        return self._stream() if isinstance(self.dataset, Shards) else self._one_epoch()
+        return self._stream() if isinstance(self.dataset, Shards) else self._epochs([self._epoch])
+
+    def endless(self) -> Iterator[B]:
+        """Epoch after epoch, without end; the workers stay from one epoch to the next."""
+        return self._stream() if isinstance(self.dataset, Shards) else self._epochs(count(self._epoch))
 
     def state_dict(self) -> State:
         """Where this rank is: what follows the last batch that was taken."""
@@ -96,7 +101,7 @@ class Loader(Generic[B]):
         }
 
     def load_state_dict(self, state: State) -> None:
-        """Go on from a state; the next iteration gives the rest of its epoch.
+        """Go on from a state; the next iteration gives the rest of its epoch, or the next one after its end.
 
         Raises:
             InputError: The state was made with another batch size, seed or number of ranks (over shards, of
@@ -114,19 +119,24 @@ class Loader(Generic[B]):
         setting = {"batch_size": self.batch_size, "seed": self.seed, "ranks": self.ranks}
         return {**setting, "workers": self.workers} if isinstance(self.dataset, Shards) else setting
 
-    def _one_epoch(self) -> Iterator[B]:
-        order = torch.randperm(len(self.dataset), generator=self._generator(self._epoch)).tolist()
-        whole = self.batch_size * self.ranks
-        first = self._epoch * len(self.dataset)
-        batches = []
-        for start in range(self._batches * whole, len(self) * whole, whole):
-            at = start + self.rank * self.batch_size
-            batches.append([(first + i, order[i]) for i in range(at, at + self.batch_size)])
+    def _epochs(self, epochs: Iterable[int]) -> Iterator[B]:
         drawn = _Drawn(self.dataset, self.transform, self.seed)
+        batches = self._batches_of(epochs, self._batches)
         for batch in self._data_loader(drawn, batch_sampler=batches, collate_fn=self.collate):
-            self._batches += 1
+            more, self._batches = divmod(self._batches + 1, len(self))
+            self._epoch += more
             yield batch
-        self._epoch, self._batches = self._epoch + 1, 0
+
+    def _batches_of(self, epochs: Iterable[int], done: int) -> Iterator[list[tuple[int, int]]]:
+        """This rank's (draw, row) of each batch; `done` of the first epoch are left out."""
+        whole = self.batch_size * self.ranks
+        for epoch in epochs:
+            order = torch.randperm(len(self.dataset), generator=self._generator(epoch)).tolist()
+            first = epoch * len(self.dataset)
+            for start in range(done * whole, len(self) * whole, whole):
+                at = start + self.rank * self.batch_size
+                yield [(first + i, order[i]) for i in range(at, at + self.batch_size)]
+            done = 0
 
     def _stream(self) -> Iterator[B]:
         parts = _Parts(self)

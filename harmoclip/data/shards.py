@@ -42,7 +42,7 @@ class Shards(IterableDataset[Sample]):
 
     Raises:
         MissingDependencyError: webdataset is not installed.
-        InputError: There is no url.
+        InputError: There is no url, or `shuffle` is negative.
 
     Example:
         >>> shards = Shards("grit-{00000..00099}.tar", read=from_grit, shuffle=1000)  # doctest: +SKIP
@@ -64,6 +64,8 @@ class Shards(IterableDataset[Sample]):
         self.urls = expand_urls(urls) if isinstance(urls, str) else [str(url) for url in urls]
         if not self.urls:
             raise InputError("urls is empty: expected the name of at least one shard.")
+        if shuffle < 0:
+            raise InputError(f"shuffle is {shuffle}: expected how many samples wait, 0 or more.")
         self._read, self.shuffle, self.seed, self.on_broken = read, shuffle, seed, on_broken
 
     def __iter__(self) -> Iterator[Sample]:

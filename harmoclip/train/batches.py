@@ -1,102 +1,66 @@
-"""Endless batches in an order that seed and position alone decide, so that a run can go on anywhere."""
+"""The batches of a run: without end, and in its checkpoints the place of every rank."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-import torch
-from torch.utils.data import DataLoader, Dataset
+from accelerate import Accelerator
+from accelerate.utils import gather_object
 
-from harmoclip.errors import DataError
-
-
-class _Drawn(Dataset[Any]):
-    """A data set asked by (draw, row); random transforms see a seed of the draw, in whichever worker."""
-
-    def __init__(self, dataset: Any, seed: int) -> None:
-        self.dataset, self.seed = dataset, seed
-
-    def __getitem__(self, key: tuple[int, int]) -> Any:
-        draw, row = key
-        state = torch.random.get_rng_state()
-        torch.default_generator.manual_seed(self.seed * 1_000_003 + draw)
-        try:
-            return self.dataset[row]
-        finally:
-            torch.random.set_rng_state(state)
+from harmoclip.data import Batch, Collator, Loader
+from harmoclip.errors import InputError
+from harmoclip.train.config import Config
+from harmoclip.train.sources import training_data
 
 
-class _Rows:
-    """Lists of (draw, row) for one rank, from a position on; every epoch is another permutation."""
+class Batches:
+    """This rank's endless batches of a configuration's data.
 
-    def __init__(self, length: int, batch_size: int, seed: int, rank: int, ranks: int, position: int) -> None:
-        self.length, self.batch_size, self.seed = length, batch_size, seed
-        self.rank, self.ranks, self.position = rank, ranks, position
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        whole = self.batch_size * self.ranks
-        per_epoch = self.length // whole
-        position, epoch, order = self.position, -1, []
-        while True:
-            if position // per_epoch != epoch:
-                epoch = position // per_epoch
-                seeded = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-                order = torch.randperm(self.length, generator=seeded).tolist()
-            first = (position % per_epoch) * whole + self.rank * self.batch_size
-            draw = position * whole + self.rank * self.batch_size
-            yield [(draw + i, row) for i, row in enumerate(order[first : first + self.batch_size])]
-            position += 1
-
-
-def batches_from(
-    position: int,
-    dataset: Any,
-    collate: Callable[[Sequence[Any]], Any],
-    *,
-    batch_size: int,
-    workers: int,
-    seed: int,
-    rank: int = 0,
-    ranks: int = 1,
-    pin_memory: bool = False,
-) -> Iterator[Any]:
-    """Batches of a map-style data set for one rank, without end.
-
-    The ranks share each permutation without overlap; what is left at its end is not used in that epoch.
+    Register it for checkpointing: its state holds where each rank is.
 
     Args:
-        position: How many batches this rank has had already.
-        dataset: With `len` and rows by number.
-        collate: Makes a batch of a list of samples.
-        batch_size: Samples a batch and rank.
-        workers: Loader processes.
-        seed: Of the permutations, and of the randomness that `dataset` draws from torch.
-        rank: Which rank this is.
-        ranks: Of how many.
-        pin_memory: For a copy to a GPU.
-
-    Raises:
-        DataError: The data set is smaller than one batch of all ranks.
-
-    Example:
-        >>> batches = batches_from(0, range(5), list, batch_size=2, workers=0, seed=0)
-        >>> rows = next(batches) + next(batches)
-        >>> next(batches_from(1, range(5), list, batch_size=2, workers=0, seed=0)) == rows[2:]
-        True
+        config: What to read, and how.
+        loaded: The model with its tokenizer and preprocessing.
+        accelerator: Says which rank this is.
     """
-    if len(dataset) < batch_size * ranks:
-        raise DataError(
-            f"the data set has {len(dataset)} samples: expected at least {batch_size} x {ranks}, "
-            "one batch of every process. Lower data.batch_size."
+
+    def __init__(self, config: Config, loaded: Any, accelerator: Accelerator) -> None:
+        dataset, transform = training_data(config, loaded)
+        self.loader: Loader[Batch] = Loader(
+            dataset,
+            Collator(loaded.tokenizer),
+            transform=transform,
+            batch_size=config.data.batch_size,
+            workers=config.data.workers,
+            seed=config.seed,
+            rank=accelerator.process_index,
+            ranks=accelerator.num_processes,
+            pin_memory=accelerator.device.type == "cuda",
         )
-    return iter(
-        DataLoader(
-            _Drawn(dataset, seed),
-            batch_sampler=_Rows(len(dataset), batch_size, seed, rank, ranks, position),  # type: ignore[arg-type]
-            collate_fn=collate,
-            num_workers=workers,
-            pin_memory=pin_memory,
-            generator=torch.Generator().manual_seed(seed),  # leaves the model's random numbers alone
-        )
-    )
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.loader.endless()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where every rank is; all ranks have to ask."""
+        return {"ranks": gather_object([self.loader.state_dict()])}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there.
+
+        Raises:
+            InputError: The state is of another number of ranks, batch size or seed.
+        """
+        places, ranks = state["ranks"], self.loader.ranks
+        if len(places) != ranks:
+            raise InputError(
+                f"the checkpoint is of {len(places)} processes, this run has {ranks}: expected the same "
+                "number, or the order of the data would be another. Give another `out` to begin anew."
+            )
+        self.loader.load_state_dict(places[self.loader.rank])
+
+    def about(self) -> str:
+        """How much data there is."""
+        dataset = self.loader.dataset
+        return f"{len(dataset)} samples" if hasattr(dataset, "__len__") else f"{len(dataset.urls)} shards"

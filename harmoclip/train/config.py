@@ -47,9 +47,18 @@ class ModelConfig:
 class DataConfig:
     """What it is trained on."""
 
-    format: str = _key("coco", "how the data is stored; scenes are generated")
-    path: str | None = _key(None, "the folder or file; none for scenes")
+    format: str | None = _key(
+        None, "how the data is stored, or scenes, which are generated; null: its files tell"
+    )
+    path: str | None = _key(None, "the folder, the file, or a pattern of shards; none for scenes")
     split: str | None = _key(None, "the part that is trained on; null: the only one, or train")
+    images: str | None = _key(None, "the folder of the pictures, where it is another")
+    unit: Literal["fraction", "pixel"] | None = _key(None, "of boxes in a .jsonl file; null: fraction")
+    box_format: Literal["xyxy", "xywh", "cxcywh"] | None = _key(
+        None, "of a .jsonl file (null: xyxy) or of Hugging Face rows (null: xywh)"
+    )
+    cache: str | None = _key(None, "a file that keeps the phrases that were found")
+    shuffle: int = _key(1000, "samples that wait to be drawn from, for shards")
     size: int = _key(8000, "how many scenes, for format scenes")
     crop: float | None = _key(None, "random crops of at least this share of the area; null: the model's own")
     flip: float = _key(0.0, "how likely an image is mirrored, unless its caption says left or right")
@@ -82,7 +91,7 @@ class EvaluationConfig:
     """How both sides are watched; the weights with the best trade-off are kept."""
 
     path: str | None = _key(None, "held-out data of the same format; null: the same path")
-    split: str | None = _key(None, "the held-out part; null: no evaluation")
+    split: str | None = _key(None, "the held-out part; no path and no split: no evaluation")
     every: int = _key(500, "steps")
     samples: int = _key(1000, "at most so many")
 
@@ -274,7 +283,8 @@ def _all_keys(section: type, prefix: str = "") -> Iterable[str]:
 
 def _typed(value: Any, wanted: Any, key: str) -> Any:
     """The value, an integer taken for a float where one is wanted."""
-    options = typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
+    union = typing.get_origin(wanted) in (types.UnionType, typing.Union)
+    options = typing.get_args(wanted) if union else (wanted,)
     for option in options:
         if option is float and type(value) in (int, float):
             return float(value)

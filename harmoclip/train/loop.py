@@ -12,12 +12,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
-from harmoclip.data import Collator
 from harmoclip.errors import InputError, TrainingError
 from harmoclip.harmonized import Harmonized, harmonize
 from harmoclip.losses import Positives
 from harmoclip.models import load_model
-from harmoclip.train.batches import batches_from
+from harmoclip.train.batches import Batches
 from harmoclip.train.checkpoint import Checkpoints, Progress, sweep, write_whole
 from harmoclip.train.config import Config, load_config, to_yaml
 from harmoclip.train.evaluation import measure
@@ -25,7 +24,7 @@ from harmoclip.train.export import export
 from harmoclip.train.parameters import parameter_groups, set_rates
 from harmoclip.train.report import Report, read_lines
 from harmoclip.train.schedule import rate
-from harmoclip.train.sources import held_out, training_data
+from harmoclip.train.sources import held_out
 
 
 class Run:
@@ -51,7 +50,7 @@ class Run:
         harmo = _attach(self.loaded.model, config.objective)
         groups = parameter_groups(self.loaded.model, config.optimizer)
         groups += _own_parameters(harmo, self.loaded.model)
-        self.dataset = training_data(config, self.loaded)
+        self.batches = Batches(config, self.loaded, self.accelerator)
         self.held_out = held_out(config, self.loaded)
         chosen = config.optimizer
         optimizer = torch.optim.AdamW(
@@ -59,7 +58,7 @@ class Run:
         )
         self.progress = Progress()
         self.harmo, self.optimizer = self.accelerator.prepare(harmo, optimizer)
-        self.accelerator.register_for_checkpointing(self.progress)
+        self.accelerator.register_for_checkpointing(self.progress, self.batches)
         self.checkpoints = Checkpoints(self.folder / "checkpoints", self.accelerator, config.checkpoint.keep)
 
     def train(self) -> dict[str, float]:
@@ -73,7 +72,7 @@ class Run:
         """
         config, progress = self.config, self.progress
         self._take_up()
-        batches = self._batches()
+        batches = iter(self.batches)
         with self._report() as report:
             report.say(f"{self._about()}, from step {progress.step} of {config.steps}")
             while progress.step < config.steps:
@@ -176,20 +175,6 @@ class Run:
         tracker = {"tensorboard": {"purge_step": self.progress.step + 1}}
         self.accelerator.init_trackers("tensorboard", init_kwargs=tracker)
 
-    def _batches(self) -> Iterator[Any]:
-        accelerator = self.accelerator
-        return batches_from(
-            self.progress.step * accelerator.gradient_accumulation_steps,
-            self.dataset,
-            Collator(self.loaded.tokenizer),
-            batch_size=self.config.data.batch_size,
-            workers=self.config.data.workers,
-            seed=self.config.seed,
-            rank=accelerator.process_index,
-            ranks=accelerator.num_processes,
-            pin_memory=accelerator.device.type == "cuda",
-        )
-
     def _report(self) -> Report:
         config = self.config
         return Report(
@@ -208,7 +193,7 @@ class Run:
     def _about(self) -> str:
         precision = self.accelerator.mixed_precision
         return (
-            f"{self.loaded.name} on {len(self.dataset)} samples, {self.accelerator.num_processes} x "
+            f"{self.loaded.name} on {self.batches.about()}, {self.accelerator.num_processes} x "
             f"{self.config.data.batch_size} x {self.accelerator.gradient_accumulation_steps} a step, "
             f"{self.accelerator.device.type}, precision {'fp32' if precision == 'no' else precision}"
         )

@@ -2,7 +2,8 @@ import pytest
 import torch
 from PIL import Image
 
-from harmoclip.data.hugging_face import ObjectRows, ObjectStream, ReadObjects
+from harmoclip.data import open_dataset
+from harmoclip.data.hugging_face import ObjectRows, ObjectStream, ReadObjects, open_rows
 from harmoclip.errors import DataError
 from harmoclip.segment import Head, Phrase
 
@@ -58,6 +59,29 @@ def test_a_stream_gives_what_the_rows_give():
     (sample,) = ObjectStream(rows().to_iterable_dataset(), caption="text", segment=segment)
     torch.testing.assert_close(sample.boxes, WANTED)
     assert sample.links == ((0, 0), (1, 1))
+
+
+def test_rows_are_opened_from_a_folder_of_either_kind(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    saved = rows().rename_column("text", "caption")
+    saved.save_to_disk(tmp_path / "one")
+    datasets.DatasetDict(train=saved, val=saved).save_to_disk(tmp_path / "two")
+    (tmp_path / "three").mkdir()
+    saved.to_parquet(tmp_path / "three" / "train.parquet")
+    for name, split in (("one", None), ("one", "train"), ("two", "val"), ("three", None)):
+        samples = open_dataset(tmp_path / name, split=split, segment=segment)
+        assert samples.class_names == ("car", "dog")
+        torch.testing.assert_close(samples[0].boxes, WANTED)
+        assert samples[0].links == ((0, 0), (1, 1))
+    with pytest.raises(DataError, match=r"split is None.* has train, val: name one"):
+        open_rows(tmp_path / "two")
+    with pytest.raises(DataError, match=r"split is 'test'.* has train: name one"):
+        open_rows(tmp_path / "three", "test")
+
+
+def test_a_folder_without_rows_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"datasets cannot load .*none.* expected a folder of save_to_disk"):
+        open_rows(tmp_path / "none")
 
 
 def row(**changes):

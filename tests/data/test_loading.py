@@ -29,6 +29,26 @@ def test_a_loader_goes_on_in_the_middle_of_an_epoch(stop, workers):
     assert list(itertools.islice(itertools.chain(resumed, resumed, resumed), 33 - stop)) == seen[stop:]
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_endless_batches_are_the_epochs_one_after_another(workers):
+    once = loader()
+    epochs = [batch for _ in range(3) for batch in once]
+    running = loader(workers=workers)
+    batches = running.endless()
+    assert list(itertools.islice(batches, 15)) == epochs[:15]
+    resumed = loader()
+    resumed.load_state_dict(running.state_dict())
+    assert list(itertools.islice(resumed.endless(), 18)) == epochs[15:]
+    assert list(itertools.islice(batches, 18)) == epochs[15:]
+
+
+def test_the_state_at_an_epoch_s_end_leads_to_the_next():
+    first, later = loader(), loader()
+    list(first)
+    later.load_state_dict(first.state_dict())
+    assert len(list(later)) == len(later)
+
+
 def test_epochs_are_permutations_and_random_numbers_differ():
     once = loader(range(24))
     first, second = list(once), list(once)

@@ -1,59 +1,79 @@
+import itertools
+from types import SimpleNamespace
+
+import open_clip
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from accelerate import Accelerator
 
-from harmoclip.errors import DataError
-from harmoclip.train.batches import batches_from
+from harmoclip.data import Shards, write_shards
+from harmoclip.data.scenes import Scenes
+from harmoclip.errors import InputError
+from harmoclip.train.batches import Batches
+from harmoclip.train.config import load_config
+from harmoclip.train.sources import held_out
 
-
-def take(count, position=0, length=23, **options):
-    chosen = {"batch_size": 4, "workers": 0, "seed": 0, **options}
-    batches = batches_from(position, range(length), list, **chosen)
-    return [next(batches) for _ in range(count)]
-
-
-def rows(batches):
-    return [row for batch in batches for row in batch]
+MODEL = SimpleNamespace(visual=SimpleNamespace(preprocess_cfg={"size": 32}))
+LOADED = SimpleNamespace(model=MODEL, preprocess=None, tokenizer=open_clip.tokenize)
 
 
-@given(st.integers(0, 20), st.integers(0, 3))
-def test_going_on_from_any_position_gives_the_same_batches(position, seed):
-    assert take(3, position, seed=seed) == take(position + 3, seed=seed)[position:]
+@pytest.fixture
+def shards(tmp_path):
+    write_shards(Scenes("train", 30), tmp_path / "shards", samples_per_shard=5)
+    return tmp_path / "shards" / "{00000..00005}.tar"
 
 
-def test_each_epoch_is_another_permutation_without_repeats():
-    epochs = [rows(take(5, 5 * e)) for e in range(3)]
-    assert all(len(set(epoch)) == 20 for epoch in epochs)
-    assert epochs[0] != epochs[1] != epochs[2]
+def batches(*overrides, ranks=1):
+    Accelerator(cpu=True)
+    where = SimpleNamespace(process_index=0, num_processes=ranks, device=torch.device("cpu"))
+    return Batches(load_config(None, ["data.batch_size=4", "seed=2", *overrides]), LOADED, where)
 
 
-def test_ranks_share_an_epoch_without_overlap():
-    ranks = [rows(take(2, rank=r, ranks=2)) for r in range(2)]
-    assert len(set(ranks[0]) | set(ranks[1])) == 16
-
-
-class Noise(torch.utils.data.Dataset):
-    def __len__(self):
-        return 12
-
-    def __getitem__(self, row):
-        return row + torch.rand(()).item()
-
-
+@pytest.mark.parametrize("kind", ["scenes", "shards"])
 @pytest.mark.parametrize("workers", [0, 2])
-def test_augmentation_is_a_function_of_the_position(workers):
-    state = torch.get_rng_state()
-    options = {"batch_size": 4, "seed": 5}
-    whole = batches_from(0, Noise(), list, workers=workers, **options)
-    rest = batches_from(2, Noise(), list, workers=0, **options)
-    ours = [next(whole) for _ in range(5)]
-    assert ours[2:] == [next(rest) for _ in range(3)]
-    assert {int(v) for b in ours[:3] for v in b} == set(range(12))
-    assert not {v % 1 for b in ours[:2] for v in b} & {v % 1 for b in ours[3:] for v in b}
-    assert torch.equal(state, torch.get_rng_state())
+def test_batches_go_on_from_their_state_with_the_same_pixels(kind, workers, shards):
+    source = ["data.format=scenes", "data.size=18"] if kind == "scenes" else [f"data.path={shards}"]
+    options = [*source, "data.crop=0.5", "data.flip=0.5", f"data.workers={workers}"]
+    whole = list(itertools.islice(batches(*options), 9))
+    stopped = batches(*options)
+    list(itertools.islice(stopped, 5))
+    resumed = batches(*options)
+    resumed.load_state_dict(stopped.state_dict())
+    for one, other in zip(whole[5:], itertools.islice(resumed, 4), strict=True):
+        torch.testing.assert_close(one.images, other.images, rtol=0, atol=0)
+        torch.testing.assert_close(one.texts, other.texts, rtol=0, atol=0)
 
 
-def test_too_few_samples_are_refused():
-    with pytest.raises(DataError, match="23 samples: expected at least 4 x 8"):
-        take(1, ranks=8)
+def test_shards_are_shuffled_as_the_configuration_says(shards):
+    first = [next(iter(batches(f"data.path={shards}", f"data.shuffle={n}"))).texts for n in (0, 100)]
+    in_order = open_clip.tokenize([s.caption for s in itertools.islice(Shards(str(shards)), 4)])
+    assert torch.equal(first[0], in_order)
+    assert not torch.equal(first[1], in_order)
+
+
+def test_a_state_of_another_number_of_processes_is_refused():
+    options = ["data.format=scenes", "data.size=18"]
+    with pytest.raises(InputError, match="of 1 processes, this run has 2"):
+        batches(*options, ranks=2).load_state_dict(batches(*options).state_dict())
+
+
+def test_data_without_splits_is_held_out_by_its_path(shards):
+    options = [f"data.path={shards}", "evaluation.samples=7"]
+    assert held_out(load_config(None, options), LOADED) is None
+    samples, class_names = held_out(load_config(None, [*options, f"evaluation.path={shards}"]), LOADED)
+    assert [s.caption for s in samples] == [s.caption for s in itertools.islice(Scenes("train", 30), 7)]
+    assert class_names is None
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "data.path is null: expected where the data is"),
+        (["data.format=voc", "data.path=x"], "format is 'voc': expected one of coco, .*hugging_face"),
+        (["data.format=grit", "data.path=x.tar", "data.images=y"], "grit has no option images"),
+        (["data.path=x.tar", "data.shuffle=-1"], "shuffle is -1"),
+    ],
+)
+def test_data_that_cannot_be_opened_says_why(options, said):
+    with pytest.raises(InputError, match=said):
+        batches(*options)

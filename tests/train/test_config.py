@@ -45,6 +45,7 @@ def test_unknown_key_names_the_nearest(override, nearest):
         ("steps=1.5", "expected int"),
         ("steps=0", "steps is 0: expected 1 or more"),
         ("optimizer.schedule=step", "expected cosine or linear or constant"),
+        ("data.unit=inch", "data.unit is 'inch': expected fraction or pixel or null"),
         ("optimizer.layer_decay=1.5", "layer_decay is 1.5"),
         ("optimizer=3", "expected keys and values"),
         ("steps", "expected KEY=VALUE"),

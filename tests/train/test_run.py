@@ -12,6 +12,8 @@ import pytest
 import torch
 from tiny_models import write_hugging_face
 
+from harmoclip.data import write_shards
+from harmoclip.data.scenes import Scenes
 from harmoclip.errors import InputError
 from harmoclip.train import command
 from harmoclip.train.loop import Run, train
@@ -40,7 +42,10 @@ def kill_after(lines, options, out):
     return len(read_lines(out / "losses.jsonl"))
 
 
-@pytest.mark.parametrize("data", ["scenes", pytest.param("coco", marks=pytest.mark.slow)])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("coco", "shards")]
+
+
+@pytest.mark.parametrize("data", ["scenes", *SLOW])
 def test_killed_twice_ends_in_the_same_curve_and_model(data, options, config, tmp_path, request):
     torch.set_num_threads(1)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -49,6 +54,11 @@ def test_killed_twice_ends_in_the_same_curve_and_model(data, options, config, tm
         folder = request.getfixturevalue("data_root") / "coco-mini"
         watched = [*watched[1:], "data.format=coco", f"data.path={folder}", "data.crop=0.8", "data.flip=0.5"]
         watched.append("evaluation.split=train2017")
+    if data == "shards":
+        write_shards(Scenes("train", 40), tmp_path / "shards", samples_per_shard=7)
+        path = tmp_path / "shards" / "{00000..00005}.tar"
+        watched = [*watched[1:], "data.format=null", f"data.path={path}", "data.workers=2"]
+        watched.append(f"evaluation.path={path}")
     train(config(whole, *watched))
     assert kill_after(3, [*options, *watched], killed) < 12  # before the first checkpoint
     assert 7 <= kill_after(7, [*options, *watched], killed) < 12  # between the first and the second
