@@ -15,43 +15,81 @@ from harmoclip.errors import HarmoclipError
 
 
 class Command(NamedTuple):
-    """Where a command's functions are; a group has the names of several."""
+    """Where a command's functions are, each with examples; a group has several."""
 
     module: str
-    functions: tuple[str, ...]
     summary: str
+    functions: dict[str, tuple[str, ...]]
 
 
 COMMANDS = {
-    "demo": Command("demo", ("demo",), "Train the same small CLIP twice, plain and harmonized, and compare."),
-    "segment": Command("segment", ("segment",), "Find the phrases of every caption of a file."),
-    "data": Command("data", ("check", "convert"), "Check a data set; write it as webdataset shards."),
-    "inspect": Command("towers", ("inspect",), "Show what harmonizing finds in a model."),
-    "train": Command("train", ("train",), "Train a CLIP with region alignment, on Accelerate."),
-    "evaluate": Command("evaluate", ("evaluate",), "Measure both sides of a model, before and after."),
+    "demo": Command(
+        "demo",
+        "Train the same small CLIP twice, plain and harmonized, and compare.",
+        {"demo": ("harmoclip demo", "harmoclip demo --out pictures --json")},
+    ),
+    "segment": Command(
+        "segment",
+        "Find the phrases of every caption of a file.",
+        {
+            "segment": (
+                "harmoclip segment captions.txt phrases.jsonl",
+                "harmoclip segment captions_train2017.json phrases.parquet --workers 8 --keep image_id",
+            )
+        },
+    ),
+    "data": Command(
+        "data",
+        "Check a data set; write it as webdataset shards.",
+        {
+            "check": (
+                "harmoclip data check coco",
+                "harmoclip data check mine.jsonl --unit pixel --pictures 0 --json",
+            ),
+            "convert": ("harmoclip data convert coco shards --split train2017 --workers 4",),
+        },
+    ),
+    "inspect": Command(
+        "towers",
+        "Show what harmonizing finds in a model.",
+        {"inspect": ("harmoclip inspect ViT-B-16", "harmoclip inspect --all --json")},
+    ),
+    "train": Command(
+        "train",
+        "Train a CLIP with region alignment, on Accelerate.",
+        {
+            "train": (
+                "harmoclip train --print-config > run.yaml",
+                "harmoclip train run.yaml data.path=coco optimizer.learning_rate=1e-5",
+                "accelerate launch --num_processes 4 -m harmoclip train run.yaml data.path=coco",
+            )
+        },
+    ),
+    "evaluate": Command(
+        "evaluate",
+        "Measure both sides of a model, before and after.",
+        {
+            "evaluate": (
+                "harmoclip evaluate ViT-B-32 --pretrained openai --after w.pt --scenes 500",
+                "harmoclip evaluate hf:openai/clip-vit-base-patch32 --coco coco --json",
+            )
+        },
+    ),
 }
 
-EXAMPLES = """[bold]Examples[/]
 
-harmoclip demo                                       see it work, in five minutes\n
-harmoclip segment captions.txt phrases.jsonl         phrases with offsets, in quantity\n
-harmoclip data check coco                            is this data set what it should be?\n
-harmoclip train --print-config > run.yaml            every option of a training run\n
-harmoclip train run.yaml data.path=coco              train; run it again to go on\n
-harmoclip evaluate ViT-B-32 --after w.pt --scenes 500   both sides, before and after"""
+def examples(*lines: str) -> str:
+    """The end of a help text."""
+    return "\n\n".join(["[bold]Examples[/]", *lines])
 
 
 class Commands(TyperGroup):
     """The commands by name, with a summary of each that costs no import."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Every name, in the order of a first acquaintance."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """What the list of commands shows of one."""
-        known = COMMANDS.get(cmd_name)
-        return known and TyperCommand(cmd_name, help=known.summary, callback=lambda: None)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for name, known in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=known.summary, callback=lambda: None))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command itself, imported."""
@@ -61,11 +99,11 @@ class Commands(TyperGroup):
 
 def load(name: str) -> Any:
     """Import a command and everything that belongs to its options."""
-    module, functions, summary = COMMANDS[name]
+    module, summary, functions = COMMANDS[name]
     found = importlib.import_module(f"harmoclip.{module}.command")
     group = typer.Typer(help=summary, rich_markup_mode="rich", no_args_is_help=True, add_completion=False)
-    for function in functions:
-        group.command(function)(getattr(found, function))
+    for function, lines in functions.items():
+        group.command(function, epilog=examples(*lines))(getattr(found, function))
     if len(functions) > 1:
         group.callback()(lambda: None)
     return typer.main.get_command(group)
@@ -74,7 +112,7 @@ def load(name: str) -> Any:
 app = typer.Typer(
     cls=Commands,
     help="Region alignment for any CLIP that keeps its image understanding.",
-    epilog=EXAMPLES,
+    epilog=examples(*(lines[0] for known in COMMANDS.values() for lines in known.functions.values())),
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -101,7 +139,9 @@ def main() -> None:
     console = Console(stderr=True)
     try:
         app()
-    except HarmoclipError as error:
+    except (HarmoclipError, OSError) as error:
+        if isinstance(error, OSError) and error.filename is None:  # of no file that a user named
+            raise
         console.print(f"[bold red]{type(error).__name__}:[/] ", end="")
         console.print(str(error), markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)

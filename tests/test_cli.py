@@ -26,8 +26,7 @@ def outcome(monkeypatch, *arguments):
 
 def test_help_names_every_command_and_shows_examples():
     text = run("--help").output
-    assert all(name in text and f"harmoclip {name}" in text for name in cli.COMMANDS if name != "inspect")
-    assert "inspect" in text
+    assert all(name in text and f"harmoclip {name}" in text for name in cli.COMMANDS)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["segment", "--help"]])
@@ -64,6 +63,30 @@ def test_a_user_mistake_is_one_message_and_exit_code_2(monkeypatch, capsys):
     printed = capsys.readouterr()
     assert printed.err.startswith("InputError: there is no configuration file no-such-file.yaml")
     assert not printed.out
+
+
+def test_examples_in_help_are_real():
+    for known in cli.COMMANDS.values():
+        assert all(lines for lines in known.functions.values())
+    for name, known in cli.COMMANDS.items():
+        group = cli.load(name)
+        for function, lines in known.functions.items():
+            command = group.commands[function] if hasattr(group, "commands") else group
+            options = {option for parameter in command.params for option in parameter.opts}
+            for line in lines:
+                _, words = line.split(f"harmoclip {name}", 1)
+                assert {word for word in words.split() if word.startswith("--")} <= options, line
+            assert lines[0] in command.epilog
+
+
+def test_a_near_name_is_suggested():
+    assert "Did you mean 'demo'" in run("demoo").output
+
+
+def test_a_folder_that_cannot_be_is_found_before_the_work(monkeypatch, capsys, tmp_path):
+    (tmp_path / "file").touch()
+    assert outcome(monkeypatch, "demo", "--out", str(tmp_path / "file")) == 2
+    assert capsys.readouterr().err.startswith("FileExistsError: ")
 
 
 @pytest.mark.parametrize(("error", "code"), [(InputError("[wrong]"), 2), (KeyboardInterrupt(), 130)])

@@ -32,13 +32,14 @@ def demo(
 ) -> None:
     """Train the same small CLIP twice, plain and harmonized, and compare both sides of it.
 
-    Scenes are generated, nothing is downloaded; two CPU cores need about five minutes.
+    Scenes are generated, nothing is downloaded; two CPU cores need about four minutes.
     """
     import time
 
     from harmoclip.demo.pictures import save_pictures
     from harmoclip.demo.study import Settings, Study
 
+    out.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     console = Console(stderr=True)
     settings = Settings(steps=steps, train_scenes=scenes, test_scenes=min(500, scenes // 2), seed=seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ SCENES = 4
 
 def save_pictures(study: Study, outcomes: dict[str, Outcome], folder: Path) -> list[Path]:
     """Write every picture into the folder and give their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     figures = {
         "boxes.png": _named_boxes(study, outcomes),
         "similarity.png": _similarity(study, outcomes["harmonized"]),
@@ -26,9 +26,11 @@ def save_pictures(study: Study, outcomes: dict[str, Outcome], folder: Path) -> l
     }
     paths = []
     for name, figure in figures.items():
-        paths.append(folder / name)
-        figure.savefig(paths[-1], dpi=150)
+        png = BytesIO()
+        figure.savefig(png, dpi=150)
         plt.close(figure)
+        paths.append(folder / name)
+        paths[-1].write_bytes(png.getvalue())
     return paths
 
 

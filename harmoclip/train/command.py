@@ -20,14 +20,6 @@ def train(
     """Train a CLIP with region alignment, on Accelerate.
 
     The same command takes up a run that was stopped or killed, with the same losses as one that was not.
-
-    For example:
-
-      harmoclip train --print-config > my.yaml
-
-      harmoclip train my.yaml optimizer.learning_rate=1e-5
-
-      accelerate launch --num_processes 4 --mixed_precision bf16 -m harmoclip train my.yaml
     """
     from harmoclip.errors import InputError
     from harmoclip.train.config import load_config, to_yaml
