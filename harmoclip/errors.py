@@ -33,5 +33,9 @@ class BoxShapeError(InputError, AssertionError):
     """Boxes for RoIAlign have the wrong shape; also an AssertionError, as torchvision raises."""
 
 
+class QuantizedBatchError(InputError, RuntimeError):
+    """Quantized features of more than one image; also a RuntimeError, as torchvision raises."""
+
+
 class TrainingError(HarmoclipError, RuntimeError):
     """A training run cannot go on; the message says at which step and why."""

@@ -15,7 +15,7 @@ def pool(tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int)
     cells = len(weights) // len(rows)
     used = weights.nonzero()[:, 0]
     region = used // cells
-    batch, length, channels = tokens.shape
+    batch, length = tokens.shape[:2]
     if tokens.is_contiguous():
         table, by_image, by_token = tokens, length, 1
     else:

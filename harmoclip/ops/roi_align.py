@@ -7,7 +7,7 @@ from torch._jit_internal import is_scripting
 from torch.jit.annotations import BroadcastingList2
 from torch.nn.modules.utils import _pair
 
-from harmoclip.errors import BoxShapeError
+from harmoclip.errors import BoxShapeError, QuantizedBatchError
 from harmoclip.ops import backends, reference
 from harmoclip.ops.weights import roi_factors
 
@@ -29,7 +29,7 @@ def roi_align(
     The formula is that of Mask R-CNN (arXiv 1703.06870), as a product of row and column weights.
 
     Args:
-        input: `[B, C, H, W]` features.
+        input: `[B, C, H, W]` features; quantized ones of a single image come back quantized alike.
         boxes: `[K, 5]` rows of (image, x1, y1, x2, y2), or a list with the `[L, 4]` boxes of each image, in
             the units that `spatial_scale` turns into cells.
         output_size: Bins of a box, one number or (rows, columns).
@@ -44,6 +44,7 @@ def roi_align(
 
     Raises:
         BoxShapeError: The boxes have another shape.
+        QuantizedBatchError: The features are quantized and of several images.
         InputError: A box is not finite, or an image index is out of range.
 
     Example:
@@ -53,11 +54,21 @@ def roi_align(
     """
     rois = _rois(boxes)
     height, width = _pair(output_size)
+    features = input
+    if input.is_quantized:
+        if len(input) > 1:
+            raise QuantizedBatchError(
+                f"Only one image per batch is allowed for quantized features, got {len(input)}."
+            )
+        features, rois = input.dequantize(), rois.dequantize()
     if not is_scripting():
-        backend = backends.choose(backend, input)
+        backend = backends.choose(backend, features)
     elif backend == "auto":
-        backend = "triton" if input.is_cuda else "separable"
-    return _align(input, rois, height, width, spatial_scale, sampling_ratio, aligned, backend)
+        backend = "triton" if features.is_cuda else "separable"
+    out = _align(features, rois, height, width, spatial_scale, sampling_ratio, aligned, backend)
+    if input.is_quantized:
+        return torch.quantize_per_tensor(out, input.q_scale(), input.q_zero_point(), input.dtype)
+    return out
 
 
 def _align(

@@ -4,7 +4,7 @@ import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harmoclip.errors import BoxShapeError, InputError
+from harmoclip.errors import BoxShapeError, InputError, QuantizedBatchError
 from harmoclip.ops import RoIAlign, roi_align
 
 coordinate = st.one_of(st.integers(-4, 24).map(lambda x: x / 2), st.floats(-60, 60, width=32))
@@ -84,6 +84,21 @@ def test_scripts():
     torch.testing.assert_close(
         module(features(), [rois[:, 1:], rois[:, 1:]])[:1], roi_align(features(), rois, 3)
     )
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+@pytest.mark.parametrize("aligned", [True, False])
+def test_quantized_features(aligned):
+    def quantized(values):
+        return torch.quantize_per_tensor(values, 0.1, 50, torch.quint8)
+
+    one, rois = quantized(features()[:1]), quantized(torch.tensor([[0.0, 1, 1, 7, 5]]))
+    out = roi_align(one, rois, 3, aligned=aligned)
+    expected = torchvision.ops.roi_align(one, rois, 3, aligned=aligned).dequantize()
+    torch.testing.assert_close(out.dequantize(), expected, atol=0.101, rtol=0)  # one step
+    assert out.dtype == torch.quint8
+    with pytest.raises(QuantizedBatchError, match="got 2"):
+        roi_align(quantized(features()), rois, 3)
 
 
 def test_is_one_node_to_fx():
