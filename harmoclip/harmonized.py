@@ -21,14 +21,14 @@ from harmoclip.objective import GlobalRegion, Lexemes, Objective, Options, Tempe
 from harmoclip.ops import roi_align, span_pool
 from harmoclip.sharding import call_gathered
 from harmoclip.towers import Dense, Tap, Towers, find_towers
-from harmoclip.towers.base import one_grid
+from harmoclip.towers.base import Tokenizer, one_grid
 
 
 def harmonize(
     model: nn.Module,
     *,
     dense: str | None = None,
-    lexemes: Lexemes = "both",
+    lexemes: Lexemes = "phrases",
     global_region: GlobalRegion = "caption",
     weights: Mapping[str, Weight] | None = None,
     balance: bool = False,
@@ -36,6 +36,7 @@ def harmonize(
     positives: Positives | None = None,
     local_loss: bool = True,
     teacher: nn.Module | None = None,
+    tokenizer: Tokenizer | None = None,
 ) -> Harmonized:
     """Attach region alignment to a CLIP, in the manner of HarmoCLIP (arXiv 2511.22594).
 
@@ -61,10 +62,11 @@ def harmonize(
         local_loss: With several ranks, each takes its own rows against all columns; False lets every rank
             compute the whole loss. Both give the same value and gradients.
         teacher: A frozen model, usually a copy of this one as it was: its global vectors are targets.
+        tokenizer: The model's own, for models whose settings do not name it; `harmo.tokenizer` gives it back.
 
     Raises:
         UnsupportedModelError: No tower adapter knows the model.
-        InputError: An option has an unknown value, or the teacher is not frozen.
+        InputError: An option has an unknown value, the teacher is not frozen, or the tokenizer does not pad.
 
     Example:
         >>> import open_clip
@@ -83,7 +85,7 @@ def harmonize(
         local_loss=local_loss,
         teacher=teacher is not None,
     )
-    return Harmonized(model, options, dense=dense, teacher=teacher)
+    return Harmonized(model, options, dense=dense, teacher=teacher, tokenizer=tokenizer)
 
 
 class Harmonized(nn.Module):
@@ -96,6 +98,7 @@ class Harmonized(nn.Module):
         *,
         dense: str | None = None,
         teacher: nn.Module | None = None,
+        tokenizer: Tokenizer | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(model, nn.Module):
@@ -106,6 +109,8 @@ class Harmonized(nn.Module):
         self.model = model
         self.towers: Towers = find_towers(model)
         self.dense = one_of("dense", dense or self.towers.image.default_kind, self.towers.image.kinds)
+        if tokenizer is not None:
+            self.towers.text.tell_tokenizer(tokenizer)
         self.objective = Objective(options, self.towers.logit_scale, self.towers.logit_bias)
         self.teacher = teacher
         self._teacher: Towers | None = None if teacher is None else find_towers(frozen(teacher))
@@ -118,6 +123,15 @@ class Harmonized(nn.Module):
     def options(self) -> Options:
         """What is judged, and how."""
         return self.objective.options
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Texts to ids `[B, L]`: the tokenizer that was told, or else that the model's own settings name.
+
+        Raises:
+            InputError: There is neither.
+        """
+        return self.towers.text.tokenizer
 
     @property
     def weights(self) -> dict[str, Weight]:

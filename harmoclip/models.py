@@ -103,6 +103,7 @@ def _open_clip(name: str, pretrained: str | None, device: str) -> LoadedModel:
 
 def _local(folder: Path, device: str) -> LoadedModel:
     if (folder / "open_clip_config.json").is_file():
+        _check_open_clip_reads_folders()
         return _open_clip(f"local-dir:{folder}", None, device)
     config = folder / "config.json"
     if config.is_file() and "model_type" in json.loads(config.read_text(encoding="utf-8")):
@@ -111,6 +112,41 @@ def _local(folder: Path, device: str) -> LoadedModel:
         f"{folder} holds no model: expected open_clip_config.json of open_clip, or config.json of "
         "transformers, beside the weights."
     )
+
+
+def _check_open_clip_reads_folders() -> None:
+    import open_clip
+
+    if not hasattr(open_clip.factory, "parse_model_name"):
+        raise MissingDependencyError(
+            f"a local folder of open_clip needs open_clip_torch 3, {open_clip.__version__} is installed: "
+            "pip install -U open_clip_torch."
+        )
+
+
+def pretrained_tokenizer(path: str, config: Any) -> HfTokenizer:
+    """The tokenizer of a Hugging Face model, in rows that fit its text tower.
+
+    Args:
+        path: The model's name on the hub or its folder.
+        config: The configuration of the model, or of its text tower.
+
+    Raises:
+        InputError: There is no tokenizer at the path.
+    """
+    import transformers
+
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"transformers cannot load a tokenizer from {path!r}: {error}") from error
+    if len(tokenizer) <= len(
+        tokenizer.all_special_ids
+    ):  # transformers 5 makes an empty one without its files
+        raise InputError(f"transformers cannot load a tokenizer from {path!r}: its vocabulary is not there.")
+    positions = getattr(getattr(config, "text_config", config), "max_position_embeddings", None)
+    lengths = (positions, tokenizer.model_max_length)
+    return HfTokenizer(tokenizer, min(length for length in lengths if length))
 
 
 def _hugging_face(path: str, device: str, name: str) -> LoadedModel:
@@ -122,15 +158,7 @@ def _hugging_face(path: str, device: str, name: str) -> LoadedModel:
         ) from error
     try:
         model = transformers.AutoModel.from_pretrained(path).to(device)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(path)
         processor = transformers.AutoImageProcessor.from_pretrained(path)
     except OSError as error:
         raise InputError(f"transformers cannot load {path!r}: {error}") from error
-    length = _context_length(model.config, tokenizer)
-    return LoadedModel(model, HfPreprocess(processor), HfTokenizer(tokenizer, length), name)
-
-
-def _context_length(config: Any, tokenizer: Any) -> int:
-    """The smaller of what the text tower and the tokenizer allow."""
-    positions = getattr(getattr(config, "text_config", config), "max_position_embeddings", None)
-    return min(length for length in (positions, tokenizer.model_max_length) if length)
+    return LoadedModel(model, HfPreprocess(processor), pretrained_tokenizer(path, model.config), name)

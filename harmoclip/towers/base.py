@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from harmoclip.errors import CaptureError, InputError
+from harmoclip.models import HfTokenizer
 from harmoclip.ops import region_pool
 
 Read = Callable[[tuple[Any, ...], Any], Any]
+Tokenizer = Callable[[list[str]], Tensor]  # texts to ids [B, L]
 
 
 def first_input(args: tuple[Any, ...], output: Any) -> Any:
@@ -130,6 +132,7 @@ class TextTower(ABC):
 
     context_length: int
     special: SpecialTokens | None = None  # known once the tower is told its tokenizer
+    _tokenizer: Tokenizer | None = None
 
     @abstractmethod
     def taps(self) -> dict[str, TapPoint]:
@@ -174,9 +177,36 @@ class TextTower(ABC):
             rows = torch.cat([rows, fill], 1)
         return self.encode(rows)
 
-    def tell_tokenizer(self, tokenizer: Callable[[list[str]], Tensor]) -> None:
-        """Read the special tokens off the tokenizer's rows for an empty and a short text."""
+    def tell_tokenizer(self, tokenizer: Tokenizer) -> None:
+        """Keep the tokenizer, and read the special tokens off its rows for an empty and a short text.
+
+        A tokenizer of transformers is made to pad and cut its rows to the context length.
+
+        Raises:
+            InputError: The rows are not padded at the right, or no tensors.
+        """
+        if hasattr(tokenizer, "model_max_length"):
+            tokenizer = HfTokenizer(tokenizer, min(self.context_length, tokenizer.model_max_length))
         self.special = special_tokens(tokenizer)
+        self._tokenizer = tokenizer
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer that the tower was told, or else that the model's own settings name.
+
+        Raises:
+            InputError: There is neither.
+        """
+        if self._tokenizer is None:
+            self._tokenizer = self.find_tokenizer()
+        return self._tokenizer
+
+    def find_tokenizer(self) -> Tokenizer:
+        """The tokenizer that the model's own settings name; none, unless a family knows better."""
+        raise InputError(
+            "nothing in this model says which tokenizer it was trained with. Tell it the one that load_model "
+            "gives, or open_clip.get_tokenizer(NAME): harmonize(model, tokenizer=...)."
+        )
 
 
 class Towers:
@@ -257,17 +287,21 @@ def phrase_rows(
     return torch.cat([ids[text_index, : special.start], rows], 1)
 
 
-def special_tokens(tokenizer: Callable[[list[str]], Tensor]) -> SpecialTokens:
+def special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
     """How a tokenizer frames a text, from its rows `[1, L]` for the empty text and for the letter a.
 
     Raises:
         InputError: The rows are not what a padded tokenizer with tokens at the left gives.
     """
     empty, letter = (tokenizer([text])[0].tolist() for text in ("", "a"))
-    start = next((i for i, pair in enumerate(zip(empty, letter, strict=False)) if pair[0] != pair[1]), None)
-    if start is None or len(empty) != len(letter):
+    start = next(
+        (i for i, pair in enumerate(zip(empty, letter, strict=False)) if pair[0] != pair[1]), len(empty)
+    )
+    end_and_pad = empty[start : start + 2]
+    behind = (letter[i : i + 2] for i in range(start + 1, len(letter) - 1))
+    if len(empty) != len(letter) or end_and_pad not in behind:
         raise InputError(
             f"the tokenizer gave {empty} for an empty text and {letter} for 'a': expected rows of one "
             "length, padded at the right. Give the tokenizer that made the model's training rows."
         )
-    return SpecialTokens(start, end=empty[start], pad=empty[-1])
+    return SpecialTokens(start, *end_and_pad)

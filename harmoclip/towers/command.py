@@ -68,6 +68,7 @@ def _rows(seen: Seen) -> list[tuple[str, str]]:
         *taps.items(),
         ("grid", " x ".join(map(str, seen.grid))),
         ("dense kinds", kinds),
+        ("widths", "image {}, text {}".format(*seen.widths)),
         ("joint space", f"{seen.joint} dimensions"),
         ("parameters", f"{seen.parameters / 1e6:.1f} million"),
         ("16 regions an image", f"{work} of the image tower's multiplications"),

@@ -7,7 +7,16 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from harmoclip.towers.base import SpecialTokens, TapPoint, TextTower, first_input, parts, tensor_output
+from harmoclip.models import pretrained_tokenizer
+from harmoclip.towers.base import (
+    SpecialTokens,
+    TapPoint,
+    TextTower,
+    Tokenizer,
+    first_input,
+    parts,
+    tensor_output,
+)
 
 
 def text_of(model: Any) -> Any:
@@ -89,6 +98,11 @@ class HfText(TextTower):
             return SpecialTokens(1, end=ids.gather(1, last)[:, 0], pad=pad)
         eos = self.config.eos_token_id
         return SpecialTokens(1, end=ids.amax(1) if eos == 2 and not self._new_eos else eos, pad=0)
+
+    def find_tokenizer(self) -> Tokenizer:
+        """The one that lies beside the weights that the model was loaded from."""
+        path = self.model.name_or_path
+        return pretrained_tokenizer(path, self.config) if path else super().find_tokenizer()
 
     @property
     def _new_eos(self) -> bool:

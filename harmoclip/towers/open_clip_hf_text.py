@@ -7,7 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from harmoclip.towers.base import SpecialTokens, TapPoint, TextTower, first_input, parts
+from harmoclip.towers.base import SpecialTokens, TapPoint, TextTower, Tokenizer, first_input, parts
+
+_OPEN_CLIP_LENGTH = 77
 
 
 def last_hidden_state(args: tuple[Any, ...], output: Any) -> Any:
@@ -21,7 +23,7 @@ class OpenClipHfText(TextTower):
     def __init__(self, text: Any) -> None:
         self.text = text
         self.config: Any = self.text.config
-        self.context_length: int = self.text.context_length or 77  # mT5 has no limit
+        self.context_length: int = self.text.context_length or _OPEN_CLIP_LENGTH  # mT5 has no limit
 
     @classmethod
     def matches(cls, text: Any) -> bool:
@@ -30,9 +32,13 @@ class OpenClipHfText(TextTower):
 
     def taps(self) -> dict[str, TapPoint]:
         """The token ids, the last hidden state, the text vector."""
+        transformer = self.text.transformer
+        words = getattr(
+            transformer, "embed_tokens", None
+        )  # transformers 4 does not ask NLLB's encoder for it
         return {
-            "ids": TapPoint(self.text.transformer.get_input_embeddings(), first_input),
-            "last": TapPoint(self.text.transformer, last_hidden_state),
+            "ids": TapPoint(words or transformer.get_input_embeddings(), first_input),
+            "last": TapPoint(transformer, last_hidden_state),
             "global": TapPoint(self.text.proj),
         }
 
@@ -59,3 +65,11 @@ class OpenClipHfText(TextTower):
         last = (ids != pad).sum(1, keepdim=True).clamp(min=1) - 1
         start = 0 if "t5" in self.config.model_type else 1
         return SpecialTokens(start, end=ids.gather(1, last)[:, 0], pad=pad)
+
+    def find_tokenizer(self) -> Tokenizer:
+        """The one of the same name as the transformer, in rows as long as open_clip makes them."""
+        if not self.config.name_or_path:
+            return super().find_tokenizer()
+        from open_clip.tokenizer import HFTokenizer
+
+        return HFTokenizer(self.config.name_or_path, min(self.context_length, _OPEN_CLIP_LENGTH))

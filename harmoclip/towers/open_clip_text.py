@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harmoclip.towers.base import SpecialTokens, TapPoint, TextTower, first_input, parts
+from harmoclip.errors import InputError
+from harmoclip.towers.base import SpecialTokens, TapPoint, TextTower, Tokenizer, first_input, parts
 
 _MT5_END = 1
+_CLIP_VOCABULARY = 49408  # of CLIP's own byte pairs
 
 
 class OpenClipText(TextTower):
@@ -59,6 +61,7 @@ class OpenClipText(TextTower):
         """The model's own vectors; of short rows where causal attention makes these exact."""
         if self.short_rows_are_exact():
             return self._encode_short(ids)
+        self._check_pool()
         out = self.holder.encode_text(ids) if hasattr(self.holder, "encode_text") else self.holder(ids)
         return out[0] if isinstance(out, tuple) else out
 
@@ -77,6 +80,14 @@ class OpenClipText(TextTower):
         if isinstance(self.holder.text_projection, nn.Parameter):  # CLIPA strips BERT's end token
             return SpecialTokens(1, end=pad.expand(len(ids)), pad=pad)
         return SpecialTokens(0, end=1, pad=pad)
+
+    def find_tokenizer(self) -> Tokenizer:
+        """CLIP's own, where the vocabulary has its size; no other is named by open_clip's models."""
+        if self.holder.token_embedding.num_embeddings != _CLIP_VOCABULARY:
+            return super().find_tokenizer()
+        from open_clip import SimpleTokenizer
+
+        return SimpleTokenizer(context_length=self.context_length)
 
     @property
     def _mask(self) -> Tensor | None:
@@ -119,9 +130,17 @@ class OpenClipText(TextTower):
 
     def _position(self, ids: Tensor) -> Tensor | int:
         """The position that open_clip's `text_global_pool` takes."""
+        self._check_pool()
         if self.pool_type == "eos":
             return ids.eq(self.eos_id).int().argmax(-1)
         return ids.argmax(-1) if self.pool_type == "argmax" else {"first": 0, "last": -1}[self.pool_type]
+
+    def _check_pool(self) -> None:
+        if self.pool_type == "none" and not self._appends_class:
+            raise InputError(
+                "the text tower's pool_type is 'none', so a text has tokens and no vector: expected argmax, "
+                "first, last or eos. Build the model so, or ask only for regions and for phrases as spans."
+            )
 
 
 def _first(holder: Any, name: str, other: str, default: Any) -> Any:

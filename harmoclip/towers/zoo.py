@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -14,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from harmoclip.grounding import Grounding
 from harmoclip.harmonized import Harmonized, harmonize
+from harmoclip.towers.pooled import LatentPoolTower
 
 _TEXT_LENGTH = 16  # of Hugging Face text towers, which take any
 
@@ -26,12 +28,11 @@ class Seen(NamedTuple):
     kinds: tuple[str, ...]
     default_kind: str
     grid: tuple[int, int]
+    widths: tuple[int, int]  # of the image's and the text's tokens
     joint: int
     parameters: int
     taps: tuple[str, ...]
-    work: dict[
-        str, float
-    ]  # of each kind: multiplications for 16 regions an image, in passes of the image tower
+    work: dict[str, float]  # of 16 regions an image, by kind: multiplications in passes of the image tower
 
 
 def names() -> list[str]:
@@ -50,7 +51,7 @@ def build(name: str) -> nn.Module:
     import open_clip
 
     with local_configs(), _quiet():
-        with torch.device("meta"):
+        with torch.device("meta"), _readable_linspace():
             model = open_clip.create_model(name, pretrained=None, pretrained_hf=False, device="meta")
         if hasattr(getattr(model, "text", None), "config"):
             model.text = _hugging_face_text(open_clip.get_model_config(name))
@@ -77,12 +78,14 @@ def run(model: Any, *, images: Any = None, texts: Tensor | None = None, cost: bo
         phrases = phrases_of(harmo, captured, two_regions().to(texts.device))
         joint = image_vectors.shape[-1]
         assert {v.shape[-1] for v in (image_vectors, text_vectors, regions, phrases)} == {joint}
-        grid = image.dense(captured.of("image"), harmo.dense).grid
+        dense, words = image.dense(captured.of("image"), harmo.dense), text.tokens(captured.of("text"))
+        heads = image.pool.heads if isinstance(image, LatentPoolTower) else 0  # beside the values, their sums
+        widths = dense.tokens.shape[-1] - heads, words.shape[-1]
         taps = tuple(line.split(": ", 1)[1] for line in repr(harmo).splitlines() if " taps: " in line)
     parameters = sum(p.numel() for p in model.parameters())
     towers = type(image).__name__, type(text).__name__
     work = {kind: extra_work(model, images, kind) for kind in image.kinds if cost}
-    return Seen(*towers, image.kinds, image.default_kind, grid, joint, parameters, taps, work)
+    return Seen(*towers, image.kinds, image.default_kind, dense.grid, widths, joint, parameters, taps, work)
 
 
 def extra_work(model: Any, images: Any, kind: str, per_image: int = 16) -> float:
@@ -185,6 +188,11 @@ def local_configs() -> Iterator[None]:
         return
     with mock.patch.object(hf_model.AutoConfig, "from_pretrained", hugging_face_config):
         yield
+
+
+def _readable_linspace() -> AbstractContextManager[Any]:
+    """Timm before 1.0.16 reads the rates of its stochastic depth while it builds a model."""
+    return mock.patch.object(torch, "linspace", partial(torch.linspace, device="cpu"))
 
 
 @contextmanager

@@ -150,6 +150,22 @@ def tokenizer(frame: Frame) -> Callable[[list[str]], Tensor]:
     return lambda texts: torch.tensor([row(frame, [ord(c) % 64 + 10 for c in text]) for text in texts])
 
 
+def hugging_face_tokenizer() -> Any:
+    """transformers' tokenizer of three whole words in CLIP's frame."""
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    words = {"<start>": 98, "<end>": 99, "<pad>": 0, "<unk>": 1, "a": 2, "dog": 3, "red": 4}
+    rules = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    rules.pre_tokenizer = pre_tokenizers.Whitespace()
+    rules.post_processor = processors.TemplateProcessing(
+        single="<start> $A <end>", special_tokens=[("<start>", 98), ("<end>", 99)]
+    )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=rules, pad_token="<pad>", unk_token="<unk>", bos_token="<start>", eos_token="<end>"
+    )
+
+
 def _disturb(model: nn.Module) -> None:
     """Random values for what starts at zero or one, so that nothing is a no-op."""
     generator = torch.Generator().manual_seed(1)

@@ -2,6 +2,7 @@
 
 import json
 
+import open_clip
 import pytest
 import small
 import torch
@@ -9,7 +10,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from harmoclip.errors import InputError
+from harmoclip.errors import InputError, MissingDependencyError
 from harmoclip.models import HfTokenizer, load_model
 from harmoclip.segment import align
 from harmoclip.towers import command, zoo
@@ -29,11 +30,12 @@ def test_inspect_an_architecture_without_its_weights():
     assert seen["kinds"] == ["plain", "value", "self"]
     assert seen["default_kind"] == "value"
     assert seen["joint"] == 512
+    assert seen["widths"] == [768, 512]
     assert 1.5e8 < seen["parameters"] < 1.6e8
     assert seen["taps"][0].startswith("visual.conv1, visual.transformer.resblocks.11")
     assert 0.03 < seen["work"]["value"] < 0.12
     table = run("ViT-B-32").stdout
-    for words in ("OpenClipViT", "7 x 7", "value (default)", "512 dimensions"):
+    for words in ("OpenClipViT", "7 x 7", "image 768, text 512", "value (default)", "512 dimensions"):
         assert words in table
 
 
@@ -75,22 +77,11 @@ def test_load_open_clip():
 def hugging_face_folder(tmp_path):
     """A small CLIPModel on disk, with a tokenizer of whole words and an image processor."""
     import transformers
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-    model = small.small("CLIPModel").model
-    words = {"<start>": 98, "<end>": 99, "<pad>": 0, "<unk>": 1, "a": 2, "dog": 3, "red": 4}
-    rules = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
-    rules.pre_tokenizer = pre_tokenizers.Whitespace()
-    rules.post_processor = processors.TemplateProcessing(
-        single="<start> $A <end>", special_tokens=[("<start>", 98), ("<end>", 99)]
-    )
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=rules, pad_token="<pad>", unk_token="<unk>", bos_token="<start>", eos_token="<end>"
-    )
     processor = transformers.CLIPImageProcessor(
         size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
     )
-    for part in (model, tokenizer, processor):
+    for part in (small.small("CLIPModel").model, small.hugging_face_tokenizer(), processor):
         part.save_pretrained(tmp_path)
     return tmp_path
 
@@ -105,3 +96,31 @@ def test_load_and_inspect_a_hugging_face_folder(hugging_face_folder):
     seen = json.loads(run(str(hugging_face_folder), "--json").stdout)
     assert seen["image"] == "HfViT"
     assert seen["grid"] == [4, 4]
+    assert seen["widths"] == [48, 48]
+    assert "HfViT" in run(f"hf:{hugging_face_folder}").stdout
+
+
+@pytest.fixture
+def open_clip_folder(tmp_path):
+    """A small open_clip model on disk."""
+    config = small._shrink(small._config("RN50"))
+    config["text_cfg"]["vocab_size"] = 49408
+    torch.save(small._open_clip(dict(config)).state_dict(), tmp_path / "open_clip_pytorch_model.bin")
+    described = {"model_cfg": config, "preprocess_cfg": {"size": 64}}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(described), encoding="utf-8")
+    return tmp_path
+
+
+def test_inspect_an_open_clip_folder(open_clip_folder):
+    if not hasattr(open_clip.factory, "parse_model_name"):
+        with pytest.raises(MissingDependencyError, match=open_clip.__version__):
+            load_model(str(open_clip_folder))
+        return
+    seen = json.loads(run(str(open_clip_folder), "--json").stdout)
+    assert seen["image"] == "ClipResNet"
+    assert seen["grid"] == [2, 2]
+
+
+@pytest.mark.parametrize(("name", "widths"), [("ViT-B-16-SigLIP", (768, 768)), ("RN50", (2048, 512))])
+def test_widths(name, widths):
+    assert zoo.run(zoo.build(name)).widths == widths
