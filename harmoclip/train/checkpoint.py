@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 PARTIAL = ".partial"
+STATE = "state.json"
+
+
+class Stateful(Protocol):
+    """What has a state of plain values."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state; every process asks."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the state up again."""
 
 
 class Progress:
@@ -31,13 +44,16 @@ class Checkpoints:
 
     Args:
         folder: Where they are.
-        accelerator: Saves and loads model (safetensors), optimiser, gradient scaler, random states and what
-            is registered with it.
+        accelerator: Saves and loads model (safetensors), optimiser, gradient scaler and random states.
         keep: How many stay.
+        parts: What else has a state; it is kept as JSON, which unlike a pickle cannot run code.
     """
 
-    def __init__(self, folder: Path, accelerator: Any, keep: int) -> None:
+    def __init__(
+        self, folder: Path, accelerator: Any, keep: int, parts: Mapping[str, Stateful] | None = None
+    ) -> None:
         self.folder, self.accelerator, self.keep = folder, accelerator, keep
+        self.parts = parts or {}
 
     def newest(self) -> Path | None:
         """The newest complete checkpoint."""
@@ -48,8 +64,10 @@ class Checkpoints:
         target = self.folder / f"step-{step:08d}"
         partial = target.with_name(target.name + PARTIAL)
         self.accelerator.save_state(str(partial))
+        states = {name: part.state_dict() for name, part in self.parts.items()}
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
+            (partial / STATE).write_text(json.dumps(states), encoding="utf-8")
             remove_whole(target)
             os.replace(partial, target)
             for old in sorted(self._complete())[: -self.keep]:
@@ -61,6 +79,9 @@ class Checkpoints:
         newest = self.newest()
         if newest is not None:
             self.accelerator.load_state(str(newest))
+            states = json.loads((newest / STATE).read_text(encoding="utf-8"))
+            for name, part in self.parts.items():
+                part.load_state_dict(states[name])
         return newest is not None
 
     def _complete(self) -> list[Path]:

@@ -78,6 +78,7 @@ class OptimizerConfig:
     beta2: float = _key(0.98, "AdamW")
     epsilon: float = _key(1e-6, "AdamW")
     max_norm: float | None = _key(1.0, "gradients are clipped to this norm")
+    accumulate: int = _key(1, "batches whose gradients a step adds up; each is contrasted within itself")
     layer_decay: float = _key(1.0, "learning rate factor from each block to the one below")
     image_blocks: int | None = _key(
         None, "train the last n blocks of the image tower, 0 locks it, null trains all"
@@ -125,6 +126,7 @@ class Config:
             "log_every": self.log_every,
             "data.size": self.data.size,
             "data.batch_size": self.data.batch_size,
+            "optimizer.accumulate": self.optimizer.accumulate,
             "evaluation.every": self.evaluation.every,
             "evaluation.samples": self.evaluation.samples,
             "checkpoint.every": self.checkpoint.every,
@@ -175,6 +177,29 @@ def load_config(path: str | Path | None, overrides: Iterable[str] = ()) -> Confi
 def as_tree(config: Config) -> dict[str, Any]:
     """The configuration as plain nested dicts."""
     return dataclasses.asdict(config)
+
+
+def differences(before: Config, after: Config) -> list[str]:
+    """What differs between two configurations, such as `steps was 5 and is 6`.
+
+    Example:
+        >>> differences(Config(), load_config(None, ["steps=5", "data.flip=0.5"]))
+        ['steps was 1000 and is 5', 'data.flip was 0.0 and is 0.5']
+    """
+    old, new = dict(_leaves(as_tree(before))), dict(_leaves(as_tree(after)))
+    return [
+        f"{key} was {old.get(key)!r} and is {new.get(key)!r}"
+        for key in {**old, **new}
+        if old.get(key) != new.get(key)
+    ]
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def to_yaml(config: Config) -> str:

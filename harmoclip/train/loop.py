@@ -9,21 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedType
 from accelerate.utils import set_seed
 
 from harmoclip.errors import InputError, TrainingError
 from harmoclip.harmonized import Harmonized, harmonize
 from harmoclip.losses import Positives
 from harmoclip.models import load_model
+from harmoclip.sharding import call_gathered
 from harmoclip.train.batches import Batches
 from harmoclip.train.checkpoint import Checkpoints, Progress, sweep, write_whole
-from harmoclip.train.config import Config, load_config, to_yaml
+from harmoclip.train.config import Config, differences, load_config, to_yaml
 from harmoclip.train.evaluation import measure
 from harmoclip.train.export import export
 from harmoclip.train.parameters import parameter_groups, set_rates
 from harmoclip.train.report import Report, read_lines
 from harmoclip.train.schedule import rate
+from harmoclip.train.sharding import ready_for_shards
 from harmoclip.train.sources import held_out
 
 
@@ -41,13 +43,20 @@ class Run:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.folder = Path(config.out)
-        # without cpu=True, Accelerate takes each of several CPU processes for the only one
-        alone = not torch.accelerator.is_available()
-        self.accelerator = Accelerator(cpu=alone, log_with="tensorboard", project_dir=str(self.folder))
-        self._claim_folder()
+        self._check_folder()
+        self.accelerator = Accelerator(
+            # without cpu=True, Accelerate takes each of several CPU processes for the only one
+            cpu=not torch.accelerator.is_available(),
+            gradient_accumulation_steps=config.optimizer.accumulate,
+            log_with="tensorboard",
+            project_dir=str(self.folder),
+        )
         set_seed(config.seed)
         self.loaded = load_model(config.model.name, config.model.pretrained)
+        self.shapes = {name: weight.shape for name, weight in self.loaded.model.state_dict().items()}
         harmo = _attach(self.loaded.model, config.objective)
+        if self.accelerator.distributed_type == DistributedType.FSDP:
+            ready_for_shards(harmo)
         groups = parameter_groups(self.loaded.model, config.optimizer)
         groups += _own_parameters(harmo, self.loaded.model)
         self.batches = Batches(config, self.loaded, self.accelerator)
@@ -58,8 +67,12 @@ class Run:
         )
         self.progress = Progress()
         self.harmo, self.optimizer = self.accelerator.prepare(harmo, optimizer)
-        self.accelerator.register_for_checkpointing(self.progress, self.batches)
-        self.checkpoints = Checkpoints(self.folder / "checkpoints", self.accelerator, config.checkpoint.keep)
+        self.checkpoints = Checkpoints(
+            self.folder / "checkpoints",
+            self.accelerator,
+            config.checkpoint.keep,
+            {"progress": self.progress, "batches": self.batches},
+        )
 
     def train(self) -> dict[str, float]:
         """Train to the last step and export the model to `final`.
@@ -132,14 +145,10 @@ class Run:
         """Measure both sides; keep the weights where their trade-off is the best so far."""
         assert self.held_out is not None
         samples, class_names = self.held_out
+        harmo: Harmonized = self.accelerator.unwrap_model(self.harmo)
+        chosen = (harmo, samples, self.loaded.tokenizer, class_names, self.config.data.batch_size)
         with self.accelerator.autocast():
-            measures = measure(
-                self.accelerator.unwrap_model(self.harmo),
-                samples,
-                self.loaded.tokenizer,
-                class_names,
-                self.config.data.batch_size,
-            )
+            measures = call_gathered(harmo, lambda: measure(*chosen))
         report.measures(self.progress.step, measures)
         if self.progress.best is None or measures["trade_off"] > self.progress.best:
             self.progress.best = measures["trade_off"]
@@ -148,27 +157,28 @@ class Run:
     def _export(self, name: str) -> None:
         state = self.accelerator.get_state_dict(self.harmo)
         if self.accelerator.is_main_process:
-            weights = {k.removeprefix("model."): v.cpu() for k, v in state.items() if k.startswith("model.")}
-            export(self.loaded.model, weights, self.config.model.name, self.folder / name)
+            weights = {key: state[f"model.{key}"].cpu().reshape(shape) for key, shape in self.shapes.items()}
+            export(self.loaded.model, weights, self.loaded.name, self.folder / name)
         self.accelerator.wait_for_everyone()
 
     # ------------------------------------------------------------------ where a run lives
 
-    def _claim_folder(self) -> None:
-        """Make the run's folder, or check that the run in it is this one."""
-        written, mine = self.folder / "config.yaml", to_yaml(self.config)
-        if written.exists() and to_yaml(load_config(written)) != mine:
+    def _check_folder(self) -> None:
+        """A folder in which another configuration has made steps is not this run's."""
+        written = self.folder / "config.yaml"
+        if not written.exists() or not read_lines(self.folder / "losses.jsonl"):
+            return
+        differing = differences(load_config(written), self.config)
+        if differing:
             raise InputError(
-                f"{self.folder} holds a run of another configuration ({written}): "
-                "give another `out`, or remove that folder."
+                f"{self.folder} holds a run of another configuration: {', '.join(differing)}. "
+                "Give another `out`, or the same values, or remove that folder."
             )
-        if self.accelerator.is_main_process:
-            (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-            write_whole(written, mine)
-        self.accelerator.wait_for_everyone()
 
     def _take_up(self) -> None:
         if self.accelerator.is_main_process:
+            self.checkpoints.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(self.folder / "config.yaml", to_yaml(self.config))
             self.sweep()
         self.accelerator.wait_for_everyone()
         self.checkpoints.resume()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from os.path import commonprefix
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -14,7 +15,8 @@ from harmoclip.train.config import OptimizerConfig
 
 _IMAGE = re.compile(r"^(visual|vision|image)")
 _FREE = re.compile(r"^logit_")
-_BELOW = re.compile(r"embed|conv1|ln_pre|norm_pre|pre_layrnorm|cls_token|reg_token|patch|stem")
+_BELOW = re.compile(r"embed|conv1|ln_pre|norm_pre|pre_layrnorm|cls_token|reg_token|patch|stem|visual\.(conv|bn)\d")
+_NO_TOWER = re.compile(r"^text_decoder")
 
 
 class Place(NamedTuple):
@@ -83,22 +85,34 @@ def place_of(name: str, blocks: dict[str, list[str]]) -> Place:
     if _FREE.match(name):
         return Place("both", 1)
     tower = "image" if _IMAGE.match(name) else "text"
-    for depth, block in enumerate(blocks[tower], 1):
-        if name.startswith(f"{block}."):
-            return Place(tower, depth)
-    return Place(tower, 0 if _BELOW.search(name) else len(blocks[tower]) + 1)
+    path, paths = name.split("."), [block.split(".") for block in blocks[tower]]
+    outside = len(commonprefix(paths))
+    for depth, block in enumerate(paths, 1):
+        if len(commonprefix([path, block])) > min(outside, len(block) - 1):
+            return Place(tower, depth)  # in the block, or beside the first blocks of its stage
+    return Place(tower, 0 if _BELOW.search(name) else len(paths) + 1)
 
 
 def blocks_of(model: nn.Module, tower: str) -> list[str]:
-    """The names of a tower's blocks, from the bottom: the children of its longest list of modules."""
-    lists = [
-        [f"{name}.{i}" for i in range(len(module))]
+    """The names of a tower's blocks, from the bottom.
+
+    They are the modules of its longest list, and of its other lists of the same class where it has stages.
+    """
+    lists = {
+        name: list(module)
         for name, module in model.named_modules()
         if isinstance(module, nn.ModuleList | nn.Sequential)
-        and name
         and (tower == "image") == bool(_IMAGE.match(name))
+        and not _NO_TOWER.match(name)
+        and all(child.isdigit() for child, _ in module.named_children())
+    }
+    longest = max(lists.values(), key=len, default=[])
+    return [
+        f"{name}.{i}"
+        for name, modules in lists.items()
+        if modules and all(type(module) is type(longest[0]) for module in modules)
+        for i in range(len(modules))
     ]
-    return max(lists, key=len, default=[])
 
 
 def _locked(trained: int | None, height: int, blocks: int) -> bool:

@@ -1,45 +1,21 @@
 """Whole runs: the same curve after kills, a model that stock open_clip loads, both sides watched."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import open_clip
 import pytest
 import torch
 from tiny_models import write_hugging_face
+from train_processes import ALONE, kill_after
 
 from harmoclip.data import write_shards
 from harmoclip.data.scenes import Scenes
-from harmoclip.errors import InputError
+from harmoclip.errors import DataError, InputError
 from harmoclip.train import command
 from harmoclip.train.loop import Run, train
 from harmoclip.train.report import read_lines
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-
-
-def launch(options, out):
-    command = [sys.executable, "-m", "harmoclip", "train", *options, f"out={out}"]
-    return subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-
-
-def kill_after(lines, options, out):
-    """Start the run, and kill it with SIGKILL once so many steps are logged."""
-    process = launch(options, out)
-    deadline = time.monotonic() + 120
-    while len(read_lines(out / "losses.jsonl")) < lines:
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    return len(read_lines(out / "losses.jsonl"))
 
 
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("coco", "shards")]
@@ -60,8 +36,8 @@ def test_killed_twice_ends_in_the_same_curve_and_model(data, options, config, tm
         watched = [*watched[1:], "data.format=null", f"data.path={path}", "data.workers=2"]
         watched.append(f"evaluation.path={path}")
     train(config(whole, *watched))
-    assert kill_after(3, [*options, *watched], killed) < 12  # before the first checkpoint
-    assert 7 <= kill_after(7, [*options, *watched], killed) < 12  # between the first and the second
+    assert kill_after(3, ALONE, [*options, *watched], killed) < 12  # before the first checkpoint
+    assert 7 <= kill_after(7, ALONE, [*options, *watched], killed) < 12  # between the first and the second
     (killed / "checkpoints" / "step-00000099.partial").mkdir(
         exist_ok=True
     )  # as a kill inside a save leaves it
@@ -125,9 +101,8 @@ def test_the_best_trade_off_is_kept(config, tmp_path, monkeypatch):
         torch.testing.assert_close(tensor, second[f"model.{name}"], rtol=0, atol=0)
 
 
-def test_gradient_accumulation_takes_that_many_batches(config, tmp_path, monkeypatch):
-    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "2")
-    run = Run(config(tmp_path / "run", "steps=2"))
+def test_gradient_accumulation_takes_that_many_batches(config, tmp_path):
+    run = Run(config(tmp_path / "run", "steps=2", "optimizer.accumulate=2"))
     seen = []
     run.harmo.register_forward_pre_hook(lambda module, args: seen.append(len(args[0])))
     run.train()
@@ -137,8 +112,17 @@ def test_gradient_accumulation_takes_that_many_batches(config, tmp_path, monkeyp
 def test_a_folder_of_another_run_is_refused(config, tmp_path):
     out = tmp_path / "run"
     train(config(out, "steps=1"))
-    with pytest.raises(InputError, match="another configuration"):
+    with pytest.raises(InputError, match="another configuration: steps was 1 and is 2"):
         train(config(out, "steps=2"))
+
+
+def test_a_run_that_never_began_does_not_hold_its_folder(config, tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(DataError, match="40 samples"):
+        train(config(out, "data.batch_size=64"))
+    assert not out.exists()
+    Run(config(out, "steps=1"))._take_up()
+    assert train(config(out, "steps=2"))["step"] == 2
 
 
 def test_a_finished_run_only_says_so(config, tmp_path):
@@ -176,29 +160,3 @@ def test_tensorboard_has_the_losses(config, tmp_path):
 def test_json_on_standard_output_and_nothing_else(options, tmp_path, capsys):
     command.train(None, [*options, "steps=1", f"out={tmp_path / 'run'}"], json=True)
     assert json.loads(capsys.readouterr().out)["step"] == 1
-
-
-@pytest.mark.slow
-def test_two_processes_write_one_run(options, tmp_path):
-    out = tmp_path / "run"
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command = [
-        *launcher,
-        "-m",
-        "harmoclip",
-        "train",
-        *options,
-        "evaluation.split=test",
-        "evaluation.samples=8",
-    ]
-    subprocess.run(
-        [*command, "steps=5", f"out={out}"],
-        check=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=300,
-    )
-    assert [line["step"] for line in read_lines(out / "losses.jsonl")] == [1, 2, 3, 4, 5]
-    assert len(read_lines(out / "measures.jsonl")) == 1
-    states = {path.name for path in (out / "checkpoints" / "step-00000005").glob("random_states_*")}
-    assert states == {"random_states_0.pkl", "random_states_1.pkl"}
-    assert open_clip.create_model(f"local-dir:{out / 'final'}") is not None
