@@ -70,7 +70,7 @@ COMMANDS = {
         "Measure both sides of a model, before and after.",
         {
             "evaluate": (
-                "harmoclip evaluate ViT-B-32 --pretrained openai --after w.pt --scenes 500",
+                "harmoclip evaluate ViT-B-32-quickgelu --pretrained openai --after w.pt --scenes 500",
                 "harmoclip evaluate hf:openai/clip-vit-base-patch32 --coco coco --json",
             )
         },
