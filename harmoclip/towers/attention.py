@@ -87,7 +87,8 @@ class TimmAttention(SelfAttention):
     @property
     def positional(self) -> bool:
         """Whether positions enter the attention itself, as rotations or biases."""
-        return hasattr(self.module, "rel_pos") or hasattr(self.module, "num_prefix_tokens")
+        biased = getattr(self.module, "relative_position_bias_table", None) is not None  # BEiT
+        return biased or hasattr(self.module, "rel_pos") or hasattr(self.module, "num_prefix_tokens")
 
     def values(self, x: Tensor) -> Tensor:
         """Values `[B, N, C]` of the normed tokens."""

@@ -3,6 +3,7 @@
 import inspect
 
 import pytest
+import small
 import torch
 import torch.nn.functional as F
 from passes import captured_of, encode
@@ -85,12 +86,24 @@ def test_global_vectors_are_the_models_own(given):
     torch.testing.assert_close(normal[1], F.normalize(text, dim=-1))
 
 
-POOLED = (
-    "ViT-L-14-CLIPA", "RN50", "coca_ViT-B-32", "convnext_base", "convnext_large_d",
-    "swin_base_patch4_window7_224", "vit_medium_patch16_gap_256", "ViT-B-16-SigLIP",
-    "ViT-SO400M-16-SigLIP-i18n-256", "PE-Core-T-16-384", "PE-Core-B-16", "MobileCLIP2-S0", "MobileCLIP2-S3",
-    "ViTamin-S", "nllb-clip-base-siglip", "SiglipModel", "Siglip2Model", "openai-RN", "bare-timm",
+CLASS_TOKEN = (
+    "ViT-B-32", "ViT-B-16-quickgelu", "ViT-M-16-alt", "ViT-H-14-worldwide", "ViT-L-14-worldwide", "coca_base",
+    "coca_roberta-ViT-B-32", "vit_relpos_medium_patch16_cls_224", "EVA01-g-14", "EVA02-B-16", "EVA02-E-14",
+    "MobileCLIP-B", "roberta-ViT-B-32", "mt5-base-ViT-B-32", "xlm-roberta-base-ViT-B-32", "CLIPModel",
+    "AltCLIPModel", "ChineseCLIPModel", "MetaClip2Model", "openai-ViT", "custom-blocks",
 )  # fmt: skip
+POOLED = tuple(name for name in small.ALL if name not in CLASS_TOKEN)
+
+
+@pytest.mark.parametrize("name", CLASS_TOKEN)
+def test_the_class_token_gives_the_global_vector(given):
+    """The other families: one token before the cells is projected as a region is."""
+    harmo = harmoclip.harmonize(given.model.eval(), dense="plain")
+    captured, (image, _) = captured_of(harmo, given)
+    dense = harmo.towers.image.dense(captured.of("image"), "plain")
+    assert dense.prefix == 1
+    found = harmo.towers.image.project(dense.tokens[:, 0])
+    torch.testing.assert_close(F.normalize(found, dim=-1), F.normalize(image, dim=-1), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", POOLED)
