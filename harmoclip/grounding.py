@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -35,6 +35,8 @@ class Grounding:
         links: `[M, 2]` int64, pairs (region, phrase), many-to-many.
         phrase_id: `[P]` int64, equal for phrases that mean the same, in every batch and on every rank
             (`harmoclip.segment.phrase_id` hashes the normalised text).
+        wording: `[P]` int64, equal for phrases of the same tokens ("a dog" and "the dog" are two wordings of
+            one phrase): each is encoded once where phrases are encoded as texts. None takes `phrase_id`.
 
     Raises:
         GroundingError: A tensor has the wrong type or shape, or a row is impossible; the row is named.
@@ -55,6 +57,7 @@ class Grounding:
     text_index: Tensor
     links: Tensor
     phrase_id: Tensor
+    wording: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check_layout(self)
@@ -62,8 +65,9 @@ class Grounding:
             if rows.numel():
                 raise GroundingError(_explain(self, int(rows[0]), message))
         # read here, once and on the host, so that no later step has to wait for the device
-        distinct, which = torch.unique(self.phrase_id, return_inverse=True)
-        first = torch.full_like(distinct, len(self.phrase_id))
+        wording = self.phrase_id if self.wording is None else self.wording
+        distinct, which = torch.unique(wording, return_inverse=True)
+        first = torch.full_like(distinct, len(wording))
         first = first.scatter_reduce(0, which, torch.arange(len(which), device=which.device), "amin")
         lengths, order = (self.spans[first, 1] - self.spans[first, 0]).sort(stable=True)
         object.__setattr__(self, "_first_of_phrase", first[order])
@@ -73,7 +77,7 @@ class Grounding:
 
     @property
     def first_of_phrase(self) -> Tensor:
-        """`[U]` int64: for each distinct phrase, the first row of `spans` with it; short phrases first."""
+        """`[U]` int64: for each distinct wording, the first row of `spans` with it; short phrases first."""
         return self._first_of_phrase  # type: ignore[attr-defined, no-any-return]
 
     @property
@@ -88,7 +92,7 @@ class Grounding:
 
     @property
     def phrase_groups(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """How many of the distinct phrases are short and how many long, each with the longest of them.
+        """How many of the distinct wordings are short and how many long, each with the longest of them.
 
         Encoded in two groups instead of one, they need the fewest positions.
         """
@@ -125,6 +129,7 @@ class Grounding:
         regions = _starts([len(g.boxes) for g in groundings])
         phrases = _starts([len(g.spans) for g in groundings])
         shift = zip(groundings, regions, phrases, strict=True)
+        wordings = [g.wording for g in groundings]
         return cls(
             boxes=torch.cat([g.boxes for g in groundings]),
             image_index=torch.cat([g.image_index + i for i, g in enumerate(groundings)]),
@@ -132,6 +137,7 @@ class Grounding:
             text_index=torch.cat([g.text_index + i for i, g in enumerate(groundings)]),
             links=torch.cat([g.links + g.links.new_tensor([r, p]) for g, r, p in shift]),
             phrase_id=torch.cat([g.phrase_id for g in groundings]),
+            wording=None if None in wordings else torch.cat(wordings),
         )
 
     @classmethod
@@ -143,6 +149,7 @@ class Grounding:
         text_index: Tensor,
         links: Tensor,
         phrase_id: Tensor,
+        wording: Tensor | None = None,
     ) -> tuple[Self, dict[str, list[int]]]:
         """Make a grounding of what can be used, and say what was dropped.
 
@@ -166,9 +173,8 @@ class Grounding:
             ([[0.5, 0.5, 1.0, 0.8999999761581421]], [1])
         """
         raw = object.__new__(cls)
-        for name, value in zip(
-            _LAYOUT, (boxes, image_index, spans, text_index, links, phrase_id), strict=True
-        ):
+        given = (boxes, image_index, spans, text_index, links, phrase_id, wording)
+        for name, value in zip((*_LAYOUT, "wording"), given, strict=True):
             object.__setattr__(raw, name, value)
         _check_layout(raw)
         object.__setattr__(raw, "boxes", boxes.clamp(0, 1))  # NaN stays NaN
@@ -186,6 +192,7 @@ class Grounding:
             text_index=text_index[keep_phrase],
             links=torch.stack([new_region[kept[:, 0]], new_phrase[kept[:, 1]]], 1),
             phrase_id=phrase_id[keep_phrase],
+            wording=None if wording is None else wording[keep_phrase],
         )
         gone = {"boxes": ~keep_region, "spans": ~keep_phrase, "links": ~keep_link}
         return grounding, {name: mask.nonzero().flatten().tolist() for name, mask in gone.items()}
@@ -222,9 +229,10 @@ class Grounding:
                     "Give the grounding of this batch, and drop phrases that the tokenizer cut off."
                 )
 
-    def replace(self, **changes: Tensor) -> Self:
+    def replace(self, **changes: Tensor | None) -> Self:
         """A checked copy with some tensors replaced."""
-        return type(self)(**{**{name: getattr(self, name) for name in _LAYOUT}, **changes})
+        kept: dict[str, Any] = {name: getattr(self, name) for name in (*_LAYOUT, "wording")}
+        return type(self)(**{**kept, **changes})
 
     @property
     def device(self) -> torch.device:
@@ -309,7 +317,8 @@ def _explain(g: Grounding, row: int, message: str) -> str:
 
 
 def _check_layout(g: Grounding) -> None:
-    for name, (columns, dtype) in _LAYOUT.items():
+    layout = _LAYOUT if g.wording is None else {**_LAYOUT, "wording": (None, torch.int64)}
+    for name, (columns, dtype) in layout.items():
         value = getattr(g, name)
         if not isinstance(value, Tensor):
             raise GroundingError(f"{name} is a {type(value).__name__}: expected a torch.Tensor.")
@@ -319,7 +328,8 @@ def _check_layout(g: Grounding) -> None:
         if not shape_ok:
             wanted = "[n]" if columns is None else f"[n, {columns}]"
             raise GroundingError(f"{name} has shape {list(value.shape)}: expected {wanted}.")
-    for one, other in (("boxes", "image_index"), ("spans", "text_index"), ("spans", "phrase_id")):
+    phrases = [("spans", name) for name in layout if name in ("text_index", "phrase_id", "wording")]
+    for one, other in (("boxes", "image_index"), *phrases):
         rows, others = len(getattr(g, one)), len(getattr(g, other))
         if rows != others:
             raise GroundingError(f"{one} has {rows} rows and {other} {others}: expected as many.")

@@ -38,7 +38,7 @@ class Options:
         InputError: An option has an unknown value.
     """
 
-    lexemes: Lexemes = "both"
+    lexemes: Lexemes = "phrases"
     global_region: GlobalRegion = "caption"
     weights: Mapping[str, Weight] = field(default_factory=dict)
     balance: bool = False

@@ -25,6 +25,32 @@ def test_distinct_phrases():
     assert grounding.longest_span == 3
 
 
+def test_wordings_of_a_phrase_are_encoded_apart():
+    wording = torch.tensor([4, 4, 5])
+    grounding = Grounding(**valid(), wording=wording)
+    assert sorted(grounding.first_of_phrase.tolist()) == [0, 2]
+    standing = grounding.first_of_phrase[grounding.distinct_index]
+    assert standing.tolist() == [0, 0, 2]
+    cleaned, _ = Grounding.clean(**valid(), wording=wording)
+    for copy in (grounding.replace(), grounding.to("cpu"), cleaned):
+        assert copy.wording.tolist() == wording.tolist()
+    assert grounding.replace(wording=None).first_of_phrase.tolist() == [1, 0]
+    with pytest.raises(GroundingError, match="spans has 3 rows and wording 2"):
+        grounding.replace(wording=wording[:2])
+    with pytest.raises(GroundingError, match=r"wording is torch.float32: expected torch.int64"):
+        grounding.replace(wording=wording.float())
+
+
+def test_collate_joins_wordings_where_every_sample_has_them():
+    nothing = torch.empty(0, dtype=torch.int64)
+    one = Grounding(
+        boxes=torch.empty(0, 4), image_index=nothing, spans=torch.tensor([[1, 2]]), links=nothing.view(0, 2),
+        text_index=torch.tensor([0]), phrase_id=torch.tensor([3]), wording=torch.tensor([8]),
+    )  # fmt: skip
+    assert Grounding.collate([one, one.replace(wording=one.wording + 1)]).wording.tolist() == [8, 9]
+    assert Grounding.collate([one, one.replace(wording=None)]).wording is None
+
+
 @pytest.mark.parametrize(
     ("name", "row", "value"),
     [

@@ -263,13 +263,10 @@ ABLATION: dict[str, dict[str, Any]] = {
     "no LRC": {"weights": {"lexeme_region": 0.0}},
     "no GR": {"weights": {"global_region": 0.0}},
     "lexemes spans": {"lexemes": "spans"},
-    "lexemes phrases": {"lexemes": "phrases"},
     "lexemes both": {"lexemes": "both"},
-    "GR caption": {"global_region": "caption"},
     "GR image": {"global_region": "image"},
     "GR crops": {"global_region": "crops"},
     "dense plain": {"dense": "plain"},
-    "dense value": {"dense": "value"},
     "LRC weight 2": {"weights": {"lexeme_region": 2.0}},
     "GR weight 0.1": {"weights": {"global_region": 0.1}},
     "GR weight 1": {"weights": {"global_region": 1.0}},
@@ -285,7 +282,7 @@ def identity(name: str) -> str:
     if name in RIVALS and name != "harmoclip":
         return name
     parameters = inspect.signature(harmonize).parameters
-    defaults = {key: p.default for key, p in parameters.items() if p.default is not p.empty}
+    defaults = {k: p.default for k, p in parameters.items() if p.default is not p.empty and k != "tokenizer"}
     options = {**defaults, "masking": True, **ABLATION.get(name, {})}
     options["dense"] = options["dense"] or "value"
     options["positives"] = options["positives"] or Positives()

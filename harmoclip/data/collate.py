@@ -52,17 +52,22 @@ class Collator:
     def __call__(self, samples: Sequence[Sample]) -> Batch:
         """The batch of these samples, in their order."""
         texts = self.tokenizer([sample.caption for sample in samples])
-        return Batch(_stack(samples), texts, self.grounding(*samples))
+        return Batch(_stack(samples), texts, self._grounding(samples, texts))
 
     def grounding(self, *samples: Sample) -> Grounding:
         """The boxes, phrases and links of these samples; sample i becomes image i and text i."""
+        return self._grounding(samples, self.tokenizer([sample.caption for sample in samples]))
+
+    def _grounding(self, samples: Sequence[Sample], texts: Tensor) -> Grounding:
         first_box, counts = 0, [len(sample.boxes) for sample in samples]
         spans: list[tuple[int, int]] = []
         links: list[tuple[int, int]] = []
         text_index: list[int] = []
         ids: list[int] = []
+        wording: list[int] = []
         for text, sample in enumerate(samples):
             row: dict[int, int] = {}
+            tokens = texts[text].tolist()
             words = sample.phrase_texts
             for phrase, span in enumerate(self._align(sample.caption, sample.spans)):
                 if span.status == "exact":
@@ -70,6 +75,7 @@ class Collator:
                     spans.append((span.start, span.end))
                     text_index.append(text)
                     ids.append(phrase_id(words[phrase]))
+                    wording.append(hash(tuple(tokens[span.start : span.end])))
             links += [(first_box + region, row[p]) for region, p in sample.links if p in row]
             first_box += counts[text]
         return Grounding(
@@ -79,6 +85,7 @@ class Collator:
             text_index=_index(text_index),
             links=_index(links).view(-1, 2),
             phrase_id=_index(ids),
+            wording=_index(wording),
         )
 
 

@@ -44,6 +44,17 @@ def test_a_batch_holds_the_samples(tokenizer):
         assert tokenizer.decode(row[start:end].tolist()).strip() == words
 
 
+def test_wordings_are_the_tokens(tokenizer):
+    """Equal phrases of other words share an identity and not a wording; capitals are the tokenizer's matter."""
+    captions = ("A dog", "the dog", "a DOG")
+    samples = [Sample(torch.rand(3, 8, 8), caption, phrases=((0, len(caption)),)) for caption in captions]
+    grounding = Collator(tokenizer)(samples).grounding
+    assert len(set(grounding.phrase_id.tolist())) == 1
+    first, second, third = grounding.wording.tolist()
+    assert first == third != second
+    assert grounding.first_of_phrase.sort().values.tolist() == [0, 1]
+
+
 def test_phrases_past_the_context_lose_their_row_and_links(tokenizer):
     caption = "A dog " + "very " * 90 + "near two cats"
     late = (caption.index("two"), len(caption))

@@ -24,22 +24,23 @@ def small_clip(**changes):
 
 
 def samples():
-    """Images, texts and groundings of one sample each; equal phrase ids mean equal tokens."""
+    """Images, texts and groundings of one sample each; every phrase has two wordings."""
     torch.manual_seed(2)
     images, texts = torch.randn(7, 3, 32, 32, dtype=torch.float64), random_texts(7)
-    words = torch.randint(1, 98, (6, 2))
+    words = torch.randint(1, 98, (12, 2))
     groundings = []
     for i, count in enumerate(REGIONS):
         ids = torch.randint(6, (count,))
-        for p, phrase in enumerate(ids.tolist()):
-            texts[i, 1 + 2 * p : 3 + 2 * p] = words[phrase]
+        wording = 2 * ids + (torch.arange(count) + i) % 2
+        for p, row in enumerate(wording.tolist()):
+            texts[i, 1 + 2 * p : 3 + 2 * p] = words[row]
         start = 1 + 2 * torch.arange(count)
         extra = [[0, count - 1]] if count > 2 else []  # a second phrase of the first box
         zero = torch.zeros(count, dtype=torch.int64)
         groundings.append(
             Grounding(
                 boxes=random_boxes(count), image_index=zero, spans=torch.stack([start, start + 2], 1),
-                text_index=zero, phrase_id=ids,
+                text_index=zero, phrase_id=ids, wording=wording,
                 links=torch.tensor([*([r, r] for r in range(count)), *extra]).view(-1, 2).long(),
             )
         )  # fmt: skip
@@ -60,6 +61,7 @@ def own_batch():
 
 def harmonized(**options):
     model = options.pop("model", None) or small_clip()
+    options.setdefault("lexemes", "both")  # whatever the library's default is
     return harmoclip.harmonize(model, **options)
 
 
