@@ -86,10 +86,10 @@ def place_of(name: str, blocks: dict[str, list[str]]) -> Place:
         return Place("both", 1)
     tower = "image" if _IMAGE.match(name) else "text"
     path, paths = name.split("."), [block.split(".") for block in blocks[tower]]
-    outside = len(commonprefix(paths))
-    for depth, block in enumerate(paths, 1):
-        if len(commonprefix([path, block])) > min(outside, len(block) - 1):
-            return Place(tower, depth)  # in the block, or beside the first blocks of its stage
+    shared = [len(commonprefix([path, block])) for block in paths]
+    nearest = max(shared, default=0)
+    if nearest > len(commonprefix(paths)) or path[:nearest] in paths:
+        return Place(tower, shared.index(nearest) + 1)  # in a block, or before those of its stage
     return Place(tower, 0 if _BELOW.search(name) else len(paths) + 1)
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from harmoclip.train.checkpoint import Checkpoints, remove_whole, sweep, write_whole
+from harmoclip.train.checkpoint import Checkpoints, Progress, remove_whole, sweep, write_whole
 
 
 def test_partial_checkpoints_are_never_taken(tmp_path):
@@ -47,3 +47,27 @@ def test_whole_files_and_folders(tmp_path):
     remove_whole(tmp_path / "folder")
     remove_whole(tmp_path / "folder")
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_checkpoint_needs_no_unsafe_pickle_and_holds_the_random_state(tmp_path, monkeypatch):
+    accelerator = Accelerator()
+    model = torch.nn.Linear(2, 2)
+    model, optimizer = accelerator.prepare(model, torch.optim.AdamW(model.parameters()))
+    model(torch.rand(1, 2)).sum().backward()
+    optimizer.step()
+    progress = Progress()
+    progress.step, progress.best = 7, 0.5
+    Checkpoints(tmp_path, accelerator, 2, {"progress": progress}).save(7)
+    expected = torch.rand(3)
+    safe, load = [], torch.load
+
+    def watched(*arguments, **options):
+        safe.append(options["weights_only"])
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(torch, "load", watched)
+    later = Progress()
+    assert Checkpoints(tmp_path, accelerator, 2, {"progress": later}).resume()
+    assert vars(later) == {"step": 7, "best": 0.5}
+    assert torch.equal(torch.rand(3), expected)
+    assert safe == [True, True]  # the optimiser and the random states; model and progress are no pickles

@@ -1,7 +1,7 @@
 import pytest
 
 from harmoclip.errors import InputError
-from harmoclip.train.config import Config, as_tree, load_config, to_yaml
+from harmoclip.train.config import Config, as_tree, differences, load_config, to_yaml
 
 
 def test_printed_configuration_reads_back_and_shows_every_default(tmp_path):
@@ -65,3 +65,12 @@ def test_missing_file_is_named(tmp_path):
 
 def test_null_is_taken_where_it_may_stand():
     assert load_config(None, ["optimizer.max_norm=null", "optimizer.unlock_at=3"]).optimizer.max_norm is None
+
+
+def test_differences_are_named():
+    config = load_config(None, ["steps=5", "objective.weights.lexeme_region=2"])
+    assert differences(Config(), Config()) == []
+    assert differences(Config(), config) == [
+        "steps was 1000 and is 5",
+        "objective.weights.lexeme_region was 1.0 and is 2",
+    ]

@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from conftest import small_config
 
 from harmoclip.errors import InputError
 from harmoclip.train.config import OptimizerConfig
-from harmoclip.train.parameters import blocks_of, parameter_groups, set_rates
+from harmoclip.train.parameters import blocks_of, parameter_groups, place_of, set_rates
 
 
 def groups_by_name(model, **options):
@@ -76,3 +77,32 @@ def test_blocks_are_found(clip, tower, name):
     found = blocks_of(clip, tower)
     assert len(found) == 3
     assert name is None or found[-1] == name
+
+
+def test_named_layers_of_a_block_are_no_blocks():
+    from open_clip.model import CLIP
+
+    shallow = small_config(layers=1)
+    shallow["text_cfg"]["layers"] = 1
+    model = CLIP(**shallow)  # each MLP has three layers, more than the tower has blocks
+    assert blocks_of(model, "image") == [f"{BLOCK}0"]
+    assert blocks_of(model, "text") == ["transformer.resblocks.0"]
+
+
+def test_stages_are_one_row_of_blocks():
+    from open_clip.model import CLIP
+
+    model = CLIP(**small_config(layers=[1, 2, 1, 1], width=8))
+    blocks = {tower: blocks_of(model, tower) for tower in ("image", "text")}
+    assert blocks["image"] == [f"visual.layer{name}" for name in ("1.0", "2.0", "2.1", "3.0", "4.0")]
+    depth = {name: place_of(name, blocks).depth for name, _ in model.named_parameters()}
+    assert depth["visual.bn2.weight"] == 0
+    assert depth["visual.layer2.1.conv1.weight"] == 3
+    assert depth["visual.attnpool.q_proj.weight"] == 6
+
+
+def test_what_joins_two_stages_goes_with_the_upper_one():
+    blocks = {"image": ["visual.s.0.b.0", "visual.s.0.b.1", "visual.s.1.b.0"], "text": []}
+    assert place_of("visual.s.1.down.weight", blocks).depth == 3
+    assert place_of("visual.head.weight", blocks).depth == 4
+    assert place_of("visual.stem.0.weight", blocks).depth == 0

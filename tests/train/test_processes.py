@@ -10,6 +10,7 @@ from train_processes import DDP, FSDP2, finish, kill_after
 
 from harmoclip.train.report import read_lines
 
+pytest_plugins = ["small_runs"]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),

@@ -15,6 +15,7 @@ from harmoclip.train import command
 from harmoclip.train.loop import Run, train
 from harmoclip.train.report import read_lines
 
+pytest_plugins = ["small_runs"]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 

@@ -1,3 +1,5 @@
+"""The fixtures of small runs, a pytest plugin."""
+
 import pytest
 from tiny_models import write_open_clip
 
