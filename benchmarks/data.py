@@ -1,43 +1,52 @@
 """The whole data pipeline against a bare open_clip preprocessing loop over the same photographs.
 
-Ours reads COCO's captions and boxes, links phrases that are segmented once and kept, moves the boxes, and
+Ours reads captions and boxes, looks the phrases up in a `PhraseCache`, links them, moves the boxes, and
 collates token ids and groundings. The bare loop opens each picture, preprocesses it with open_clip's own
 transform and stacks; it knows neither texts nor boxes. Both run in one process. Correctness is checked
 first: the pixels have to be the same to the last bit. The rounds interleave both sides.
+
+Decoding is timed on its own, too: Pillow against torchvision's decoder made into the Pillow picture that the
+exact resize needs.
 """
 
 import argparse
-import gc
 import json
 import os
 import platform
 import statistics
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import open_clip
+import PIL
 import torch
 import torchvision
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from torch import Tensor
+from torchvision.io import ImageReadMode, decode_jpeg, read_file
 
-from harmoclip import CaptionSegmenter
-from harmoclip.data import Batch, Collator, transform_for
+from harmoclip.data import Batch, Collator, PhraseCache, transform_for
 from harmoclip.data.coco import CocoCaptions
+from harmoclip.data.files import open_image
 
 RESULTS = Path(__file__).parent / "results"
 BATCH = 16
 
 
-def timed(work: Callable[[int], Any], at: int) -> float:
-    gc.collect()
-    start = time.perf_counter()
-    work(at)
-    return time.perf_counter() - start
+def interleaved(sides: dict[str, Callable[[int], Any]], steps: range, rounds: int) -> dict[str, list[float]]:
+    """Seconds of each side and round; the sides alternate by batch, so that a disturbance meets both."""
+    seconds = {name: [0.0] * rounds for name in sides}
+    for turn in range(rounds):
+        for at in steps:
+            for name, work in sides.items():
+                start = time.perf_counter()
+                work(at)
+                seconds[name][turn] += time.perf_counter() - start
+    return seconds
 
 
 def quantiles(seconds: list[float], samples: int) -> dict[str, float]:
@@ -50,18 +59,28 @@ def quantiles(seconds: list[float], samples: int) -> dict[str, float]:
     }
 
 
+def decode_with_pillow(paths: list[Path]) -> list[Image.Image]:
+    return [open_image(path) for path in paths]
+
+
+def decode_with_torchvision(paths: list[Path]) -> list[Image.Image]:
+    pixels = (decode_jpeg(read_file(str(path)), mode=ImageReadMode.RGB) for path in paths)
+    return [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in pixels]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--data", type=Path, help="a folder in COCO's layout; by default $HARMOCLIP_DATA/coco-mini"
     )
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--quick", action="store_true", help="three rounds")
     options = parser.parse_args()
     root = options.data or Path(os.environ.get("HARMOCLIP_DATA", ".")) / "coco-mini"
     torch.set_num_threads(1)
 
-    samples = CocoCaptions(root, segment=cache(CaptionSegmenter()))
+    folder = TemporaryDirectory()
+    samples = CocoCaptions(root, segment=PhraseCache(Path(folder.name) / "phrases.sqlite"))
     share = samples.link_share()  # every caption is segmented here
     chosen = range(0, len(samples), 5)  # one caption a picture
     paths = [root / samples.split / samples.key(i) for i in chosen]
@@ -71,7 +90,7 @@ def main() -> None:
     transform, collate = transform_for(config), Collator(open_clip.get_tokenizer("ViT-B-32"))
 
     def bare(at: int) -> Tensor:
-        return torch.stack([preprocess(Image.open(path).convert("RGB")) for path in paths[at : at + BATCH]])
+        return torch.stack([preprocess(Image.open(path)) for path in paths[at : at + BATCH]])
 
     def ours(at: int) -> Batch:
         return collate([transform(samples[i]) for i in chosen[at : at + BATCH]])
@@ -79,18 +98,21 @@ def main() -> None:
     steps = range(0, len(paths), BATCH)
     for at in steps:
         torch.testing.assert_close(ours(at).images, bare(at), rtol=0, atol=0)
+        decoded = decode_with_pillow(paths[at : at + BATCH]), decode_with_torchvision(paths[at : at + BATCH])
+        assert [i.tobytes() for i in decoded[0]] == [i.tobytes() for i in decoded[1]]
     print(f"the pixels of {len(paths)} photographs are the same, bit for bit")
 
     rounds = 3 if options.quick else options.rounds
-    seconds: dict[str, list[float]] = {"ours": [0.0] * rounds, "bare": [0.0] * rounds}
-    for turn in range(rounds):
-        for at in steps:  # batch by batch, so that a disturbance meets both
-            seconds["ours"][turn] += timed(ours, at)
-            seconds["bare"][turn] += timed(bare, at)
+    seconds = interleaved({"ours": ours, "bare": bare}, steps, rounds)
+    decoders: dict[str, Callable[[int], Any]] = {
+        "decode_pillow": lambda at: decode_with_pillow(paths[at : at + BATCH]),
+        "decode_torchvision": lambda at: decode_with_torchvision(paths[at : at + BATCH]),
+    }
+    seconds |= interleaved(decoders, steps, rounds)
     table = {name: quantiles(times, len(paths)) for name, times in seconds.items()}
     for name, row in table.items():
         print(
-            f"{name}  {row['ms_a_sample']:6.2f} ms a sample (p20 {row['p20']:.2f}, p80 {row['p80']:.2f}), "
+            f"{name:18}  {row['ms_a_sample']:6.2f} ms a sample (p20 {row['p20']:.2f}, p80 {row['p80']:.2f}), "
             f"{row['samples_a_second']:.0f} samples a second"
         )
     ratios = [a / b for a, b in zip(seconds["ours"], seconds["bare"], strict=True)]
@@ -103,7 +125,8 @@ def main() -> None:
         **{f"{name}_samples_a_second": row["samples_a_second"] for name, row in table.items()},
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
-        "machine": platform.machine(),
+        "pillow": PIL.__version__,
+        "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores",
     }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "data.json").write_text(json.dumps({**result, "table": table}, indent=1) + "\n")

@@ -97,7 +97,7 @@ class CaptionedBoxes(Dataset[Sample]):
     @cached_property
     def segment(self) -> Callable[[str], Sequence[Phrase]]:
         """From a caption to its phrases."""
-        return self._segment or CaptionSegmenter()
+        return CaptionSegmenter() if self._segment is None else self._segment
 
     def link_share(self) -> LinkShare:
         """Read and link every caption, without the pictures, and say how much was linked."""

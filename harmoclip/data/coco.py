@@ -71,5 +71,5 @@ def only_split(root: Path) -> str:
     found = sorted(path.stem.removeprefix("captions_") for path in root.glob("annotations/captions_*.json"))
     if len(found) == 1:
         return found[0]
-    seen = f"has captions of {', '.join(found)}: name one of them" if found else "has none"
+    seen = f"has captions of {', '.join(found)}: give one of them as split" if found else "has no captions"
     raise DataError(f"{root} {seen}; expected {_LAYOUT.format(split='train2017')}.")

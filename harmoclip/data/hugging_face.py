@@ -74,7 +74,7 @@ class ReadObjects:
     @cached_property
     def segment(self) -> Callable[[str], Sequence[Phrase]]:
         """From a caption to its phrases."""
-        return self._segment or CaptionSegmenter()
+        return CaptionSegmenter() if self._segment is None else self._segment
 
     def _caption(self, row: Mapping[str, Any], key: str) -> str:
         caption = row.get(self.caption) if isinstance(self.caption, str) else self.caption(row)

@@ -41,7 +41,7 @@ class PhraseCache:
 
     def __init__(self, path: str | Path, segmenter: CaptionSegmenter | None = None) -> None:
         self.path = Path(path)
-        self.segmenter = segmenter or CaptionSegmenter()
+        self.segmenter = CaptionSegmenter() if segmenter is None else segmenter
         self._connections: dict[int, sqlite3.Connection] = {}
         self._connection.execute("SELECT 1")
 

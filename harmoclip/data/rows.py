@@ -81,7 +81,7 @@ def from_row(
     phrases = (
         tuple(_span(caption, phrase, name) for phrase in row["phrases"])
         if "phrases" in row
-        else tuple(segment(caption) if segment else ())
+        else tuple(() if segment is None else segment(caption))
     )
     return Sample(
         image=image,

@@ -106,6 +106,8 @@ class Sample:
 
     def keep_boxes(self, rows: Sequence[int]) -> Self:
         """The sample with these boxes only; links follow, and `dropped` counts the others."""
+        if list(rows) == list(range(len(self.boxes))):
+            return self
         new_row = {row: i for i, row in enumerate(rows)}
         return self.replace(
             boxes=self.boxes[list(rows)],

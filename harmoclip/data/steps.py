@@ -13,8 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
-from torchvision.transforms.functional import normalize as normalize_unit
-from torchvision.transforms.functional import to_tensor
+from torchvision.transforms.functional import pil_to_tensor
 from torchvision.transforms.v2 import functional as F
 
 from harmoclip.data.preprocessing import Preprocessing
@@ -34,68 +33,51 @@ def moved(
     boxes: Tensor, scale: tuple[float, float], shift: tuple[float, float], canvas: tuple[int, int]
 ) -> Tensor:
     """Boxes `[R, 4]` under x -> scale * x + shift; pairs are (height, width) as torchvision's sizes."""
-    factor = boxes.new_tensor([scale[1], scale[0]] * 2)
-    offset = boxes.new_tensor([shift[1], shift[0]] * 2)
-    return tv_tensors.BoundingBoxes(
-        boxes.as_subclass(Tensor) * factor + offset, format="XYXY", canvas_size=canvas
-    )
+    factor, offset = torch.tensor([scale[1], scale[0]] * 2), torch.tensor([shift[1], shift[0]] * 2)
+    return tv_tensors.wrap(boxes.as_subclass(Tensor) * factor + offset, like=boxes, canvas_size=canvas)
 
 
-class ResizeTo(v2.Transform):
-    """Resize as open_clip, timm and transformers do, each with its own rounding."""
+class ResizeAndCrop(v2.Transform):
+    """Resize, then crop or pad about the centre, with the rounding of open_clip, timm or transformers."""
 
     def __init__(self, preprocessing: Preprocessing) -> None:
         super().__init__()
-        self.size, self.mode = preprocessing.scaled, preprocessing.resize
-        self.interpolation = InterpolationMode(preprocessing.interpolation)
-
-    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """The size in pixels that this picture is resized to, and the factors."""
-        height, width = image_size(flat_inputs)
-        size = self._target(height, width)
-        return {"size": size, "scale": (size[0] / height, size[1] / width)}
-
-    def _target(self, height: int, width: int) -> tuple[int, int]:
-        if self.mode == "squash":
-            return self.size
-        if self.mode == "shortest" and self.size[0] == self.size[1]:
-            side, long = self.size[0], int(self.size[0] * max(height, width) / min(height, width))
-            return (side, long) if height <= width else (long, side)
-        pick = max if self.mode == "longest" else min
-        ratio = pick(height / self.size[0], width / self.size[1])
-        return max(1, round(height / ratio)), max(1, round(width / ratio))
-
-    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """The input, resized."""
-        if isinstance(inpt, tv_tensors.BoundingBoxes):
-            return moved(inpt, params["scale"], (0, 0), params["size"])
-        return F.resize(inpt, list(params["size"]), interpolation=self.interpolation, antialias=True)
-
-
-class CentreCropOrPad(v2.Transform):
-    """Crop or pad about the centre."""
-
-    def __init__(self, preprocessing: Preprocessing) -> None:
-        super().__init__()
+        self.scaled, self.mode = preprocessing.scaled, preprocessing.resize
         self.size, fill = preprocessing.size, preprocessing.fill
+        self.interpolation = InterpolationMode(preprocessing.interpolation)
         self.fill = fill if isinstance(fill, int) else list(fill)
         # half a pixel: torchvision rounds to even, transformers rounds down
         self.whole: Callable[[float], int] = round if preprocessing.pixels == "pillow" else int
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Padding at the left, top, right and bottom, and the crop's first row and column after it."""
+        """The size after the resize, padding at each edge, and the crop's first row and column after both."""
         height, width = image_size(flat_inputs)
-        over = [max(0, self.size[0] - height), max(0, self.size[1] - width)]
-        padding = [over[1] // 2, over[0] // 2, (over[1] + 1) // 2, (over[0] + 1) // 2]
-        top = self.whole((height + over[0] - self.size[0]) / 2)
-        left = self.whole((width + over[1] - self.size[1]) / 2)
-        return {"padding": padding, "top": top, "left": left}
+        resized = self._resized(height, width)
+        over = [max(0, self.size[0] - resized[0]), max(0, self.size[1] - resized[1])]
+        return {
+            "resized": resized,
+            "scale": (resized[0] / height, resized[1] / width),
+            "padding": [over[1] // 2, over[0] // 2, (over[1] + 1) // 2, (over[0] + 1) // 2],
+            "top": self.whole((resized[0] + over[0] - self.size[0]) / 2),
+            "left": self.whole((resized[1] + over[1] - self.size[1]) / 2),
+        }
+
+    def _resized(self, height: int, width: int) -> tuple[int, int]:
+        if self.mode == "squash":
+            return self.scaled
+        if self.mode == "shortest" and self.scaled[0] == self.scaled[1]:
+            side, long = self.scaled[0], int(self.scaled[0] * max(height, width) / min(height, width))
+            return (side, long) if height <= width else (long, side)
+        pick = max if self.mode == "longest" else min
+        ratio = pick(height / self.scaled[0], width / self.scaled[1])
+        return max(1, round(height / ratio)), max(1, round(width / ratio))
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """The input, cropped or padded."""
+        """The input, resized, and cropped or padded."""
         padding, top, left = params["padding"], params["top"], params["left"]
-        if isinstance(inpt, tv_tensors.BoundingBoxes):
-            return moved(inpt, (1, 1), (padding[1] - top, padding[0] - left), self.size)
+        if _is_boxes(inpt):
+            return moved(inpt, params["scale"], (padding[1] - top, padding[0] - left), self.size)
+        inpt = F.resize(inpt, list(params["resized"]), interpolation=self.interpolation, antialias=True)
         if any(padding):
             inpt = F.pad(inpt, padding, fill=self.fill)
         return F.crop(inpt, top, left, *self.size)
@@ -123,16 +105,18 @@ class Normalise(v2.Transform):
 
     def __init__(self, preprocessing: Preprocessing) -> None:
         super().__init__()
-        self.mean, self.std = list(preprocessing.mean), list(preprocessing.std)
+        self.mean = torch.tensor(preprocessing.mean).view(-1, 1, 1)
+        self.std = torch.tensor(preprocessing.std).view(-1, 1, 1)
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """The input, as numbers."""
         if isinstance(inpt, Image.Image):
-            return normalize_unit(to_tensor(inpt), self.mean, self.std)
+            pixels = pil_to_tensor(inpt).to(torch.float32, memory_format=torch.contiguous_format)
+            return pixels.div_(255).sub_(self.mean).div_(self.std)
         if isinstance(inpt, tv_tensors.Image):
             # transformers divides by 255 inside mean and std
-            mean, std = (torch.tensor(v) * (1.0 / (1 / 255)) for v in (self.mean, self.std))
-            return F.normalize(inpt.as_subclass(Tensor).float(), mean, std)
+            mean, std = (v * (1.0 / (1 / 255)) for v in (self.mean, self.std))
+            return inpt.as_subclass(Tensor).float().sub_(mean).div_(std)
         return inpt
 
 

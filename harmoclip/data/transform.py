@@ -14,7 +14,7 @@ from torchvision.transforms.functional import to_pil_image
 
 from harmoclip.data.preprocessing import Preprocessing
 from harmoclip.data.sample import Sample
-from harmoclip.data.steps import CentreCropOrPad, Normalise, RandomCropTo, ResizeTo
+from harmoclip.data.steps import Normalise, RandomCropTo, ResizeAndCrop
 from harmoclip.errors import InputError
 
 _SIDES = re.compile(r"\b(left|right)(most|ward|wards|hand|handed)?\b", re.IGNORECASE)
@@ -58,7 +58,7 @@ class SampleTransform:
     """Maps a `Sample` with a picture to one with the model's input; see `transform_for`.
 
     Attributes:
-        geometry: The torchvision.transforms.v2 pipeline of a picture and its boxes in pixels, up to the
+        geometry: The torchvision.transforms.v2 transform of a picture and its boxes in pixels, up to the
             model's size. Boxes leave it uncut, so that the share inside can be told.
         normalise: From pixels to numbers.
     """
@@ -81,24 +81,22 @@ class SampleTransform:
             raise InputError(f"crop is {crop}: expected two shares of the area, 0 < low <= high <= 1.")
         self.preprocessing, self.flip = preprocessing, flip
         self.min_visible, self.min_side = min_visible, min_side
-        self.geometry = v2.Compose(_geometry(preprocessing, crop))
+        self.geometry = _geometry(preprocessing, crop)
         self.normalise = Normalise(preprocessing)
+        height, width = preprocessing.size
+        self._corner = torch.tensor([width, height] * 2)
 
     def __call__(self, sample: Sample) -> Sample:
         """The sample with the model's input as its image; boxes that left it are dropped and counted."""
         width, height = sample.size
         boxes = tv_tensors.BoundingBoxes(
-            sample.boxes * sample.boxes.new_tensor([width, height] * 2),
-            format="XYXY",
-            canvas_size=(height, width),
+            sample.boxes * torch.tensor([width, height] * 2), format="XYXY", canvas_size=(height, width)
         )
         image, boxes = self._mirrored(sample, *self.geometry(self._picture(sample.image), boxes))
-        image = self.normalise(image)
-        height, width = self.preprocessing.size
-        inside = boxes.as_subclass(Tensor).clamp(min=0).minimum(boxes.new_tensor([width, height] * 2))
-        kept = self._visible(boxes.as_subclass(Tensor), inside).nonzero().flatten().tolist()
-        placed = inside / inside.new_tensor([width, height] * 2)
-        return sample.replace(image=image, boxes=placed).keep_boxes(kept)
+        boxes = boxes.as_subclass(Tensor)
+        inside = boxes.clamp(min=0).minimum(self._corner)
+        moved = sample.replace(image=self.normalise(image), boxes=inside / self._corner)
+        return moved.keep_boxes([row for row, stays in enumerate(self._visible(boxes, inside)) if stays])
 
     def _picture(self, image: Image.Image | Tensor) -> Any:
         picture = to_pil_image(image) if isinstance(image, Tensor) else image
@@ -110,16 +108,15 @@ class SampleTransform:
             return inputs
         return tuple(v2.functional.horizontal_flip(x) for x in inputs)
 
-    def _visible(self, boxes: Tensor, inside: Tensor) -> Tensor:
-        sides = inside[:, 2:] - inside[:, :2]
+    def _visible(self, boxes: Tensor, inside: Tensor) -> list[bool]:
+        width, height = (inside[:, 2:] - inside[:, :2]).unbind(1)
         whole = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-        return (
-            (sides >= self.min_side).all(1) & (sides > 0).all(1) & (sides.prod(1) >= self.min_visible * whole)
-        )
+        shown = (width > 0) & (height > 0) & (width * height >= self.min_visible * whole)
+        return (shown & (width >= self.min_side) & (height >= self.min_side)).tolist()
 
 
-def _geometry(preprocessing: Preprocessing, crop: tuple[float, float] | None) -> list[v2.Transform]:
+def _geometry(preprocessing: Preprocessing, crop: tuple[float, float] | None) -> v2.Transform:
     if crop is None:
-        return [ResizeTo(preprocessing), CentreCropOrPad(preprocessing)]
+        return ResizeAndCrop(preprocessing)
     interpolation = InterpolationMode(preprocessing.interpolation)
-    return [RandomCropTo(preprocessing.size, scale=crop, interpolation=interpolation)]
+    return RandomCropTo(preprocessing.size, scale=crop, interpolation=interpolation)

@@ -111,7 +111,7 @@ def test_a_folder_that_is_not_cocos_is_refused(tmp_path, folder):
     with pytest.raises(DataError, match=r"captions_test\.json does not exist"):
         CocoCaptions(folder, "test")
     (folder / "annotations/captions_more.json").write_text("{}")
-    with pytest.raises(DataError, match="captions of more, val2017: name one"):
+    with pytest.raises(DataError, match="captions of more, val2017: give one"):
         CocoCaptions(folder)
     with pytest.raises(DataError, match="'images'"):
         CocoCaptions(folder, "more")

@@ -1,9 +1,14 @@
+import json
 import pickle
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import pytest
+from PIL import Image
 
+from harmoclip.data.captioned import CaptionedBoxes
+from harmoclip.data.hugging_face import ReadObjects
+from harmoclip.data.json_lines import JsonLines
 from harmoclip.data.phrase_cache import PhraseCache
 from harmoclip.errors import DataError
 from harmoclip.segment import CaptionSegmenter
@@ -69,3 +74,27 @@ def test_a_file_that_is_no_cache_is_refused(tmp_path, segmenter):
         PhraseCache(tmp_path / "notes.txt", segmenter)
     with pytest.raises(DataError, match="cannot be kept"):
         PhraseCache(tmp_path / "none" / "phrases.sqlite", segmenter)
+
+
+def read_json_line(folder, cache):
+    (folder / "mine.jsonl").write_text(json.dumps({"image": "a.png", "caption": CAPTIONS[0]}))
+    return JsonLines(folder / "mine.jsonl", segment=cache)[0]
+
+
+def read_row(folder, cache):
+    objects = {"bbox": [], "category": []}
+    row = {"image": Image.open(folder / "a.png"), "caption": CAPTIONS[0], "objects": objects}
+    return ReadObjects(segment=cache)(row, "0")
+
+
+def read_coco(folder, cache):
+    entry = {"id": 1, "file_name": "a.png", "width": 9, "height": 9}
+    said = {"images": [entry], "annotations": [{"id": 1, "image_id": 1, "caption": CAPTIONS[0]}]}
+    return CaptionedBoxes(said, [], {}, picture=lambda image: folder / "a.png", segment=cache)[0]
+
+
+@pytest.mark.parametrize("read", [read_json_line, read_row, read_coco])
+def test_an_empty_cache_is_used_and_filled(read, cache, tmp_path):
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    assert read(tmp_path, cache).phrase_texts == ("A man", "a red hat", "two dogs")
+    assert len(cache) == 1
