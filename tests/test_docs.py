@@ -52,9 +52,13 @@ def small_models(folders, monkeypatch, tmp_path):
     import transformers
 
     import harmoclip.models
+    import harmoclip.train.loop
 
     def small(function):
-        return lambda *args, **kwargs: function(folders["open_clip"])
+        def called(name, *args, **kwargs):
+            return function(name if name.startswith("local-dir:") else folders["open_clip"])
+
+        return called
 
     for function in ("create_model", "create_model_and_transforms", "get_tokenizer"):
         monkeypatch.setattr(open_clip, function, small(getattr(open_clip, function)))
@@ -65,7 +69,8 @@ def small_models(folders, monkeypatch, tmp_path):
     def load_small(asked, *args, **kwargs):
         return load(f"hf:{folders['hf']}" if asked.startswith("hf:") else folders["open_clip"])
 
-    monkeypatch.setattr(harmoclip.models, "load_model", load_small)
+    for module in (harmoclip.models, harmoclip.train.loop):
+        monkeypatch.setattr(module, "load_model", load_small)
     english, load_pipeline = installed_pipeline(), spacy.load
     monkeypatch.setattr(spacy, "load", lambda name, **options: load_pipeline(english, **options))
     monkeypatch.chdir(tmp_path)

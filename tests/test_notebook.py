@@ -20,5 +20,5 @@ def test_phrase_shows_its_parts_escaped():
 def test_harmonized_shows_its_options_and_taps(clip):
     html = harmoclip.harmonize(clip)._repr_html_()
     assert "resblocks.2" in html
-    assert "<th>lexemes</th><td>both</td>" in html
+    assert "<th>lexemes</th><td>phrases</td>" in html
     assert torch.is_grad_enabled()

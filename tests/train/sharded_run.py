@@ -1,9 +1,11 @@
 """A run under FSDP2 on CPUs: `torchrun --nproc_per_node 2 sharded_run.py KEY=VALUE...`.
 
-Accelerate heeds FSDP's configuration on accelerators only. Here its state is told what `accelerate launch
---use_fsdp --fsdp_version 2` tells it there; everything after that is Accelerate's own path.
+Accelerate heeds FSDP's configuration on accelerators only. Here its state is told by hand that it shards; the
+configuration is what `accelerate launch --use_fsdp --fsdp_version 2 --fsdp_auto_wrap_policy
+TRANSFORMER_BASED_WRAP` hands on, and everything after that is Accelerate's own path.
 """
 
+import os
 import sys
 from typing import Any
 
@@ -12,14 +14,21 @@ from accelerate import Accelerator, DistributedType, FullyShardedDataParallelPlu
 from harmoclip.train import loop
 from harmoclip.train.config import load_config
 
+os.environ |= {
+    "FSDP_VERSION": "2",
+    "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
+    "FSDP_CPU_RAM_EFFICIENT_LOADING": "true",
+    "FSDP_RESHARD_AFTER_FORWARD": "true",
+    "FSDP_SYNC_MODULE_STATES": "true",
+    "FSDP_USE_ORIG_PARAMS": "true",
+}
+
 
 class Sharded(Accelerator):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         PartialState._shared_state["distributed_type"] = self.state.distributed_type = DistributedType.FSDP
-        self.state.fsdp_plugin = FullyShardedDataParallelPlugin(
-            fsdp_version=2, auto_wrap_policy="transformer_based_wrap", state_dict_type="SHARDED_STATE_DICT"
-        )
+        self.state.fsdp_plugin = FullyShardedDataParallelPlugin()
 
 
 loop.Accelerator = Sharded
