@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -72,7 +73,7 @@ class Grounding:
         lengths, order = (self.spans[first, 1] - self.spans[first, 0]).sort(stable=True)
         object.__setattr__(self, "_first_of_phrase", first[order])
         object.__setattr__(self, "_distinct_index", order.argsort()[which])
-        object.__setattr__(self, "_phrase_groups", _two_groups(lengths.cpu()))
+        object.__setattr__(self, "_phrase_groups", _three_groups(lengths.cpu()))
         object.__setattr__(self, "_bounds", _bounds(self))
 
     @property
@@ -88,13 +89,13 @@ class Grounding:
     @property
     def longest_span(self) -> int:
         """The number of tokens of the longest phrase, 0 without phrases."""
-        return self.phrase_groups[1][1]
+        return self.phrase_groups[-1][1]
 
     @property
-    def phrase_groups(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """How many of the distinct wordings are short and how many long, each with the longest of them.
+    def phrase_groups(self) -> tuple[tuple[int, int], ...]:
+        """The distinct wordings in three groups, short ones first: how many, and the longest of them.
 
-        Encoded in two groups instead of one, they need the fewest positions.
+        Encoded group by group, each padded to its longest, they need the fewest positions.
         """
         return self._phrase_groups  # type: ignore[attr-defined, no-any-return]
 
@@ -129,7 +130,7 @@ class Grounding:
         regions = _starts([len(g.boxes) for g in groundings])
         phrases = _starts([len(g.spans) for g in groundings])
         shift = zip(groundings, regions, phrases, strict=True)
-        wordings = [g.wording for g in groundings]
+        wordings = [g.wording for g in groundings if g.wording is not None]
         return cls(
             boxes=torch.cat([g.boxes for g in groundings]),
             image_index=torch.cat([g.image_index + i for i, g in enumerate(groundings)]),
@@ -137,7 +138,7 @@ class Grounding:
             text_index=torch.cat([g.text_index + i for i, g in enumerate(groundings)]),
             links=torch.cat([g.links + g.links.new_tensor([r, p]) for g, r, p in shift]),
             phrase_id=torch.cat([g.phrase_id for g in groundings]),
-            wording=None if None in wordings else torch.cat(wordings),
+            wording=torch.cat(wordings) if len(wordings) == len(groundings) else None,
         )
 
     @classmethod
@@ -268,14 +269,26 @@ def _bounds(g: Grounding) -> tuple[int, int, int]:
     return images, int(g.text_index.max()) + 1, int(g.spans[:, 1].max())
 
 
-def _two_groups(lengths: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Cut sorted lengths where the two groups, each padded to its longest, take the fewest positions."""
-    if not len(lengths):
-        return (0, 0), (0, 0)
-    longest, framed = int(lengths[-1]), lengths + 2  # a start and an end token
-    short = torch.arange(1, len(lengths) + 1)
-    count = int((short * framed + (len(lengths) - short) * framed[-1]).argmin()) + 1
-    return (count, int(lengths[count - 1])), (len(lengths) - count, longest)
+def _three_groups(lengths: Tensor) -> tuple[tuple[int, int], ...]:
+    """Cut sorted lengths where three groups, each padded to its longest, take the fewest positions.
+
+    Six or more give every group at least two: to a compiler, none and one are cases of their own.
+    """
+    count = len(lengths)
+    if not count:
+        return ((0, 0),) * 3
+    longest, most = lengths.unique(return_counts=True)  # a cut lies between two lengths
+    ends, framed = most.cumsum(0), longest + 2  # a start and an end token
+    first, third = ends * framed, (count - ends) * framed[-1]
+    second = (ends[None, :] - ends[:, None]) * framed
+    positions = first[:, None] + second + third
+    i, j = divmod(int(positions.masked_fill(second < 0, torch.iinfo(torch.int64).max).argmin()), len(ends))
+    one, two = int(ends[i]), int(ends[j])
+    if count >= 6:
+        one = min(max(one, 2), count - 4)
+        two = min(max(two, one + 2), count - 2)
+    cuts = (0, one, two, count)
+    return tuple((end - start, int(lengths[end - 1])) for start, end in itertools.pairwise(cuts))
 
 
 def _bad_boxes(boxes: Tensor) -> Tensor:

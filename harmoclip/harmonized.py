@@ -8,6 +8,7 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from harmoclip.captured import Captured
 from harmoclip.checks import check_batch, check_texts, flat_boxes, frozen
@@ -164,10 +165,12 @@ class Harmonized(nn.Module):
             GroundingError: The grounding points outside the batch.
         """
         check_batch(images, texts, grounding)
+        alone = self._alone(texts, grounding) if self._judges_lexemes() else None
         with self.capture() as captured:
             image_vectors = self.towers.encode_image(images)
             text_vectors = self.towers.encode_text(texts)
-        return self._judge(captured, grounding, image_vectors, text_vectors, self._taught(images, texts))
+        vectors = image_vectors, text_vectors, alone, self._taught(images, texts)
+        return self._judge(captured, grounding, *vectors)
 
     def region_loss(self, captured: Captured, grounding: Grounding) -> Tensor:
         """The weighted lexeme-region and global-region losses of the user's own forward, a scalar.
@@ -183,7 +186,8 @@ class Harmonized(nn.Module):
         image, text = captured.of("image"), captured.of("text")
         check_batch(image["images"], text["ids"], grounding)
         vectors = self.towers.image.global_vectors(image), self.towers.text.global_vectors(text)
-        return self._judge(captured, grounding, *vectors, region_only=True)["loss"]
+        alone = self._alone(text["ids"], grounding) if self._judges_lexemes() else None
+        return self._judge(captured, grounding, *vectors, alone, region_only=True)["loss"]
 
     @contextmanager
     def capture(self) -> Iterator[Captured]:
@@ -274,7 +278,8 @@ class Harmonized(nn.Module):
         phrases_only.check_batch(0, len(texts), texts.shape[1])
         with self.capture() as captured:
             self.towers.encode_text(texts)
-        return unit(torch.stack([unit(v) for v in self._phrases(captured, grounding)]).mean(0))
+        forms = self._phrases(captured, grounding, self._alone(texts, grounding))
+        return unit(torch.stack([unit(v) for v in forms]).mean(0))
 
     # ------------------------------------------------------------------ attach and remove
 
@@ -328,13 +333,14 @@ class Harmonized(nn.Module):
         grounding: Grounding,
         image: Tensor,
         text: Tensor,
+        alone: Tensor | None,
         teacher: tuple[Tensor, Tensor] | None = None,
         region_only: bool = False,
     ) -> dict[str, Tensor]:
         options, towers = self.options, self.towers
         lexemes = crops = None
-        if self.weights["lexeme_region"] != 0:
-            lexemes = torch.stack(self._phrases(captured, grounding))
+        if self._judges_lexemes():
+            lexemes = torch.stack(self._phrases(captured, grounding, alone))
         if self.weights["global_region"] != 0 and options.global_region == "crops":
             crops = self._crops(captured.of("image")["images"], grounding)
         vectors = Vectors(image, text, self._regions(captured, grounding), lexemes, crops, teacher)
@@ -360,22 +366,37 @@ class Harmonized(nn.Module):
         block = tower.taps(self.dense)["last"].module
         return call_gathered(block, tower.dense, taken, self.dense)
 
-    def _phrases(self, captured: Captured, grounding: Grounding) -> list[Tensor]:
+    def _judges_lexemes(self) -> bool:
+        return self.weights["lexeme_region"] != 0
+
+    def _phrases(self, captured: Captured, grounding: Grounding, alone: Tensor | None) -> list[Tensor]:
         """Vectors `[P, D]` of the phrases, one tensor for each form that is asked for."""
         tower, taken = self.towers.text, captured.of("text")
-        forms = []
+        forms = [] if alone is None else [alone]
         if self.options.lexemes in ("spans", "both"):
             pooled = span_pool(tower.tokens(taken), grounding.spans, grounding.text_index)
-            forms.append(tower.project(pooled))
-        if self.options.lexemes in ("phrases", "both"):
-            counts, lengths = zip(*grounding.phrase_groups, strict=True)
-            groups = [
-                tower.encode_phrases(taken["ids"], grounding.spans[rows], grounding.text_index[rows], longest)
-                for rows, longest in zip(grounding.first_of_phrase.split(counts), lengths, strict=True)
-            ]
-            alone = torch.cat(groups)
-            forms.append(alone[grounding.distinct_index])
+            forms.insert(0, tower.project(pooled))
         return forms
+
+    def _alone(self, ids: Tensor, grounding: Grounding) -> Tensor | None:
+        """Vectors `[P, D]` of the phrases as texts of their own, each wording encoded once.
+
+        Nothing of it is kept for the backward pass but the vectors. A training step runs it before the
+        towers, so its second run, in the backward pass, comes after theirs has freed what they kept.
+        """
+        if self.options.lexemes == "spans":
+            return None
+        tower, groups = self.towers.text, []
+        start = 0
+        for count, longest in grounding.phrase_groups:
+            rows = grounding.first_of_phrase[start : start + count]
+            given = ids, grounding.spans[rows], grounding.text_index[rows], longest
+            if torch.is_grad_enabled():
+                groups.append(checkpoint(tower.encode_phrases, *given, use_reentrant=False))
+            else:
+                groups.append(tower.encode_phrases(*given))
+            start += count
+        return torch.cat(groups)[grounding.distinct_index]
 
     @torch.no_grad()
     def _crops(self, images: Tensor, grounding: Grounding) -> Tensor:

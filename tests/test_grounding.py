@@ -165,12 +165,21 @@ def test_phrase_groups_take_the_fewest_positions(lengths):
         text_index=index,
         phrase_id=torch.arange(count).flip(0),
     )
-    (short, low), (long, high) = grounding.phrase_groups
     ordered = sorted(lengths)
     found = [lengths[row] for row in grounding.first_of_phrase.tolist()]
     assert found == ordered
     assert [lengths[row] for row in grounding.first_of_phrase[grounding.distinct_index].tolist()] == lengths
-    assert (short + long, high) == (count, max(lengths, default=0))
-    assert all(length <= low for length in ordered[:short])
-    cost = [k * (ordered[k - 1] + 2) + (count - k) * (high + 2) for k in range(1, count + 1)]
-    assert short * (low + 2) + long * (high + 2) == min(cost, default=0)
+    assert grounding.longest_span == max(lengths, default=0)
+    groups = grounding.phrase_groups
+    assert (len(groups), sum(size for size, _ in groups)) == (3, count)
+    ends = [sum(size for size, _ in groups[:k]) for k in range(4)]
+    for (_, longest), start_of, end_of in zip(groups, ends, ends[1:], strict=False):
+        assert all(length <= longest for length in ordered[start_of:end_of])
+    assert count < 6 or min(size for size, _ in groups) >= 2
+    cheapest = min(
+        sum(len(part) * (part[-1] + 2) for part in (ordered[:i], ordered[i:j], ordered[j:]) if part)
+        for i in range(count + 1)
+        for j in range(i, count + 1)
+    )
+    spare = 4 * max(lengths) if count >= 6 else 0  # so that no group has less than two
+    assert 0 <= sum(size * (longest + 2) for size, longest in groups) - cheapest <= spare
