@@ -43,7 +43,7 @@ def draw_sample(sample: Sample, *, ax: Axes | None = None) -> Axes:
         colors=[PALETTE[named[row][0] % len(PALETTE)] if row in named else _UNLINKED for row in order],
         ax=ax,
     )
-    ax.set_title(textwrap.fill(sample.caption.strip(), 46), fontsize=8, y=-0.02, va="top")
+    ax.set_title(textwrap.fill(sample.caption.strip(), 46), fontsize=8, y=0, pad=-4, va="top")
     return ax
 
 

@@ -87,25 +87,21 @@ def unit_boxes(
         >>> unit_boxes([[10, 0, 20, 5]], (40, 10), "xywh").tolist()
         [[0.25, 0.0, 0.75, 0.5]]
     """
-    if not all(_is_box(box) for box in boxes) or not min(size) > 0:
-        raise DataError(
-            f"sample {name!r}: boxes {boxes} of a {size[0]} x {size[1]} picture: expected 4 numbers each."
-        )
     width, height = size
-    corners = [
-        (x1 / width, y1 / height, x2 / width, y2 / height)
-        for x1, y1, x2, y2 in (_corners(*box, form) for box in boxes)
-    ]
-    return torch.tensor(corners, dtype=torch.float32).view(-1, 4)
+    if not min(size) > 0:
+        raise DataError(f"sample {name!r}: the picture is {width} x {height}: expected a positive size.")
+    try:
+        corners = [_corners(*box, form) for box in boxes]
+        unit = [(x1 / width, y1 / height, x2 / width, y2 / height) for x1, y1, x2, y2 in corners]
+    except TypeError as error:
+        raise DataError(f"sample {name!r}: boxes are {boxes}: expected 4 numbers each.") from error
+    return torch.tensor(unit, dtype=torch.float32).view(-1, 4)
 
 
 def _corners(a: float, b: float, c: float, d: float, form: BoxFormat) -> tuple[float, float, float, float]:
+    """The two corners that the four numbers of a box say."""
     if form == "xyxy":
         return a, b, c, d
     if form == "cxcywh":
         a, b = a - c / 2, b - d / 2
     return a, b, a + c, b + d
-
-
-def _is_box(box: Any) -> bool:
-    return isinstance(box, Sequence) and len(box) == 4 and all(isinstance(v, int | float) for v in box)

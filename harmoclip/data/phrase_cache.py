@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import astuple
 from functools import cached_property
 from hashlib import blake2b
 from itertools import islice
@@ -51,7 +51,7 @@ class PhraseCache:
             "SELECT phrases FROM phrases WHERE address = ?", [self._address(caption)]
         ).fetchone()
         if found:
-            return [_phrase(row) for row in json.loads(found[0])]
+            return [_phrase(*row) for row in json.loads(found[0])]
         phrases = self.segmenter(caption)
         self._keep([(caption, phrases)])
         return phrases
@@ -95,13 +95,13 @@ class PhraseCache:
 
     @cached_property
     def _pipeline(self) -> bytes:
-        """What decides the phrases beside the caption."""
+        """What decides the phrases beside the caption, and how they are kept."""
         meta = self.segmenter.nlp.meta
         digest = blake2b(digest_size=16)
         for key in ("lang", "name", "version", "spacy_version"):
             digest.update(f"{meta.get(key)}\n".encode())
         digest.update(f"{self.segmenter.keep_all}\n".encode())
-        for path in sorted(Path(harmoclip.segment.__file__).parent.rglob("*.py")):
+        for path in (Path(__file__), *sorted(Path(harmoclip.segment.__file__).parent.rglob("*.py"))):
             digest.update(path.read_bytes())
         return digest.digest()
 
@@ -109,7 +109,7 @@ class PhraseCache:
         return blake2b(caption.encode("utf-8", "surrogatepass"), key=self._pipeline, digest_size=16).digest()
 
     def _keep(self, rows: Iterable[tuple[str, list[Phrase]]]) -> None:
-        entries = [(self._address(c), json.dumps([asdict(p) for p in phrases])) for c, phrases in rows]
+        entries = [(self._address(c), json.dumps([astuple(p) for p in phrases])) for c, phrases in rows]
         with self._connection as connection:
             connection.executemany("INSERT OR IGNORE INTO phrases VALUES (?, ?)", entries)
 
@@ -135,12 +135,21 @@ class PhraseCache:
         return connection
 
 
-def _phrase(row: dict[str, Any]) -> Phrase:
+def _phrase(
+    text: str,
+    start: int,
+    end: int,
+    head: list[Any],
+    attributes: list[list[Any]],
+    relations: list[list[Any]],
+    reason: str | None,
+) -> Phrase:
     return Phrase(
-        **{
-            **row,
-            "head": Head(**row["head"]),
-            "attributes": tuple(Attribute(**a) for a in row["attributes"]),
-            "relations": tuple(Relation(**r) for r in row["relations"]),
-        }
+        text,
+        start,
+        end,
+        Head(*head),
+        tuple(Attribute(*a) for a in attributes),
+        tuple(Relation(*r) for r in relations),
+        reason,
     )

@@ -100,24 +100,21 @@ class RandomCropTo(v2.RandomResizedCrop):
         return moved(inpt, scale, shift, tuple(self.size))
 
 
-class Normalise(v2.Transform):
+class Normalise:
     """From pixels to the model's input `[3, H, W]` float32, bit for bit as each library does it."""
 
     def __init__(self, preprocessing: Preprocessing) -> None:
-        super().__init__()
         self.mean = torch.tensor(preprocessing.mean).view(-1, 1, 1)
         self.std = torch.tensor(preprocessing.std).view(-1, 1, 1)
 
-    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """The input, as numbers."""
-        if isinstance(inpt, Image.Image):
-            pixels = pil_to_tensor(inpt).to(torch.float32, memory_format=torch.contiguous_format)
+    def __call__(self, image: Image.Image | tv_tensors.Image) -> Tensor:
+        """The picture as numbers."""
+        if isinstance(image, Image.Image):
+            pixels = pil_to_tensor(image).to(torch.float32, memory_format=torch.contiguous_format)
             return pixels.div_(255).sub_(self.mean).div_(self.std)
-        if isinstance(inpt, tv_tensors.Image):
-            # transformers divides by 255 inside mean and std
-            mean, std = (v * (1.0 / (1 / 255)) for v in (self.mean, self.std))
-            return inpt.as_subclass(Tensor).float().sub_(mean).div_(std)
-        return inpt
+        # transformers divides by 255 inside mean and std
+        mean, std = (v * (1.0 / (1 / 255)) for v in (self.mean, self.std))
+        return image.as_subclass(Tensor).float().sub_(mean).div_(std)
 
 
 def _is_boxes(inpt: Any) -> bool:

@@ -30,7 +30,7 @@ def batches(*overrides, ranks=1):
 
 
 @pytest.mark.parametrize("kind", ["scenes", "shards"])
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_batches_go_on_from_their_state_with_the_same_pixels(kind, workers, shards):
     source = ["data.format=scenes", "data.size=18"] if kind == "scenes" else [f"data.path={shards}"]
     options = [*source, "data.crop=0.5", "data.flip=0.5", f"data.workers={workers}"]
