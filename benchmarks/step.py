@@ -266,9 +266,8 @@ def main() -> None:
         "plain_over_clip": worst(rows, "plain"),
         "value_over_clip": worst(rows, "value"),
         "phrases_over_clip": worst(rows, "phrases"),
-        "crops_over_clip": max(row["over_clip"] for row in rows if row["step"] == "crops"),
-        "memory_over_clip": max(worst(rows, step, "memory_over_clip") for step in ("plain", "value")),
-        "phrases_memory_over_clip": worst(rows, "phrases", "memory_over_clip"),
+        "crops_over_clip": worst(rows, "crops"),
+        "memory_over_clip": max(worst(rows, step, "memory_over_clip") for step in VARIANTS),
         "loss_memory_exponent": round(slope(pairs), 3),
     }
     if not quick:
