@@ -165,8 +165,11 @@ class TextTower(ABC):
     def encode_phrases(self, ids: Tensor, spans: Tensor, text_index: Tensor, longest: int) -> Tensor:
         """Vectors `[P, D]` of phrases encoded as texts of their own, from the captions' token ids `[B, L]`.
 
-        Rows are as short as the longest phrase allows where that is exact, full otherwise.
+        Rows are as short as the longest phrase allows where that is exact, full otherwise. Without phrases
+        the model still runs once: sharded ranks all have to, and models refuse empty batches.
         """
+        if not len(spans) and len(ids):
+            return self.encode(ids[:1])[:0]
         special = self.special or self.guess_special(ids)
         rows = phrase_rows(ids, spans, text_index, longest, special)[:, : self.context_length]
         if not self.short_rows_are_exact():

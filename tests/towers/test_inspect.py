@@ -121,6 +121,6 @@ def test_inspect_an_open_clip_folder(open_clip_folder):
     assert seen["grid"] == [2, 2]
 
 
-@pytest.mark.parametrize(("name", "widths"), [("ViT-B-16-SigLIP", (768, 768)), ("RN50", (2048, 512))])
-def test_widths(name, widths):
-    assert zoo.run(zoo.build(name)).widths == widths
+@pytest.mark.parametrize(("architecture", "widths"), [("ViT-B-16-SigLIP", (768, 768)), ("RN50", (2048, 512))])
+def test_widths(architecture, widths):
+    assert zoo.run(zoo.build(architecture)).widths == widths

@@ -97,7 +97,7 @@ def test_text_without_a_pool_has_spans_and_no_vectors():
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "whole"),
+    ("architecture", "options", "whole"),
     [
         ("vit_base_patch16_224", {"global_pool": "token"}, False),
         ("vit_base_patch16_224", {"global_pool": "avg", "reg_tokens": 3}, True),
@@ -108,19 +108,23 @@ def test_text_without_a_pool_has_spans_and_no_vectors():
         ("resnet18", {}, True),
     ],
 )
-def test_bare_timm_pools(name, options, whole):
-    size = {**small.VIT, "img_size": 64} if "patch16" in name else {}
+def test_bare_timm_pools(architecture, options, whole):
+    size = {**small.VIT, "img_size": 64} if "patch16" in architecture else {}
     model = small.BareTimm()
-    model.visual = timm.create_model(name, num_classes=48, **size, **options)
+    model.visual = timm.create_model(architecture, num_classes=48, **size, **options)
     check(given(model, (64, 64)), whole)
 
 
 @pytest.mark.parametrize("projection", ["linear", "mlp"])
 @pytest.mark.parametrize(
-    ("name", "pool", "whole"), [("vit", "token", False), ("vit", "avg", True), ("map", "", True)]
+    ("architecture", "pool", "whole"),
+    [
+        ("vit_base_patch16_224", "token", False),
+        ("vit_base_patch16_224", "avg", True),
+        ("convnext_base", "", True),
+    ],
 )
-def test_wrapped_timm_pools_and_projections(name, pool, whole, projection):
+def test_wrapped_timm_pools_and_projections(architecture, pool, whole, projection):
     config = small._shrink(small._config("convnext_base"))
-    timm_name = "vit_base_patch16_224" if name == "vit" else "convnext_base"
-    config["vision_cfg"].update(timm_model_name=timm_name, timm_pool=pool, timm_proj=projection)
+    config["vision_cfg"].update(timm_model_name=architecture, timm_pool=pool, timm_proj=projection)
     check(given(small._open_clip(config), (64, 64)), whole)

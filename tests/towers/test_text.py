@@ -42,6 +42,15 @@ def test_phrases_alone_equal_the_models_text(given, told):
     )
 
 
+def test_no_phrases_are_no_rows_that_reach_the_tower(given):
+    text = find_towers(given.model).text
+    empty = torch.zeros(0, 2, dtype=torch.int64)
+    vectors = text.encode_phrases(given.texts, empty, empty[:, 0], 0)
+    assert vectors.shape == (0, text.encode(given.texts).shape[1])
+    vectors.sum().backward()
+    assert text.taps()["ids"].module.weight.grad is not None
+
+
 def test_tokens_are_in_context_and_reach_the_tower(given):
     harmo = harmoclip.harmonize(given.model)
     captured, (_, text) = captured_of(harmo, given)
