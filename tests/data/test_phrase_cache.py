@@ -63,7 +63,7 @@ def test_it_survives_pickling_and_is_shared_by_processes(cache):
     assert copy(CAPTIONS[0]) == cache(CAPTIONS[0])
     copy.close()
     with ProcessPoolExecutor(2, get_context("fork")) as pool:
-        found = list(pool.map(cache, CAPTIONS * 5))
+        found = list(pool.map(cache, CAPTIONS * 5, chunksize=10))
     assert found == [cache(caption) for caption in CAPTIONS * 5]
     assert len(cache) == 4
 
