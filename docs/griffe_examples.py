@@ -1,4 +1,4 @@
-"""Lets mkdocstrings show our `Example:` sections as code, and the keys of a configuration with their meaning."""
+"""Lets mkdocstrings show `Example:` sections as code, and the keys of a configuration with their meaning."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ class Examples(griffe.Extension):
             obj.docstring.value = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.M)
 
     def on_class_members(self, *, cls: griffe.Class, **ignored: Any) -> None:
-        """Called for every class; `key: type = _key(default, meaning)` is shown as a default and a line of text."""
+        """Called for every class; `_key(default, meaning)` is shown as a default and a line of text."""
         lines = []
         for name, attribute in cls.attributes.items():
             value = attribute.value

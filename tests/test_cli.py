@@ -114,7 +114,7 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path):
         # a background job of a shell, and all that it starts, would ignore the signal
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not list(out.glob("checkpoints/step-*")) and time.monotonic() < deadline:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from os.path import commonprefix
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -15,7 +15,9 @@ from harmoclip.train.config import OptimizerConfig
 
 _IMAGE = re.compile(r"^(visual|vision|image)")
 _FREE = re.compile(r"^logit_")
-_BELOW = re.compile(r"embed|conv1|ln_pre|norm_pre|pre_layrnorm|cls_token|reg_token|patch|stem|visual\.(conv|bn)\d")
+_BELOW = re.compile(
+    r"embed|conv1|ln_pre|norm_pre|pre_layrnorm|cls_token|reg_token|patch|stem|visual\.(conv|bn)\d"
+)
 _NO_TOWER = re.compile(r"^text_decoder")
 
 
@@ -86,9 +88,10 @@ def place_of(name: str, blocks: dict[str, list[str]]) -> Place:
         return Place("both", 1)
     tower = "image" if _IMAGE.match(name) else "text"
     path, paths = name.split("."), [block.split(".") for block in blocks[tower]]
-    shared = [len(commonprefix([path, block])) for block in paths]
+    shared = [_shared(path, block) for block in paths]
     nearest = max(shared, default=0)
-    if nearest > len(commonprefix(paths)) or path[:nearest] in paths:
+    of_all = min((_shared(paths[0], block) for block in paths), default=0)
+    if nearest > of_all or path[:nearest] in paths:
         return Place(tower, shared.index(nearest) + 1)  # in a block, or before those of its stage
     return Place(tower, 0 if _BELOW.search(name) else len(paths) + 1)
 
@@ -113,6 +116,11 @@ def blocks_of(model: nn.Module, tower: str) -> list[str]:
         if modules and all(type(module) is type(longest[0]) for module in modules)
         for i in range(len(modules))
     ]
+
+
+def _shared(path: Sequence[str], other: Sequence[str]) -> int:
+    """How many parts two paths begin with together."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path, other, strict=False)))
 
 
 def _locked(trained: int | None, height: int, blocks: int) -> bool:

@@ -148,7 +148,7 @@ def test_losses_that_are_not_finite_stop_the_run(config, tmp_path):
         )
 
 
-def test_tensorboard_has_the_losses(config, tmp_path):
+def test_tensorboard_has_the_losses_and_the_rates_of_their_steps(config, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     out = tmp_path / "run"
@@ -156,6 +156,8 @@ def test_tensorboard_has_the_losses(config, tmp_path):
     events = EventAccumulator(str(out / "tensorboard"))
     events.Reload()
     assert [event.step for event in events.Scalars("loss")] == [2, 4]
+    rates = [event.value for event in events.Scalars("learning_rate")]
+    assert rates == pytest.approx([1e-3 * 2 / 3, 1e-3])  # three steps of warm-up, then the highest
 
 
 def test_json_on_standard_output_and_nothing_else(options, tmp_path, capsys):

@@ -37,7 +37,7 @@ def finish(launcher, options, out):
 def kill_after(lines, launcher, options, out):
     """Kill every process of a run with SIGKILL once so many steps are logged; how many there were then."""
     process = start(launcher, options, out)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while len(read_lines(out / "losses.jsonl")) < lines:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
