@@ -6,6 +6,7 @@ A check is a generator: what comes before its `yield` runs as one process, the r
 import copy
 import inspect
 import json
+import os
 import sys
 import traceback
 import warnings
@@ -245,13 +246,23 @@ def fsdp_mixed_precision():
 CHECKS = {name: f for name, f in globals().items() if inspect.isgeneratorfunction(f)}
 
 
+def backend():
+    """NCCL with a GPU for every rank, gloo otherwise; what follows is made on the device."""
+    if torch.cuda.device_count() < int(os.environ["WORLD_SIZE"]):
+        return "gloo"
+    torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    torch.set_default_device("cuda")
+    return "nccl"
+
+
 def main(names):
     warnings.simplefilter("error")
     torch.set_num_threads(1)
+    chosen = backend()
     checks = {name: CHECKS[name]() for name in names or CHECKS}
     for check in checks.values():
         next(check)
-    dist.init_process_group("gloo")
+    dist.init_process_group(chosen)
     for name, check in checks.items():
         try:
             next(check, None)
