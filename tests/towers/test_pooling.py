@@ -60,7 +60,10 @@ def test_open_clip_image_pools(pool, attentional, after):
     "vision", [{"layers": 1}, {"pos_embed_type": "sin_cos_2d", "no_ln_pre": True}, {"image_size": [32, 64]}]
 )
 def test_open_clip_images_of_other_builds(vision):
-    harmo = check(built(vision=vision, size=vision.get("image_size", (32, 32))), whole=False)
+    height, width = vision.get("image_size", (32, 32))
+    clip = built(vision=vision, size=(height, width))
+    harmo = check(clip, whole=False)
+    assert harmo.encode_dense(clip.images).shape == (2, height // 8, width // 8, 48)
     assert harmo.towers.image.kinds == ("plain", "value", "self")
 
 
