@@ -1,6 +1,6 @@
 """Fine-tune any open_clip architecture on a folder in COCO's layout, phrases linked to boxes by words."""
 
-from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -8,25 +8,11 @@ import open_clip
 import torch
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch.utils.data import DataLoader, Dataset
 
 import harmoclip
-from harmoclip.data import Collator, Sample, SampleTransform, transform_for
+from harmoclip.data import Collator, Loader, PhraseCache, Sample, transform_for
 from harmoclip.data.coco import CocoCaptions
 from harmoclip.data.contact_sheet import contact_sheet
-
-
-class Transformed(Dataset[Sample]):
-    """The samples as the model takes them."""
-
-    def __init__(self, samples: CocoCaptions, transform: SampleTransform) -> None:
-        self.samples, self.transform = samples, transform
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.transform(self.samples[index])
 
 
 def draw_linked(samples: CocoCaptions, path: Path, count: int = 12) -> None:
@@ -38,7 +24,6 @@ def draw_linked(samples: CocoCaptions, path: Path, count: int = 12) -> None:
             shown.setdefault(sample.key, sample)
         if len(shown) == count:
             break
-    path.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(list(shown.values())).savefig(path, dpi=80)
 
 
@@ -57,8 +42,8 @@ def main(
     seed: int = 0,
 ) -> None:
     torch.manual_seed(seed)
-    segment = lru_cache(maxsize=100_000)(harmoclip.CaptionSegmenter())
-    samples = CocoCaptions(data, split, segment=segment)
+    out.mkdir(parents=True, exist_ok=True)
+    samples = CocoCaptions(data, split, segment=PhraseCache(out / "phrases.sqlite"))
     share = samples.link_share()
     print(
         f"{len(samples)} captions; linked: {share.boxes:.1%} of the boxes, {share.phrases:.1%} of the "
@@ -68,32 +53,28 @@ def main(
 
     clip = open_clip.create_model(model, pretrained=pretrained)
     # whatever the model was trained with, plus a slight random crop; captions with a side are not mirrored
-    transform = transform_for(clip, crop=(0.8, 1.0), flip=0.5)
-    loader = DataLoader(
-        Transformed(samples, transform),
-        batch_size,
-        shuffle=True,
-        drop_last=True,
-        num_workers=workers,
-        collate_fn=Collator(open_clip.get_tokenizer(model)),
+    loader = Loader(
+        samples,
+        Collator(open_clip.get_tokenizer(model)),
+        transform=transform_for(clip, crop=(0.8, 1.0), flip=0.5),
+        batch_size=batch_size,
+        workers=workers,
+        seed=seed,
     )
     bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with harmoclip.harmonize(clip) as harmo, bar:
         optimizer = torch.optim.AdamW(harmo.parameters(), lr=lr)
-        task = bar.add_task("training", total=steps)
-        while not bar.finished:
-            for images, texts, grounding in loader:
-                losses = harmo(images, texts, grounding)
-                optimizer.zero_grad()
-                losses["loss"].backward()
-                optimizer.step()
-                said = "  ".join(
-                    f"{name.removesuffix('_loss')} {value.item():.3f}" for name, value in losses.items()
-                )
-                bar.update(task, advance=1)
-                bar.console.print(said, highlight=False, soft_wrap=True)
-                if bar.finished:
-                    break
+        for images, texts, grounding in bar.track(
+            islice(loader.endless(), steps), steps, description="training"
+        ):
+            losses = harmo(images, texts, grounding)
+            optimizer.zero_grad()
+            losses["loss"].backward()
+            optimizer.step()
+            said = "  ".join(
+                f"{name.removesuffix('_loss')} {value.item():.3f}" for name, value in losses.items()
+            )
+            bar.console.print(said, highlight=False, soft_wrap=True)
     torch.save(clip.state_dict(), out / "model.pt")
     print(f"wrote {out / 'linked.png'} and {out / 'model.pt'}")
 

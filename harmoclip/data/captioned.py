@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.data import Dataset
 
-from harmoclip.data.files import open_image, unit_boxes
+from harmoclip.data.files import open_image, require, unit_boxes
 from harmoclip.data.sample import Sample
 from harmoclip.data.words import Link, WordLinker
 from harmoclip.errors import DataError
@@ -19,6 +19,7 @@ from harmoclip.segment import CaptionSegmenter, Phrase
 
 Entry = dict[str, Any]
 Segment = Callable[[str], Sequence[Phrase]]
+_COCO = "COCO's JSON"
 
 
 class LinkShare(NamedTuple):
@@ -46,7 +47,7 @@ class CaptionedBoxes(Dataset[Sample]):
         segment: From a caption to its phrases; by default a `CaptionSegmenter`, made when first needed.
 
     Raises:
-        DataError: A caption's picture is not listed.
+        DataError: An entry lacks something, or a caption's picture or a box's category is not listed.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class CaptionedBoxes(Dataset[Sample]):
     ) -> None:
         self._rows = _rows(captions)
         self._boxes: dict[int, list[Entry]] = defaultdict(list)
-        for box in boxes:
+        for box in _checked(list(boxes), names):
             self._boxes[box["image_id"]].append(box)
         self._picture, self._segment = picture, segment
         self.class_names = tuple(own[0] for own in names.values())
@@ -129,13 +130,23 @@ class CaptionedBoxes(Dataset[Sample]):
         )
 
 
+def _checked(boxes: list[Entry], names: Mapping[int, Sequence[str]]) -> list[Entry]:
+    require(boxes, "image_id", "category_id", "bbox", what="box", expected=_COCO)
+    for box in boxes:
+        if box["category_id"] not in names:
+            raise DataError(f"a box has the category {box['category_id']}, which the file does not list.")
+    return boxes
+
+
 def _rows(captions: Mapping[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    require(captions["images"], "id", "file_name", "width", "height", what="image", expected=_COCO)
+    require(captions["annotations"], "image_id", "caption", what="caption", expected=_COCO)
     images = {image["id"]: image for image in captions["images"]}
     said: dict[int, list[str]] = {key: [] for key in images}
     for entry in captions["annotations"]:
         if entry["image_id"] not in images:
             raise DataError(
-                f"caption {entry['id']} is of picture {entry['image_id']}, which the file does not list."
+                f"caption {entry['caption']!r} is of picture {entry['image_id']}, which is not listed."
             )
         said[entry["image_id"]].append(entry["caption"])
     return [(images[key], caption) for key, own in said.items() for caption in own]

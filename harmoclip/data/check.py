@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -164,6 +165,7 @@ def _read_all(dataset: Any, workers: int) -> Iterable[Facts | str]:
 
 def _stream(shards: Shards) -> Iterator[Facts | str]:
     broken: list[DataError] = []
+    shards = copy(shards)  # the caller's goes on as it was
     shards.on_broken = broken.append
     for sample in shards:
         yield facts_of(sample)

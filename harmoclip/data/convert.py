@@ -51,12 +51,17 @@ def write_shards(
         A message for each sample that was left out, by this and by earlier runs.
 
     Raises:
-        InputError: `samples_per_shard` is below 1.
+        InputError: `samples_per_shard` is below 1, or the data set is a stream.
         DataError: The folder holds shards of another data set, or of another size.
         MissingDependencyError: webdataset is not installed.
     """
     if samples_per_shard < 1:
         raise InputError(f"samples_per_shard is {samples_per_shard}: expected 1 or more.")
+    if not hasattr(dataset, "__len__"):
+        raise InputError(
+            f"{type(dataset).__name__} is a stream: expected a data set with a length. Shards can be read as "
+            "they are; save the rows of a stream first."
+        )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, {"samples": len(dataset), "samples_per_shard": samples_per_shard})
@@ -77,7 +82,10 @@ def _claim(folder: Path, setting: dict[str, int]) -> None:
             f"{folder} holds shards of {found}, and this data set would give {setting}. "
             "Give another folder, or remove this one."
         )
-    note.write_text(json.dumps(setting))
+    if not note.exists():
+        unfinished = note.with_suffix(".tmp")
+        unfinished.write_text(json.dumps(setting))
+        os.replace(unfinished, note)
 
 
 def _write_shard(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,6 +49,20 @@ def read_json(path: Path, *keys: str, expected: str) -> Any:
     return content
 
 
+def require(entries: Iterable[Any], *keys: str, what: str, expected: str) -> None:
+    """Check that every entry of a list is an object with these keys.
+
+    Raises:
+        DataError: One is not; `what` says what an entry is, `expected` what the layout is.
+    """
+    for number, entry in enumerate(entries):
+        missing = [key for key in keys if key not in entry] if isinstance(entry, dict) else keys
+        if missing:
+            raise DataError(
+                f"{what} {number}, {entry!r:.120}, has no {', '.join(missing)}: expected {expected}."
+            )
+
+
 def open_image(source: Path | bytes, name: str = "") -> Image.Image:
     """A picture in RGB, decoded, from a file or its bytes; its `filename` says which file.
 
@@ -91,14 +105,14 @@ def unit_boxes(
     if not min(size) > 0:
         raise DataError(f"sample {name!r}: the picture is {width} x {height}: expected a positive size.")
     try:
-        corners = [_corners(*box, form) for box in boxes]
+        corners = [_corners(form, *box) for box in boxes]
         unit = [(x1 / width, y1 / height, x2 / width, y2 / height) for x1, y1, x2, y2 in corners]
     except TypeError as error:
         raise DataError(f"sample {name!r}: boxes are {boxes}: expected 4 numbers each.") from error
     return torch.tensor(unit, dtype=torch.float32).view(-1, 4)
 
 
-def _corners(a: float, b: float, c: float, d: float, form: BoxFormat) -> tuple[float, float, float, float]:
+def _corners(form: BoxFormat, a: float, b: float, c: float, d: float) -> tuple[float, float, float, float]:
     """The two corners that the four numbers of a box say."""
     if form == "xyxy":
         return a, b, c, d

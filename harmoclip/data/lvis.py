@@ -8,7 +8,7 @@ from typing import Any
 
 from harmoclip.data.captioned import CaptionedBoxes, Entry, Segment
 from harmoclip.data.coco_names import COCO_SYNONYMS
-from harmoclip.data.files import first_existing, read_json
+from harmoclip.data.files import first_existing, read_json, require
 from harmoclip.errors import DataError
 
 _LAYOUT = (
@@ -42,6 +42,9 @@ class Lvis(CaptionedBoxes):
         name = f"lvis_v1_{split}.json"
         path = first_existing(root, name, f"annotations/{name}", expected=expected)
         content = read_json(path, "images", "annotations", "categories", expected=expected)
+        needed = ("id", "coco_url", "not_exhaustive_category_ids")
+        require(content["images"], *needed, what="image", expected=expected)
+        require(content["annotations"], "image_id", "category_id", what="box", expected=expected)
         images = {image["id"]: image for image in content["images"]}
         super().__init__(
             _captions(root, images, expected),

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from harmoclip.data.files import first_existing, open_image, read_json, unit_boxes
+from harmoclip.data.files import first_existing, open_image, read_json, require, unit_boxes
 from harmoclip.data.sample import Sample
 from harmoclip.errors import DataError
 
@@ -48,6 +48,12 @@ class RefCoco(Dataset[Sample]):
         path = first_existing(root, *names, expected=_LAYOUT)
         refs = _read_pickle(path)
         content = read_json(root / "instances.json", "images", "annotations", "categories", expected=_LAYOUT)
+        images_have, boxes_have = (
+            ("id", "file_name", "width", "height"),
+            ("id", "image_id", "category_id", "bbox"),
+        )
+        require(content["images"], *images_have, what="image", expected=_LAYOUT)
+        require(content["annotations"], *boxes_have, what="box", expected=_LAYOUT)
         categories = sorted(content["categories"], key=lambda c: c["id"])
         self.class_names = tuple(c["name"] for c in categories)
         self._class = {c["id"]: row for row, c in enumerate(categories)}

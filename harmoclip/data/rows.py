@@ -79,7 +79,7 @@ def from_row(
     if "phrases" not in row and "links" in row:
         raise DataError(f"sample {name!r}: links without phrases point to nothing; give both or neither.")
     phrases = (
-        tuple(_span(caption, phrase, name) for phrase in row["phrases"])
+        tuple(_span(caption, phrase, name) for phrase in _list(row, "phrases", name))
         if "phrases" in row
         else tuple(() if segment is None else segment(caption))
     )
@@ -88,10 +88,24 @@ def from_row(
         caption=caption,
         boxes=boxes,
         phrases=phrases,
-        links=tuple(_pair(link, "link", name) for link in row.get("links", ())),
-        labels=torch.tensor(row["labels"], dtype=torch.int64) if "labels" in row else None,
+        links=tuple(_pair(link, "link", name) for link in _list(row, "links", name)),
+        labels=_labels(row, name) if "labels" in row else None,
         key=name,
     )
+
+
+def _list(row: Mapping[str, Any], key: str, name: str) -> list[Any]:
+    value = row.get(key, [])
+    if not isinstance(value, list | tuple):
+        raise DataError(f"sample {name!r}: {key} is {value!r:.80}: expected a list; leave it out for none.")
+    return list(value)
+
+
+def _labels(row: Mapping[str, Any], name: str) -> torch.Tensor:
+    labels = _list(row, "labels", name)
+    if not all(type(label) is int for label in labels):
+        raise DataError(f"sample {name!r}: labels are {labels!r:.80}: expected a whole number for each box.")
+    return torch.tensor(labels, dtype=torch.int64)
 
 
 def _span(caption: str, phrase: Any, name: str) -> tuple[int, int]:

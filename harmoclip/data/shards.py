@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -37,8 +38,8 @@ class Shards(IterableDataset[Sample]):
         read: Makes a sample of the JSON object and the picture.
         shuffle: How many samples wait, not yet decoded, to be drawn from; 0 keeps the shards' order.
         seed: Of the order of shards and samples.
-        on_broken: Called with the error of a sample that cannot be read, which is then left out, such as
-            `logging.warning`; None raises it.
+        on_broken: Called with the error of a sample that cannot be read, or of the rest of a shard, which is
+            then left out, such as `logging.warning`; None raises it.
 
     Raises:
         MissingDependencyError: webdataset is not installed.
@@ -101,7 +102,7 @@ class Shards(IterableDataset[Sample]):
                 yield Place(place.passes, count), self._decode(raw)
 
     def _raw(self, place: Place, part: int, parts: int) -> Iterator[dict[str, Any]]:
-        samples = _undecoded(self._part(place, part, parts))
+        samples = self._undecoded(self._part(place, part, parts))
         if not self.shuffle:
             return samples
         from webdataset.filters import shuffle
@@ -115,6 +116,22 @@ class Shards(IterableDataset[Sample]):
             random.Random(f"{self.seed}/{place.passes}").shuffle(urls)
         return urls[part::parts]
 
+    def _undecoded(self, urls: Sequence[str]) -> Iterator[dict[str, Any]]:
+        from webdataset import gopen
+        from webdataset.tariterators import group_by_keys, tar_file_expander
+
+        for url in urls:
+            try:
+                with gopen(url) as stream:
+                    yield from group_by_keys(tar_file_expander([{"url": url, "stream": stream}]))
+            except (OSError, ValueError, tarfile.TarError) as error:
+                self._complain(DataError(f"shard {url} cannot be read: {error}."))
+
+    def _complain(self, error: DataError) -> None:
+        if self.on_broken is None:
+            raise error
+        self.on_broken(error)
+
     def _decode(self, raw: dict[str, Any]) -> Sample | None:
         name = f"{raw['__key__']} of {raw['__url__']}"
         try:
@@ -127,9 +144,7 @@ class Shards(IterableDataset[Sample]):
             row = _object(raw["json"], name)
             return self._read({"key": raw["__key__"], **row}, open_image(picture, name))
         except DataError as error:
-            if self.on_broken is None:
-                raise
-            self.on_broken(error)
+            self._complain(error)
             return None
 
 
@@ -157,15 +172,6 @@ def from_grit(row: Mapping[str, Any], image: Image.Image) -> Sample:
         "links": list(links),
     }
     return from_row(content, image, name=name)
-
-
-def _undecoded(urls: Sequence[str]) -> Iterator[dict[str, Any]]:
-    from webdataset import gopen
-    from webdataset.tariterators import group_by_keys, tar_file_expander
-
-    for url in urls:
-        with gopen(url) as stream:
-            yield from group_by_keys(tar_file_expander([{"url": url, "stream": stream}]))
 
 
 def _object(text: bytes, name: str) -> dict[str, Any]:

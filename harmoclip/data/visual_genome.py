@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from torch.utils.data import Dataset
 
-from harmoclip.data.files import first_existing, open_image, read_json, unit_boxes
+from harmoclip.data.files import first_existing, open_image, read_json, require, unit_boxes
 from harmoclip.data.sample import Sample
 from harmoclip.errors import DataError, InputError
 
@@ -46,12 +46,12 @@ class VisualGenome(Dataset[Sample]):
         if descriptions < 1:
             raise InputError(f"descriptions is {descriptions}: expected 1 or more.")
         self._folder = Path(folder)
-        images = _list(self._folder / "image_data.json", "image_id")
+        images = _list(self._folder / "image_data.json", "image_id", "width", "height")
         self._images = {image["image_id"]: image for image in images}
         self._rows = [
             _Part(entry["id"], regions[start : start + descriptions])
-            for entry in _list(self._folder / "region_descriptions.json", "regions")
-            for regions in [[r for r in entry["regions"] if _words(r)]]
+            for entry in _list(self._folder / "region_descriptions.json", "id", "regions")
+            for regions in [[r for r in _regions(entry) if _words(r)]]
             for start in range(0, len(regions), descriptions)
         ]
 
@@ -87,13 +87,19 @@ class VisualGenome(Dataset[Sample]):
         return first_existing(self._folder, *names, expected=_LAYOUT)
 
 
+def _regions(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    require(entry["regions"], "phrase", "x", "y", "width", "height", what="description", expected=_LAYOUT)
+    return list(entry["regions"])
+
+
 def _words(region: dict[str, Any]) -> str:
     """A description without the space around it and the full stop at its end."""
     return str(region["phrase"]).strip().rstrip(".").rstrip()
 
 
-def _list(path: Path, key: str) -> list[dict[str, Any]]:
+def _list(path: Path, *keys: str) -> list[dict[str, Any]]:
     rows = read_json(path, expected=_LAYOUT)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and key in row for row in rows):
-        raise DataError(f"{path} is no list of objects with {key!r}: expected {_LAYOUT}.")
+    if not isinstance(rows, list):
+        raise DataError(f"{path} holds a {type(rows).__name__}, not a list: expected {_LAYOUT}.")
+    require(rows, *keys, what=f"{path.name} entry", expected=_LAYOUT)
     return rows

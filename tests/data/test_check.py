@@ -67,8 +67,13 @@ def test_a_turned_camera_is_told(tmp_path):
 
 def test_shards_are_checked_with_their_broken_samples(tmp_path):
     files = {"good": {"png": picture(), "json": row(1)}, "bad": {"png": b"x", "json": row(2)}}
-    report = check_dataset(Shards([write_shard(tmp_path / "a.tar", files)]))
+    shards = Shards([write_shard(tmp_path / "a.tar", files)])
+    report = check_dataset(shards)
     assert (report.samples, len(report.broken)) == (1, 1)
+    assert shards.on_broken is None
+    missing = check_dataset(Shards([str(tmp_path / "none.tar")]))
+    assert "none.tar cannot be read" in missing.broken[0]
+    assert not missing.fine
 
 
 def run(*arguments):

@@ -122,7 +122,26 @@ def test_a_caption_of_an_unknown_picture_is_refused(folder):
     content = json.loads(path.read_text(encoding="utf-8"))
     content["annotations"][0]["image_id"] = 404
     path.write_text(json.dumps(content))
-    with pytest.raises(DataError, match="caption 1 is of picture 404"):
+    with pytest.raises(DataError, match=r"a man\\n' is of picture 404"):
+        CocoCaptions(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "change", "said"),
+    [
+        ("captions", "images", {"width": None}, "image 0, .* has no width"),
+        ("captions", "annotations", {"image_id": None}, "caption 0, .* has no image_id: expected COCO"),
+        ("instances", "annotations", {"bbox": None}, "box 0, .* has no bbox"),
+        ("instances", "annotations", {"category_id": 77}, "category 77, which the file does not list"),
+    ],
+)
+def test_entries_that_lack_something_are_named(folder, name, part, change, said):
+    path = folder / f"annotations/{name}_val2017.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    changed = {**content[part][0], **change}
+    content[part][0] = {key: value for key, value in changed.items() if value is not None}
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=said):
         CocoCaptions(folder)
 
 

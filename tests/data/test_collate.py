@@ -45,7 +45,7 @@ def test_a_batch_holds_the_samples(tokenizer):
 
 
 def test_wordings_are_the_tokens(tokenizer):
-    """Equal phrases of other words share an identity and not a wording; capitals are the tokenizer's matter."""
+    """Equal phrases of other words share an identity, not a wording; capitals are up to the tokenizer."""
     captions = ("A dog", "the dog", "a DOG")
     samples = [Sample(torch.rand(3, 8, 8), caption, phrases=((0, len(caption)),)) for caption in captions]
     grounding = Collator(tokenizer)(samples).grounding

@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+import time
 
 import pytest
 import torch
@@ -83,6 +86,39 @@ def test_a_stopped_conversion_goes_on_with_the_missing_shards(tmp_path):
     assert (tmp_path / "00000.tar").stat().st_mtime_ns == first
     assert not list(tmp_path.glob("*.tmp"))
     assert [s.caption for s in Shards(str(tmp_path / "{00000..00002}.tar"))] == [s.caption for s in scenes]
+
+
+@pytest.mark.slow
+def test_a_killed_conversion_ends_in_the_same_shards(tmp_path):
+    (tmp_path / "in").mkdir()
+    for n in range(400):
+        Image.effect_noise((64, 64), 80).convert("RGB").save(tmp_path / f"in/{n}.png")
+    rows = [{"image": f"{n}.png", "caption": f"a dog {n}"} for n in range(400)]
+    (tmp_path / "in/mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    command = [sys.executable, "-m", "harmoclip", "data", "convert", str(tmp_path / "in/mine.jsonl")]
+    options = ["--samples-per-shard", "8"]
+    process = subprocess.Popen([*command, str(tmp_path / "killed"), *options])
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "killed/00003.tar").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    left = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "killed").glob("*.tar")}
+    assert 4 <= len(left) < 50
+    for folder in ("killed", "whole"):
+        subprocess.run([*command, str(tmp_path / folder), *options], check=True)
+    again = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "killed").glob("*.tar")}
+    assert left.items() <= again.items()
+    whole, killed = ({p.name: p.read_bytes() for p in (tmp_path / f).iterdir()} for f in ("whole", "killed"))
+    assert len(whole) == 51
+    assert killed == whole
+
+
+def test_a_stream_is_refused(tmp_path):
+    with pytest.raises(InputError, match="Shards is a stream: expected a data set with a length"):
+        write_shards(Shards(["a.tar"]), tmp_path)
 
 
 def test_shards_of_something_else_are_not_mixed_in(tmp_path):

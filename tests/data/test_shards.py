@@ -110,6 +110,22 @@ def test_broken_samples_stop_or_are_left_out_with_a_word(tmp_path, files, said):
     assert [type(error) for error in told] == [DataError]
 
 
+def test_shards_that_are_missing_or_cut_are_named_and_may_be_left_out(shards, tmp_path):
+    whole = (tmp_path / "part-1.tar").read_bytes()
+    (tmp_path / "part-1.tar").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "part-2.tar").unlink()
+    (tmp_path / "part-3.tar").write_bytes(b"no tar at all" * 999)
+    with pytest.raises(DataError, match=r"shard .*part-1\.tar cannot be read"):
+        list(Shards(shards))
+    told = []
+    found = numbers(Shards(shards, on_broken=told.append))
+    assert found[:5] == [0, 1, 2, 3, 4]
+    assert set(found) < set(range(10))
+    for number, error in enumerate(told, 1):
+        assert f"part-{number}.tar cannot be read" in str(error)
+    assert len(told) == 3
+
+
 def test_a_stream_without_a_readable_sample_ends_with_an_error(tmp_path):
     url = write_shard(tmp_path / "a.tar", {"bad": {"png": picture()}})
     stream = Shards([url], on_broken=print).stream(Place(), 0, 1)

@@ -53,7 +53,10 @@ def test_what_is_missing_is_named(folder):
     with pytest.raises(DataError, match="no picture 1"):
         VisualGenome(folder)[0]
     (folder / "image_data.json").write_text("{}")
-    with pytest.raises(DataError, match=r"image_data\.json is no list of objects with 'image_id'"):
+    with pytest.raises(DataError, match=r"image_data\.json holds a dict, not a list"):
+        VisualGenome(folder)
+    (folder / "image_data.json").write_text('[{"image_id": 1}]')
+    with pytest.raises(DataError, match=r"image_data\.json entry 0, .* has no width, height"):
         VisualGenome(folder)
     (folder / "image_data.json").write_text("[")
     with pytest.raises(DataError, match=r"image_data\.json is not JSON"):
