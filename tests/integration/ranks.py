@@ -246,7 +246,7 @@ def fsdp_mixed_precision():
 CHECKS = {name: f for name, f in globals().items() if inspect.isgeneratorfunction(f)}
 
 
-def backend():
+def backend() -> str:
     """NCCL with a GPU for every rank, gloo otherwise; what follows is made on the device."""
     if torch.cuda.device_count() < int(os.environ["WORLD_SIZE"]):
         return "gloo"
