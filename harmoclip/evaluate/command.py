@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="The model's name, as in `harmoclip models`.")],
+    model: Annotated[str, typer.Argument(help="An open_clip name, hf:NAME, or a local folder.")],
     pretrained: Annotated[str | None, typer.Option(help="Weights before: a tag or a file.")] = None,
     after: Annotated[
         str | None, typer.Option(help="Weights after: a file, a tag or an exported folder.")
