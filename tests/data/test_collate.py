@@ -22,12 +22,8 @@ def sample(**changes):
 
 
 def test_a_batch_holds_the_samples(tokenizer):
-    one, empty, other = (
-        sample(),
-        Sample(torch.rand(3, 8, 8), ""),
-        sample(boxes=torch.rand(1, 4) * 0.4 + 0.5, links=()),
-    )
-    other = other.replace(boxes=torch.tensor([[0.5, 0.5, 0.9, 1.0]]))
+    one, empty = sample(), Sample(torch.rand(3, 8, 8), "")
+    other = sample(boxes=torch.tensor([[0.5, 0.5, 0.9, 1.0]]), links=((0, 1),))
     batch = Collator(tokenizer)([one, empty, other])
     images, texts, grounding = batch
     assert isinstance(batch, Batch)
@@ -36,7 +32,7 @@ def test_a_batch_holds_the_samples(tokenizer):
     torch.testing.assert_close(grounding.boxes, torch.cat([one.boxes, other.boxes]))
     assert grounding.image_index.tolist() == [0, 0, 2]
     assert grounding.text_index.tolist() == [0, 0, 2, 2]
-    assert grounding.links.tolist() == [[0, 1], [1, 1], [1, 0]]
+    assert grounding.links.tolist() == [[0, 1], [1, 1], [1, 0], [2, 3]]
     ids = [phrase_id("a dog"), phrase_id("two cats")]
     assert grounding.phrase_id.tolist() == ids * 2
     for (start, end), words in zip(grounding.spans.tolist(), ["a dog", "two cats"] * 2, strict=True):
