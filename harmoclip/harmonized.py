@@ -52,7 +52,7 @@ def harmonize(
         global_region: What an image's regions are held to: its `caption` or its `image` vector, by contrast
             of the regions' mean, or each region to the vector of its own crop (`crops`).
         weights: Factors of `global_contrastive`, `lexeme_region`, `global_region` (and `teacher`) in the sum;
-            those not named keep their defaults (1, 1, 0.5, 1). Each is a number, or a schedule
+            those not named keep their defaults (1, 2, 0.25, 1). Each is a number, or a schedule
             `[(step, weight), ...]` with straight lines between its points, where a step is one forward in
             training mode. A loss of weight 0 is not computed.
         balance: Scale each region term down wherever its gradient in the vectors it judges is larger than

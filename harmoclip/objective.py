@@ -26,7 +26,7 @@ Lexemes = Literal["spans", "phrases", "both"]
 GlobalRegion = Literal["caption", "image", "crops"]
 Temperatures = Literal["shared", "separate"]
 
-DEFAULT_WEIGHTS: dict[str, Weight] = {"global_contrastive": 1.0, "lexeme_region": 1.0, "global_region": 0.5}
+DEFAULT_WEIGHTS: dict[str, Weight] = {"global_contrastive": 1.0, "lexeme_region": 2.0, "global_region": 0.25}
 REGION_TERMS = ("lexeme_region", "global_region")
 
 

@@ -257,23 +257,27 @@ RIVALS: dict[str, type[Objective]] = {
     "harmoclip": Ours,
 }
 
-# one change each to the defaults of `harmonize`
+
+def changed(weights: dict[str, float] | None = None, **options: Any) -> dict[str, Any]:
+    """Options of one row of the ablation, which goes around equal weights of both contrasts."""
+    return {"weights": {"lexeme_region": 1.0, "global_region": 0.5, **(weights or {})}, **options}
+
+
+# the first row, one change each to it, and the steps from there to the defaults
 ABLATION: dict[str, dict[str, Any]] = {
-    "no GC": {"weights": {"global_contrastive": 0.0}},
-    "no LRC": {"weights": {"lexeme_region": 0.0}},
-    "no GR": {"weights": {"global_region": 0.0}},
-    "lexemes spans": {"lexemes": "spans"},
-    "lexemes both": {"lexemes": "both"},
-    "GR image": {"global_region": "image"},
-    "GR crops": {"global_region": "crops"},
-    "dense plain": {"dense": "plain"},
-    "LRC weight 2": {"weights": {"lexeme_region": 2.0}},
-    "GR weight 0.1": {"weights": {"global_region": 0.1}},
-    "GR weight 1": {"weights": {"global_region": 1.0}},
-    "no masking": {"masking": False},
-    "same image 0.5": {"positives": Positives(same_image=0.5)},
-    "balance": {"balance": True},
-    "separate temperatures": {"temperatures": "separate"},
+    "LRC 1, GR 0.5": changed(),
+    "no GC": changed({"global_contrastive": 0.0}),
+    "no LRC": changed({"lexeme_region": 0.0}),
+    "no GR": changed({"global_region": 0.0}),
+    "lexemes spans": changed(lexemes="spans"),
+    "lexemes both": changed(lexemes="both"),
+    "GR image": changed(global_region="image"),
+    "GR crops": changed(global_region="crops"),
+    "dense plain": changed(dense="plain"),
+    "no masking": changed(masking=False),
+    "balance": changed(balance=True),
+    "LRC 2": changed({"lexeme_region": 2.0}),
+    "LRC 2, GR 0.25": changed({"lexeme_region": 2.0, "global_region": 0.25}),
 }
 
 

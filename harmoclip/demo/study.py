@@ -103,7 +103,7 @@ class Study:
         """Train from the seed's weights on the seed's batches; measure on the way and at the end."""
         settings = self.settings
         # without pre-training, the last block's own tokens learn faster than its value path
-        options: dict[str, Any] = {"dense": "plain", "lexemes": "phrases", "weights": {"lexeme_region": 2.0}}
+        options: dict[str, Any] = {"dense": "plain", "weights": {"global_region": 0.5}}
         outcome = Outcome(harmonize(small_clip(settings.seed), **options))
         harmo, contrast = outcome.harmo, GlobalContrastiveLoss()
         model: Any = harmo.model

@@ -68,9 +68,9 @@ def test_null_is_taken_where_it_may_stand():
 
 
 def test_differences_are_named():
-    config = load_config(None, ["steps=5", "objective.weights.lexeme_region=2"])
+    config = load_config(None, ["steps=5", "objective.weights.lexeme_region=3"])
     assert differences(Config(), Config()) == []
     assert differences(Config(), config) == [
         "steps was 1000 and is 5",
-        "objective.weights.lexeme_region was 1.0 and is 2",
+        "objective.weights.lexeme_region was 2.0 and is 3",
     ]
