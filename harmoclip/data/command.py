@@ -111,7 +111,7 @@ def _print(report: Report) -> None:
         table.add_row(name.replace("_", " "), f"{value:.1%}" if isinstance(value, float) else str(value))
     Console(stderr=True).print(table)
     _list("Frequent phrases", [f"{count:>7} {text}" for text, count in report.frequent.most_common(_SHOWN)])
-    _list("Broken", report.broken)
+    _list("Broken", list(dict.fromkeys(report.broken)))  # a picture has several captions
     _list("Impossible boxes", report.impossible)
 
 

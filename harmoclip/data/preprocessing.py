@@ -140,7 +140,7 @@ def _hugging_face(processor: Any) -> dict[str, Any]:
             f"{name} pads, or does not resize or normalise: no rule is known here that moves its boxes. "
             "Give a harmoclip.data.Preprocessing that says what it does."
         )
-    wanted = _sizes(processor.size)
+    wanted = _sizes(processor.size or {})
     short = wanted.get("shortest_edge")
     scaled = (short, short) if short else (wanted.get("height"), wanted.get("width"))
     if None in scaled or wanted.get("longest_edge"):

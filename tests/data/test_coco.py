@@ -86,6 +86,12 @@ def test_samples_are_exact(folder):
     )
 
 
+def test_a_phrase_for_one_is_not_linked_to_a_crowd(folder):
+    path = folder / "annotations/captions_val2017.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("People cross", "A man crosses"))
+    assert CocoCaptions(folder)[0].links == ((0, 0),)
+
+
 def test_the_share_of_links(folder):
     share = CocoCaptions(folder).link_share()
     assert share.boxes == 1

@@ -115,6 +115,10 @@ def test_what_says_nothing_is_refused():
         Preprocessing.of(torch.nn.Linear(1, 1))
     with pytest.raises(InputError, match="interpolation is 'cubic'"):
         Preprocessing.of({"input_size": (3, 8, 8), "interpolation": "cubic", "mean": [0.5], "std": [0.5]})
+    unsized = transformers.CLIPImageProcessor()
+    unsized.size = None
+    with pytest.raises(InputError, match=r"resizes to {}: expected shortest_edge, or height and width"):
+        Preprocessing.of(unsized)
     processor = transformers.CLIPImageProcessor(do_normalize=False)
     with pytest.raises(InputError, match="CLIPImageProcessor"):
         transform_for(processor)
