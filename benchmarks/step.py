@@ -258,7 +258,7 @@ def main() -> None:
     pairs = [(n, loss_memory(n)) for n in ((2048, 4096, 8192) if quick else (2048, 4096, 8192, 16384, 32768))]
     print({n: round(mb) for n, mb in pairs}, "MB of the lexeme-region loss by pairs", flush=True)
     # small batches hold few equal phrases, and weigh the fixed costs of a pass more than training does
-    sizes = (("ViT-B-32", 32, not quick), ("ViT-B-16", 4 if quick else 16, True))
+    sizes = (("ViT-B-32", 24 if quick else 32, not quick), ("ViT-B-16", 4 if quick else 16, True))
     rows = [
         row for name, images, crops in sizes for row in compare(name, images, 10, 2 if quick else 5, crops)
     ]

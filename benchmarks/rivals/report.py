@@ -46,8 +46,8 @@ def markdown(results: dict[str, Any]) -> str:
         "# Both sides of every objective\n",
         f"{s['layers']} layers, width {s['width']}, batch {s['batch_size']}, {s['train_scenes']} scenes "
         f"of 64 x 64 pixels; {s['start_steps']} steps on captions alone make the start, then {s['steps']} "
-        f"steps of each objective at learning rate {s['learning_rate']:g}. Mean and standard deviation of "
-        f"{s['seeds']} seeds; R@1 and R@5 are the mean of both directions among {s['test_scenes']} held-out "
+        f"steps of each objective at learning rate {s['learning_rate']:g}. Mean and standard deviation over "
+        f"seeds; R@1 and R@5 are the mean of both directions among {s['test_scenes']} held-out "
         "scenes, boxes are named among 64 colour-shape names (chance 0.016).\n",
         "## Equal steps\n",
         table(results["equal_steps"], cost=True),
@@ -56,19 +56,20 @@ def markdown(results: dict[str, Any]) -> str:
         "## Equal time\n",
         "As many steps as ours takes time for.\n",
         table(results["equal_time"]),
-        f"\n## Ablation\n\nOne change each to the defaults; {s['ablation_seeds']} seeds.\n",
-        table({"defaults": results["equal_steps"]["harmoclip"], **results["ablation"]}),
+        "\n## Ablation\n\nOne change each to the first row; the last row is the default.\n",
+        table(results["ablation"]) if results["ablation"] else "",
     ]
     return "\n".join(parts) + "\n"
 
 
 def table(rows: dict[str, Summary], *, cost: bool = False) -> str:
     """One row an objective; the best of each column in bold."""
-    head = ["objective", *(TITLES[side] for side in SIDES), *(["step (ms)", "held (MB)"] if cost else [])]
+    costs = ["step (ms)", "held (MB)"] if cost else []
+    head = ["objective", "seeds", *(TITLES[side] for side in SIDES), *costs]
     best = {side: max(row[side] for row in rows.values()) for side in SIDES}
     lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
     for name, row in rows.items():
-        cells = [name]
+        cells = [name, str(len(row["seeds"]["r1"]))]
         for side in SIDES:
             value = f"{row[side]:.3f}"
             cells.append(
