@@ -96,13 +96,17 @@ def _write_shard(
     except ImportError as error:
         raise MissingDependencyError('Shards need webdataset: pip install "harmoclip[data]"') from error
     unfinished, broken = shard.with_suffix(".tmp"), []
-    with TarWriter(str(unfinished), encoder=False, mtime=0.0) as tar:
-        for done, sample in enumerate(samples, first + 1):
-            if isinstance(sample, str):
-                broken.append(sample)
-            else:
-                tar.write({"__key__": sample.key, sample.kind: sample.picture, "json": sample.row})
-            progress(done)
+    try:
+        with TarWriter(str(unfinished), encoder=False, mtime=0.0) as tar:
+            for done, sample in enumerate(samples, first + 1):
+                if isinstance(sample, str):
+                    broken.append(sample)
+                else:
+                    tar.write({"__key__": sample.key, sample.kind: sample.picture, "json": sample.row})
+                progress(done)
+    except BaseException:  # an interrupt leaves nothing half-written
+        unfinished.unlink(missing_ok=True)
+        raise
     if broken:
         shard.with_suffix(".broken.txt").write_text("\n".join(broken) + "\n")
     os.replace(unfinished, shard)

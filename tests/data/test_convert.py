@@ -116,6 +116,16 @@ def test_a_killed_conversion_ends_in_the_same_shards(tmp_path):
     assert killed == whole
 
 
+def test_an_interrupt_leaves_nothing_half_written(tmp_path):
+    def stop(done):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(Scenes("test", 5, seed=0), tmp_path, samples_per_shard=2, progress=stop)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["00000.tar", "shards.json"]
+
+
 def test_a_stream_is_refused(tmp_path):
     with pytest.raises(InputError, match="Shards is a stream: expected a data set with a length"):
         write_shards(Shards(["a.tar"]), tmp_path)
