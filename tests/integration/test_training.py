@@ -165,7 +165,7 @@ def test_schedules_count_training_steps():
     harmo, batch = harmoclip.harmonize(small(), weights={"lexeme_region": [(0, 0.0), (2, 1.0)]}), draw((3, 2))
     for factor in (0.0, 0.5, 1.0, 1.0):
         losses = harmo(*batch)
-        rest = losses["global_contrastive_loss"] + 0.5 * losses["global_region_loss"]
+        rest = losses["global_contrastive_loss"] + 0.25 * losses["global_region_loss"]
         torch.testing.assert_close(losses["loss"] - rest, factor * losses["lexeme_region_loss"])
     harmo.eval()
     harmo(*batch)
@@ -185,8 +185,8 @@ def test_balance_holds_region_terms_to_the_global_one(monkeypatch):
     losses = harmo(*batch)
     limit, lexeme, region = norms
     expected = losses["global_contrastive_loss"]
-    expected = expected + (limit / lexeme).clamp(max=1) * losses["lexeme_region_loss"]
-    expected = expected + 0.5 * (limit / region).clamp(max=1) * losses["global_region_loss"]
+    expected = expected + 2 * (limit / lexeme).clamp(max=1) * losses["lexeme_region_loss"]
+    expected = expected + 0.25 * (limit / region).clamp(max=1) * losses["global_region_loss"]
     torch.testing.assert_close(losses["loss"], expected)
     assert limit < max(lexeme, region)
     with pytest.raises(InputError, match="balance"):
