@@ -67,7 +67,13 @@ def test_a_timm_model_says_how():
     assert_same(model, create_transform(**resolve_model_data_config(model), is_training=False))
 
 
-@pytest.mark.parametrize("name", ["CLIPImageProcessor", "SiglipImageProcessor"])
+NAMES = ["CLIPImageProcessor", "SiglipImageProcessor"]
+PILLOW_BY_NAME = hasattr(transformers, "CLIPImageProcessorPil")
+"""Whether the class that works with Pillow has a name of its own, as since transformers 5."""
+
+
+@pytest.mark.skipif(not PILLOW_BY_NAME, reason="these processors of transformers 4 work with Pillow")
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("resample", [2, 3])
 def test_hugging_face(name, resample):
     processor = getattr(transformers, name)(resample=resample)
@@ -75,11 +81,10 @@ def test_hugging_face(name, resample):
     assert_same(processor, lambda image: processor(image, return_tensors="pt")["pixel_values"][0])
 
 
-@pytest.mark.parametrize("name", ["CLIPImageProcessorPil", "SiglipImageProcessorPil"])
+@pytest.mark.parametrize("name", NAMES)
 def test_hugging_face_with_pillow(name):
-    if not hasattr(transformers, name):
-        pytest.skip("this version of transformers has no such back end")
-    processor = getattr(transformers, name)()
+    processor = getattr(transformers, name + "Pil" if PILLOW_BY_NAME else name)()
+    assert Preprocessing.of(processor).pixels == "numpy"
     transform = transform_for(processor)
     for width, height in SIZES:
         image = picture(width, height)
