@@ -22,6 +22,7 @@ _LAYOUT: dict[str, tuple[int | None, torch.dtype]] = {
     "links": (2, torch.int64),
     "phrase_id": (None, torch.int64),
 }
+_ROW_TOKENS = 128  # longer rows leave fewer places empty, and cost more attention
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,7 +74,9 @@ class Grounding:
         lengths, order = (self.spans[first, 1] - self.spans[first, 0]).sort(stable=True)
         object.__setattr__(self, "_first_of_phrase", first[order])
         object.__setattr__(self, "_distinct_index", order.argsort()[which])
-        object.__setattr__(self, "_phrase_groups", _three_groups(lengths.cpu()))
+        lengths = lengths.cpu()
+        object.__setattr__(self, "_phrase_groups", _three_groups(lengths))
+        object.__setattr__(self, "_phrase_table", _table(lengths))
         object.__setattr__(self, "_bounds", _bounds(self))
 
     @property
@@ -98,6 +101,14 @@ class Grounding:
         Encoded group by group, each padded to its longest, they need the fewest positions.
         """
         return self._phrase_groups  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def phrase_table(self) -> tuple[int, int]:
+        """Rows, and tokens of a row, that hold the distinct wordings side by side, each with an end token.
+
+        A row is a sequence of slots, and wordings of like length lie in the same slot.
+        """
+        return self._phrase_table  # type: ignore[attr-defined, no-any-return]
 
     @classmethod
     def empty(cls, device: torch.device | str = "cpu") -> Self:
@@ -289,6 +300,13 @@ def _three_groups(lengths: Tensor) -> tuple[tuple[int, int], ...]:
         two = min(max(two, one + 2), count - 2)
     cuts = (0, one, two, count)
     return tuple((end - start, int(lengths[end - 1])) for start, end in itertools.pairwise(cuts))
+
+
+def _table(lengths: Tensor) -> tuple[int, int]:
+    """Rows and tokens for phrases of these sorted lengths: the longest share the last slot, and so on."""
+    tokens = lengths + 1  # an end token
+    rows = min(len(tokens), max(2, round(int(tokens.sum()) / _ROW_TOKENS)))
+    return rows, int(tokens.flip(0)[:: max(1, rows)].sum())
 
 
 def _bad_boxes(boxes: Tensor) -> Tensor:

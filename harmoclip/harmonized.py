@@ -8,7 +8,6 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from harmoclip.captured import Captured
 from harmoclip.checks import check_batch, check_texts, flat_boxes, frozen
@@ -379,24 +378,14 @@ class Harmonized(nn.Module):
         return forms
 
     def _alone(self, ids: Tensor, grounding: Grounding) -> Tensor | None:
-        """Vectors `[P, D]` of the phrases as texts of their own, each wording encoded once.
+        """Vectors `[P, D]` of the phrases as texts of their own.
 
-        Nothing of it is kept for the backward pass but the vectors. A training step runs it before the
-        towers, so its second run, in the backward pass, comes after theirs has freed what they kept.
+        A training step runs it before the towers, so its second run, in the backward pass, comes after
+        theirs has freed what they kept.
         """
         if self.options.lexemes == "spans":
             return None
-        tower, groups = self.towers.text, []
-        start = 0
-        for count, longest in grounding.phrase_groups:
-            rows = grounding.first_of_phrase[start : start + count]
-            given = ids, grounding.spans[rows], grounding.text_index[rows], longest
-            if torch.is_grad_enabled():
-                groups.append(checkpoint(tower.encode_phrases, *given, use_reentrant=False))
-            else:
-                groups.append(tower.encode_phrases(*given))
-            start += count
-        return torch.cat(groups)[grounding.distinct_index]
+        return self.towers.text.encode_phrases(ids, grounding)
 
     @torch.no_grad()
     def _crops(self, images: Tensor, grounding: Grounding) -> Tensor:

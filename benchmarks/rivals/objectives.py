@@ -181,10 +181,7 @@ class HardNegatives(Objective):
 
     def encode_short(self, ids: Tensor) -> Tensor:
         """Texts encoded in as many positions as the longest of them needs."""
-        length = ids.argmax(1)
-        spans = torch.stack([torch.ones_like(length), length], 1)
-        rows = torch.arange(len(ids), device=ids.device)
-        return self.harmo.towers.text.encode_phrases(ids, spans, rows, int(length.max()) - 1)
+        return self.harmo.towers.text.encode(ids[:, : int(ids.argmax(1).max()) + 1])
 
 
 class TokenSpans(Objective):

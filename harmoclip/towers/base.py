@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from harmoclip.errors import CaptureError, InputError
+from harmoclip.grounding import Grounding
 from harmoclip.models import HfTokenizer
 from harmoclip.ops import region_pool
 
@@ -162,14 +164,29 @@ class TextTower(ABC):
         """Whether a text without its padding has the same vector."""
         return True
 
-    def encode_phrases(self, ids: Tensor, spans: Tensor, text_index: Tensor, longest: int) -> Tensor:
+    def encode_phrases(self, ids: Tensor, grounding: Grounding) -> Tensor:
         """Vectors `[P, D]` of phrases encoded as texts of their own, from the captions' token ids `[B, L]`.
 
-        Rows are as short as the longest phrase allows where that is exact, full otherwise. Without phrases
-        the model still runs once: sharded ranks all have to, and models refuse empty batches.
+        Each wording is encoded once, and nothing is kept for the backward pass, which encodes it again.
+        Without phrases the model still runs, on a caption: sharded ranks all have to, and models refuse
+        empty batches.
         """
-        if not len(spans) and len(ids):
-            return self.encode(ids[:1])[:0]
+        vectors, rows = [], grounding.first_of_phrase
+        for count, longest in grounding.phrase_groups:
+            if count:
+                group = self.phrase_texts(ids, grounding, rows[:count], longest)
+                vectors.append(recomputed(self.encode, group))
+            else:
+                vectors.append(recomputed(self.encode, ids[:1])[:0])
+            rows = rows[count:]
+        return torch.cat(vectors)[grounding.distinct_index]
+
+    def phrase_texts(self, ids: Tensor, grounding: Grounding, phrases: Tensor, longest: int) -> Tensor:
+        """Token ids of the given phrases as texts of their own; `longest` of their spans is known.
+
+        Rows are as short as the longest phrase allows where that is exact, full otherwise.
+        """
+        spans, text_index = grounding.spans[phrases], grounding.text_index[phrases]
         special = self.special or self.guess_special(ids)
         rows = phrase_rows(ids, spans, text_index, longest, special)[:, : self.context_length]
         if not self.short_rows_are_exact():
@@ -178,7 +195,7 @@ class TextTower(ABC):
                 len(rows), missing
             )
             rows = torch.cat([rows, fill], 1)
-        return self.encode(rows)
+        return rows
 
     def tell_tokenizer(self, tokenizer: Tokenizer) -> None:
         """Keep the tokenizer, and read the special tokens off its rows for an empty and a short text.
@@ -267,6 +284,14 @@ def split_grid(tokens: Tensor, grid: tuple[int, int]) -> int:
             "patch dropout is on. Regions need every patch; set patch_dropout to 0 or call model.eval()."
         )
     return prefix
+
+
+def recomputed(encode: Callable[[Tensor], Tensor], ids: Tensor) -> Tensor:
+    """What `encode` gives; the backward pass runs it again instead of keeping what it needs."""
+    if not torch.is_grad_enabled():
+        return encode(ids)
+    vectors: Tensor = checkpoint(encode, ids, use_reentrant=False)
+    return vectors
 
 
 def phrase_rows(

@@ -9,7 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from harmoclip.errors import InputError
-from harmoclip.towers.base import SpecialTokens, TapPoint, TextTower, Tokenizer, first_input, parts
+from harmoclip.grounding import Grounding
+from harmoclip.towers.base import (
+    SpecialTokens,
+    TapPoint,
+    TextTower,
+    Tokenizer,
+    first_input,
+    parts,
+    recomputed,
+)
+from harmoclip.towers.packing import pack
 
 _MT5_END = 1
 _CLIP_VOCABULARY = 49408  # of CLIP's own byte pairs
@@ -60,10 +70,32 @@ class OpenClipText(TextTower):
     def encode(self, ids: Tensor) -> Tensor:
         """The model's own vectors; of short rows where causal attention makes these exact."""
         if self.short_rows_are_exact():
-            return self._encode_short(ids)
+            place = torch.arange(ids.shape[1], device=ids.device)
+            assert self._mask is not None
+            x = self._run(ids, place, self._mask[: len(place), : len(place)])
+            return self._pool(x, ids)
         self._check_pool()
         out = self.holder.encode_text(ids) if hasattr(self.holder, "encode_text") else self.holder(ids)
         return out[0] if isinstance(out, tuple) else out
+
+    def encode_phrases(self, ids: Tensor, grounding: Grounding) -> Tensor:
+        """All phrases in one pass, side by side in few rows."""
+        if not self.short_rows_are_exact():
+            return super().encode_phrases(ids, grounding)
+        if not len(grounding.spans):
+            return recomputed(self.encode, ids[:1])[:0]
+        phrases = grounding.first_of_phrase
+        texts = self.phrase_texts(ids, grounding, phrases, grounding.longest_span)
+        start = (self.special or self.guess_special(ids)).start
+        begin, end = grounding.spans[phrases].unbind(1)
+        packed = pack(texts, start, end - begin + 1, *grounding.phrase_table)
+        column = packed.column(self._position(texts), start)
+
+        def encode(ids: Tensor) -> Tensor:
+            x = self._run(ids, packed.position, packed.mask)[packed.row, column]
+            return self.project(self.holder.ln_final(x))
+
+        return recomputed(encode, packed.ids)[grounding.distinct_index]
 
     def short_rows_are_exact(self) -> bool:
         """Whether attention is causal, without an appended class token, and pooled by the text's own end."""
@@ -102,17 +134,14 @@ class OpenClipText(TextTower):
     def _batch_first(self, tokens: Tensor) -> Tensor:
         return tokens if self.batch_first else tokens.transpose(0, 1)
 
-    def _encode_short(self, rows: Tensor) -> Tensor:
-        """The text transformer on `[P, T]` ids with T at most the context length."""
-        holder, length, mask = self.holder, rows.shape[1], self._mask
-        assert mask is not None
-        dtype = self.blocks[0].mlp.c_fc.weight.dtype
-        x = holder.token_embedding(rows).to(dtype) + holder.positional_embedding[:length].to(dtype)
+    def _run(self, ids: Tensor, position: Tensor, mask: Tensor) -> Tensor:
+        """The last block's tokens `[P, T, C]` of ids `[P, T]` at positions `[T]` under a mask `[T, T]`."""
+        holder, dtype = self.holder, self.blocks[0].mlp.c_fc.weight.dtype
+        x = holder.token_embedding(ids).to(dtype) + holder.positional_embedding[position].to(dtype)
         if hasattr(holder, "attn_mask"):
-            return self._pool(holder.transformer(x, attn_mask=mask[:length, :length]), rows)
-        return self._pool(
-            self._openai_blocks(x.transpose(0, 1), mask[:length, :length]).transpose(0, 1), rows
-        )
+            tokens: Tensor = holder.transformer(x, attn_mask=mask)
+            return tokens
+        return self._openai_blocks(x.transpose(0, 1), mask).transpose(0, 1)
 
     def _openai_blocks(self, x: Tensor, mask: Tensor) -> Tensor:
         """OpenAI's blocks `[T, P, C]` with a shorter mask than their own."""

@@ -128,10 +128,7 @@ def regions_of(harmo: Harmonized, captured: Any, grounding: Grounding) -> Tensor
 
 def phrases_of(harmo: Harmonized, captured: Any, grounding: Grounding) -> Tensor:
     """Vectors of the grounding's phrases encoded alone, as the tower gives them."""
-    ids = captured.of("text")["ids"]
-    return harmo.towers.text.encode_phrases(
-        ids, grounding.spans, grounding.text_index, grounding.longest_span
-    )
+    return harmo.towers.text.encode_phrases(captured.of("text")["ids"], grounding)
 
 
 def two_regions() -> Grounding:

@@ -9,6 +9,7 @@ from open_clip.model import CLIP, CustomTextCLIP
 from passes import captured_of
 
 import harmoclip
+from harmoclip import Grounding
 from harmoclip.errors import InputError
 from harmoclip.towers import zoo
 
@@ -78,7 +79,12 @@ def test_open_clip_text_pools(pool, family, causal):
     clip = built(CLIP if family == "CLIP" else CustomTextCLIP, text=text)
     harmo = check(clip, whole=False)
     harmo.towers.text.tell_tokenizer(small.tokenizer(clip.frame))
-    alone = harmo.towers.text.encode_phrases(clip.texts, torch.tensor([[2, 5]]), torch.tensor([0]), 6)
+    phrase = {
+        "spans": torch.tensor([[2, 5]]),
+        "text_index": torch.tensor([0]),
+        "phrase_id": torch.tensor([3]),
+    }
+    alone = harmo.towers.text.encode_phrases(clip.texts, Grounding.empty().replace(**phrase))
     row = torch.tensor([small.row(clip.frame, clip.texts[0, 2:5].tolist())])
     torch.testing.assert_close(
         F.normalize(alone, dim=-1), clip.model.encode_text(row, normalize=True), atol=1e-5, rtol=1e-4

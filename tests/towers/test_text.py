@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from passes import captured_of
 
 import harmoclip
+from harmoclip import Grounding
 from harmoclip.errors import InputError
 from harmoclip.towers import find_towers
 from harmoclip.towers.base import special_tokens
@@ -16,16 +17,17 @@ pytest_plugins = ["every_family"]
 
 def spans_of(given):
     start = 0 if given.frame.start is None else 1
-    return torch.tensor([[start + 1, start + 4], [start, start + 2], [start, start + 6]]), torch.tensor(
-        [0, 1, 1]
+    spans = torch.tensor([[start + 1, start + 4], [start, start + 2], [start, start + 6], [start, start + 1]])
+    return Grounding.empty().replace(
+        spans=spans, text_index=torch.tensor([0, 1, 1, 0]), phrase_id=torch.tensor([5, 2, 9, 7])
     )
 
 
 def expected_phrases(given, towers):
-    spans, text_index = spans_of(given)
+    g = spans_of(given)
     rows = [
         small.row(given.frame, given.texts[i, start:end].tolist())
-        for (start, end), i in zip(spans.tolist(), text_index.tolist(), strict=True)
+        for (start, end), i in zip(g.spans.tolist(), g.text_index.tolist(), strict=True)
     ]
     return F.normalize(towers.encode_text(torch.tensor(rows)), dim=-1)
 
@@ -33,10 +35,9 @@ def expected_phrases(given, towers):
 @pytest.mark.parametrize("told", [False, True])
 def test_phrases_alone_equal_the_models_text(given, told):
     towers = find_towers(given.model.eval())
-    spans, text_index = spans_of(given)
     if told:
         towers.text.tell_tokenizer(small.tokenizer(given.frame))
-    alone = towers.text.encode_phrases(given.texts, spans, text_index, 6)
+    alone = towers.text.encode_phrases(given.texts, spans_of(given))
     torch.testing.assert_close(
         F.normalize(alone, dim=-1), expected_phrases(given, towers), atol=1e-5, rtol=1e-4
     )
@@ -44,8 +45,7 @@ def test_phrases_alone_equal_the_models_text(given, told):
 
 def test_no_phrases_are_no_rows_that_reach_the_tower(given):
     text = find_towers(given.model).text
-    empty = torch.zeros(0, 2, dtype=torch.int64)
-    vectors = text.encode_phrases(given.texts, empty, empty[:, 0], 0)
+    vectors = text.encode_phrases(given.texts, Grounding.empty())
     assert vectors.shape == (0, text.encode(given.texts).shape[1])
     vectors.sum().backward()
     assert text.taps()["ids"].module.weight.grad is not None
