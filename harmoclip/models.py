@@ -34,10 +34,16 @@ def load_model(name: str, pretrained: str | None = None, device: str = "cpu") ->
         device: Where the model goes.
 
     Raises:
-        InputError: No model has that name.
+        InputError: No model has that name, no weights that tag, or weights were named for a model that brings
+            its own.
         MissingDependencyError: transformers is needed and not installed.
     """
     folder = Path(name)
+    if pretrained is not None and (folder.is_dir() or name.startswith((_HUGGING_FACE, "hf-hub:"))):
+        raise InputError(
+            f"pretrained is {pretrained!r}, but {name!r} brings its own weights: leave pretrained out, or "
+            "give the name of an open_clip architecture."
+        )
     if name.startswith(_HUGGING_FACE):
         return _hugging_face(name.removeprefix(_HUGGING_FACE), device, name)
     if folder.is_dir():
@@ -97,8 +103,22 @@ def _open_clip(name: str, pretrained: str | None, device: str) -> LoadedModel:
             f"no model is called {name!r}. Nearest: {', '.join(near) or 'none'}. Expected a name of "
             "open_clip.list_models(), hf-hub:OWNER/NAME, hf:OWNER/NAME for transformers, or a local folder."
         )
+    if pretrained is not None:
+        _check_weights(name, pretrained)
     model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=pretrained, device=device)
     return LoadedModel(model, preprocess, open_clip.get_tokenizer(name), name)
+
+
+def _check_weights(name: str, pretrained: str) -> None:
+    import open_clip
+
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    asked = pretrained.lower().replace("-", "_")  # as open_clip reads tags
+    if asked not in tags and not Path(pretrained).is_file():
+        raise InputError(
+            f"{name} has no weights called {pretrained!r}: expected one of {', '.join(tags) or 'none'}, or a "
+            "checkpoint file."
+        )
 
 
 def _local(folder: Path, device: str) -> LoadedModel:

@@ -65,6 +65,24 @@ def test_a_folder_without_a_model(tmp_path):
         load_model(str(tmp_path))
 
 
+def test_weights_of_an_unknown_tag():
+    with pytest.raises(InputError, match=r"no weights called 'nope': expected one of openai, .*file"):
+        load_model("ViT-B-32", "nope")
+
+
+@pytest.mark.parametrize("name", ["hf:openai/clip-vit-base-patch32", "hf-hub:laion/some", None])
+def test_a_model_with_its_own_weights_takes_no_others(name, tmp_path):
+    with pytest.raises(InputError, match="brings its own weights"):
+        load_model(name or str(tmp_path), "openai")
+
+
+def test_load_weights_of_a_file(tmp_path):
+    model = load_model("RN50").model
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    loaded = load_model("RN50", str(tmp_path / "weights.pt"))
+    torch.testing.assert_close(loaded.model.text_projection, model.text_projection, rtol=0, atol=0)
+
+
 def test_load_open_clip():
     model, preprocess, tokenizer, name = load_model("RN50")
     assert preprocess(Image.new("RGB", (50, 40))).shape == (3, 224, 224)
