@@ -64,8 +64,11 @@ def convert(
     cache: Cache = None,
     workers: Workers = 0,
     samples_per_shard: Annotated[int, typer.Option(min=1, help="Samples a shard")] = 1000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line")] = False,
 ) -> None:
     """Write webdataset shards. Run it again after an interruption, and it goes on where it was."""
+    import json
+
     from harmoclip.data.convert import write_shards
 
     dataset = _open(source, form, split, images, unit, cache)
@@ -74,6 +77,8 @@ def convert(
             dataset, folder, samples_per_shard=samples_per_shard, workers=workers, progress=progress
         )
     _list("Left out", broken)
+    if as_json:
+        typer.echo(json.dumps({"samples": len(dataset) - len(broken), "left_out": broken}))
     if broken:
         raise typer.Exit(1)
 

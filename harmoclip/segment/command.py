@@ -23,8 +23,11 @@ def segment(
     workers: Annotated[int, typer.Option(min=1, help="Processes")] = 1,
     batch_size: Annotated[int, typer.Option(min=1, help="Captions parsed at a time")] = 256,
     keep_all: Annotated[bool, typer.Option(help="Write phrases that cannot be grounded too")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line")] = False,
 ) -> None:
     """Find the phrases of every caption. Run it again after an interruption, and it goes on where it was."""
+    import json
+
     from harmoclip.segment.readers import open_source
     from harmoclip.segment.run import bad_path, segment_source
     from harmoclip.segment.segmenter import CaptionSegmenter
@@ -43,9 +46,12 @@ def segment(
         )
     if bad:
         typer.echo(f"{bad} bad records are kept aside in {bad_path(output)}.", err=True)
+    if as_json:
+        typer.echo(json.dumps({"output": str(output), "bad": bad}))
 
 
 def _bar() -> "Progress":
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     return Progress(
@@ -54,4 +60,5 @@ def _bar() -> "Progress":
         MofNCompleteColumn(),
         TextColumn("bad {task.fields[bad]}"),
         TimeRemainingColumn(),
+        console=Console(stderr=True),
     )

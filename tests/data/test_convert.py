@@ -6,7 +6,9 @@ import time
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
+from harmoclip.cli import app
 from harmoclip.data.convert import write_shards
 from harmoclip.data.json_lines import JsonLines
 from harmoclip.data.scenes import Scenes
@@ -86,6 +88,19 @@ def test_a_stopped_conversion_goes_on_with_the_missing_shards(tmp_path):
     assert (tmp_path / "00000.tar").stat().st_mtime_ns == first
     assert not list(tmp_path.glob("*.tmp"))
     assert [s.caption for s in Shards(str(tmp_path / "{00000..00002}.tar"))] == [s.caption for s in scenes]
+
+
+def test_the_command_counts(tmp_path):
+    Image.effect_noise((8, 8), 80).convert("RGB").save(tmp_path / "dog.png")
+    rows = [{"image": name, "caption": "a dog"} for name in ("dog.png", "gone.png")]
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    run = CliRunner().invoke(
+        app, ["data", "convert", str(tmp_path / "mine.jsonl"), str(tmp_path / "out"), "--json"]
+    )
+    assert run.exit_code == 1
+    counted = json.loads(run.stdout)
+    assert counted["samples"] == 1
+    assert "gone.png" in counted["left_out"][0]
 
 
 @pytest.mark.slow

@@ -204,8 +204,10 @@ def test_command(tmp_path):
 
     app = typer.Typer()
     app.command()(segment)
-    run = CliRunner().invoke(app, [write_jsonl(tmp_path), str(tmp_path / "out.jsonl"), "--keep", "id"])
+    output = str(tmp_path / "out.jsonl")
+    run = CliRunner().invoke(app, [write_jsonl(tmp_path), output, "--keep", "id", "--json"])
     assert run.exit_code == 0, run.output
+    assert json.loads(run.stdout) == {"output": output, "bad": 0}
     assert [row["id"] for row in read(tmp_path / "out.jsonl")] == [0, 1, 2, 3, 4]
 
 
