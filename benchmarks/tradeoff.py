@@ -36,6 +36,7 @@ class Bench:
         self.folder = work / settings.key
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = Data(settings.train_scenes, settings.test_scenes, 0)
+        torch.set_num_threads(1)  # sums in one order: the same figures whatever the number of cores
 
     def start(self, seed: int) -> State:
         """The weights that every objective of a seed starts from."""
