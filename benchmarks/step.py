@@ -3,6 +3,8 @@
     python benchmarks/step.py --quick    # the figures of the last line
     python benchmarks/step.py            # and how the step grows with boxes; CSV and plot under results/
 
+The full run takes most of an hour, keeps what it has measured in `--work`, and goes on where it was stopped.
+
 A step is forward and backward of real sizes with random weights (the optimizer, equal for all, is left out).
 Captions hold phrases as long, and as often repeated, as those of COCO's captions. Correctness comes first;
 the rounds interleave the candidates, and every ratio is taken within a round.
@@ -245,15 +247,36 @@ def plot(rows: list[Row], pairs: list[tuple[int, float]], file: Path) -> None:
     plt.close(figure)
 
 
+def kept(file: Path, work: Callable[[], Any]) -> Any:
+    """The result of `work`, from its file where an earlier run left it."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.with_suffix(".part").write_text(json.dumps(work()))
+        file.with_suffix(".part").rename(file)
+    return json.loads(file.read_text())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="only what the last line needs")
-    quick = parser.parse_args().quick
-    pairs = [(n, loss_memory(n)) for n in ((2048, 4096, 8192) if quick else (2048, 4096, 8192, 16384, 32768))]
+    parser.add_argument(
+        "--work", type=Path, default=Path("runs/step"), help="where the full run keeps its parts"
+    )
+    arguments = parser.parse_args()
+    quick = arguments.quick
+
+    def part(name: str, work: Callable[[], Any]) -> Any:
+        return work() if quick else kept(arguments.work / f"{name}.json", work)
+
+    sizes = (2048, 4096, 8192) if quick else (2048, 4096, 8192, 16384, 32768)
+    pairs = [(n, part(f"pairs-{n}", partial(loss_memory, n))) for n in sizes]
     print({n: round(mb) for n, mb in pairs}, "MB of the lexeme-region loss by pairs", flush=True)
     # small batches hold few equal phrases, and weigh the fixed costs of a pass more than training does
-    sizes = (("ViT-B-32", 16 if quick else 32, not quick), ("ViT-B-16", 2 if quick else 16, True))
-    rows = [row for name, images, crops in sizes for row in compare(name, images, 10, 3, crops)]
+    rows: list[Row] = []
+    for name, images, crops in (
+        ("ViT-B-32", 16 if quick else 32, not quick), ("ViT-B-16", 2 if quick else 16, True)
+    ):  # fmt: skip
+        rows += part(name, partial(compare, name, images, 10, 3, crops))
     summary = {
         "plain_over_clip": worst(rows, "plain"),
         "value_over_clip": worst(rows, "value"),
@@ -265,7 +288,7 @@ def main() -> None:
     if not quick:
         for name, images in (("ViT-B-32", 8), ("ViT-B-16", 3)):
             for boxes in (0, 1, 3, 30, 50):
-                rows += compare(name, images, boxes, 3, crops=True)
+                rows += part(f"{name}-{boxes}", partial(compare, name, images, boxes, 3, crops=boxes > 0))
         RESULTS.mkdir(exist_ok=True)
         with (RESULTS / "step.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0])
