@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,18 +48,32 @@ def draw_tradeoff(
     ax.plot(*zip(*best, strict=True), "--", color="#1a7f37", lw=1.2, zorder=1, label="Pareto front")
     if curve:
         ax.plot(*zip(*points.values(), strict=True), color="#8c959f", lw=1, zorder=1)
-    neighbours = sorted(points, key=lambda name: points[name])
     for i, (name, (x, y)) in enumerate(points.items()):
         colour = "#1a7f37" if i in front else "#57606a"
         dx, dy = (spread or {}).get(name, (0.0, 0.0))
         ax.errorbar(x, y, xerr=dx or None, yerr=dy or None, fmt="o", color=colour, capsize=2, lw=1)
-        shift = (6, 6) if neighbours.index(name) % 2 else (6, -13)  # names of close points above and below
-        ax.annotate(name, (x, y), xytext=shift, textcoords="offset points", color=colour, fontsize=9)
+        right, up = _free_side((x, y), list(points.values()))
+        ax.annotate(
+            name, (x, y), xytext=(6 if right else -6, 6 if up else -13), textcoords="offset points",
+            ha="left" if right else "right", color=colour, fontsize=9,
+        )  # fmt: skip
     ax.margins(0.2)
     ax.grid(alpha=0.3)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     ax.legend(loc="lower right", frameon=False)
     return figure
+
+
+def _free_side(point: Point, points: Sequence[Point]) -> tuple[bool, bool]:
+    """Whether right and upper of a point there is more room than left and lower: the others push it away."""
+    width, height = (max(axis) - min(axis) or 1.0 for axis in zip(*points, strict=True))
+    right = up = 0.0
+    for x, y in points:
+        dx, dy = (point[0] - x) / width, (point[1] - y) / height
+        distance = math.hypot(dx, dy)
+        if distance:
+            right, up = right + dx / distance**3, up + dy / distance**3
+    return right >= 0, up >= 0
 
 
 def draw_confusion(labels: Tensor, guesses: Tensor, names: Sequence[str], *, most: int = 20) -> Any:
