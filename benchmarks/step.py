@@ -241,7 +241,7 @@ def plot(rows: list[Row], pairs: list[tuple[int, float]], file: Path) -> None:
             axis.plot(*zip(*sorted(points), strict=True), marker="o", label=step)
         axis.set(title=name, xlabel="boxes an image", ylabel="time of a step / plain CLIP", yscale="log")
         axis.legend()
-    axes[2].loglog(*zip(*pairs, strict=True), marker="o")
+    axes[2].loglog(*zip(*pairs, strict=True), marker="o", base=2)
     axes[2].set(title="lexeme-region loss", xlabel="pairs of all ranks", ylabel="peak memory, MB")
     figure.savefig(file, dpi=120)
     plt.close(figure)
