@@ -91,12 +91,12 @@ def test_a_folder_that_cannot_be_is_found_before_the_work(monkeypatch, capsys, t
 
 @pytest.mark.parametrize(("error", "code"), [(InputError("[wrong]"), 2), (KeyboardInterrupt(), 130)])
 def test_exit_codes(monkeypatch, error, code):
-    import harmoclip.train.command
+    import harmoclip.cli.train
 
     def fails(config: str) -> None:
         raise error
 
-    monkeypatch.setattr(harmoclip.train.command, "train", fails)
+    monkeypatch.setattr(harmoclip.cli.train, "train", fails)
     assert outcome(monkeypatch, "train", "x") == code
 
 

@@ -194,13 +194,13 @@ def test_output_name(tmp_path, segmenter):
         segment_source(source, tmp_path / "out.csv", segmenter)
 
 
-COMMAND = "import typer; from harmoclip.segment.command import segment; typer.run(segment)"
+COMMAND = "import typer; from harmoclip.cli.segment import segment; typer.run(segment)"
 
 
 def test_command(tmp_path):
     import typer
 
-    from harmoclip.segment.command import segment
+    from harmoclip.cli.segment import segment
 
     app = typer.Typer()
     app.command()(segment)

@@ -10,13 +10,14 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
+from harmoclip.cli.inspect import inspect
 from harmoclip.errors import InputError, MissingDependencyError
 from harmoclip.models import HfTokenizer, load_model
 from harmoclip.segment import align
-from harmoclip.towers import command, zoo
+from harmoclip.towers import zoo
 
 app = typer.Typer(pretty_exceptions_enable=False)
-app.command()(command.inspect)
+app.command()(inspect)
 
 
 def run(*words):

@@ -8,10 +8,10 @@ import torch
 from tiny_models import write_hugging_face
 from train_processes import ALONE, kill_after
 
+from harmoclip.cli import train as command
 from harmoclip.data import write_shards
 from harmoclip.data.scenes import Scenes
 from harmoclip.errors import DataError, InputError
-from harmoclip.train import command
 from harmoclip.train.loop import Run, train
 from harmoclip.train.report import read_lines
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from harmoclip.cli.progress import Progress
 
+if TYPE_CHECKING:
     from harmoclip.demo.study import Outcome
 
 COLUMNS = {
@@ -41,13 +42,14 @@ def demo(
 
     out.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
-    console = Console(stderr=True)
     settings = Settings(steps=steps, train_scenes=scenes, test_scenes=min(500, scenes // 2), seed=seed)
-    with _progress(console) as bars:
-        study = Study(settings, _follow(bars, "drawing scenes", settings.train_scenes + settings.test_scenes))
+    with Progress() as progress:
+        study = Study(
+            settings, _follow(progress, "drawing scenes", settings.train_scenes + settings.test_scenes)
+        )
         outcomes = {
-            "plain": study.run(False, _follow(bars, "plain CLIP, loss", steps)),
-            "harmonized": study.run(True, _follow(bars, "harmonized, loss", steps)),
+            "plain": study.run(False, _follow(progress, "plain CLIP", steps)),
+            "harmonized": study.run(True, _follow(progress, "harmonized", steps)),
         }
     pictures = save_pictures(study, outcomes, out)
     table = {name: outcome.measures for name, outcome in outcomes.items()}
@@ -59,22 +61,10 @@ def demo(
         print(writer.dumps({**table, "seconds": round(seconds, 1)}))
 
 
-def _progress(console: Console) -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, refresh_per_second=4)
-
-
-def _follow(bars: Progress, title: str, total: int):  # type: ignore[no-untyped-def]
-    """A callback that moves a bar, and shows the loss beside a title that ends in "loss"."""
-    task = bars.add_task(title, total=total)
-
-    def advance(done: int, value: float) -> None:
-        shown = f"{title} {value:6.3f}" if title.endswith("loss") else title
-        bars.update(task, completed=done, description=shown)
-
-    return advance
+def _follow(progress: Progress, title: str, total: int) -> Callable[[int, float], None]:
+    """A callback that moves a bar, and shows the loss of a training run beside it."""
+    advance = progress.task(title, total)
+    return lambda done, value: advance(done, "" if title == "drawing scenes" else f"loss {value:.3f}")
 
 
 def _show(console: Console, outcomes: dict[str, Outcome], pictures: list[Path], seconds: float) -> None:

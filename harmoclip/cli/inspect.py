@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
+from harmoclip.cli.progress import Progress
 from harmoclip.errors import HarmoclipError, InputError
 
 if TYPE_CHECKING:
     from harmoclip.towers.zoo import Seen
+
+
+_FAILURES = (HarmoclipError, RuntimeError, ValueError, TypeError, AttributeError, AssertionError)
+"""What an architecture may raise that cannot be harmonized."""
 
 
 def inspect(
@@ -80,11 +84,12 @@ def _inspect_all(json: bool) -> None:
 
     seen, failures = {}, {}
     console = Console(stderr=True)
-    for name in track(zoo.names(), description="architectures", console=console):
-        try:
-            seen[name] = look(name)
-        except (HarmoclipError, RuntimeError, ValueError, TypeError, AttributeError, AssertionError) as error:
-            failures[name] = f"{type(error).__name__}: {error}".splitlines()[0]
+    with Progress(console) as progress:
+        for name in progress.track(zoo.names(), "architectures"):
+            try:
+                seen[name] = look(name)
+            except _FAILURES as error:
+                failures[name] = f"{type(error).__name__}: {error}".splitlines()[0]
     if json:
         print(_json({"models": {n: s._asdict() for n, s in seen.items()}, "failures": failures}))
     else:

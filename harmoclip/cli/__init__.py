@@ -1,4 +1,4 @@
-"""The command line: `harmoclip COMMAND`. A command's module is imported when it is asked for."""
+"""The command line: `harmoclip COMMAND`. The module of a command is imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -15,21 +15,18 @@ from harmoclip.errors import HarmoclipError
 
 
 class Command(NamedTuple):
-    """Where a command's functions are, each with examples; a group has several."""
+    """What a command does, and its functions with examples; a group has several."""
 
-    module: str
     summary: str
     functions: dict[str, tuple[str, ...]]
 
 
 COMMANDS = {
     "demo": Command(
-        "demo",
         "Train the same small CLIP twice, plain and harmonized, and compare.",
         {"demo": ("harmoclip demo", "harmoclip demo --out pictures --json")},
     ),
     "segment": Command(
-        "segment",
         "Find the phrases of every caption of a file.",
         {
             "segment": (
@@ -39,7 +36,6 @@ COMMANDS = {
         },
     ),
     "data": Command(
-        "data",
         "Check a data set; write it as webdataset shards.",
         {
             "check": (
@@ -50,12 +46,10 @@ COMMANDS = {
         },
     ),
     "inspect": Command(
-        "towers",
         "Show what harmonizing finds in a model.",
         {"inspect": ("harmoclip inspect ViT-B-16", "harmoclip inspect --all --json")},
     ),
     "train": Command(
-        "train",
         "Train a CLIP with region alignment, on Accelerate.",
         {
             "train": (
@@ -66,7 +60,6 @@ COMMANDS = {
         },
     ),
     "evaluate": Command(
-        "evaluate",
         "Measure both sides of a model, before and after.",
         {
             "evaluate": (
@@ -99,8 +92,8 @@ class Commands(TyperGroup):
 
 def load(name: str) -> Any:
     """Import a command and everything that belongs to its options."""
-    module, summary, functions = COMMANDS[name]
-    found = importlib.import_module(f"harmoclip.{module}.command")
+    summary, functions = COMMANDS[name]
+    found = importlib.import_module(f"harmoclip.cli.{name}")
     group = typer.Typer(help=summary, rich_markup_mode="rich", no_args_is_help=True, add_completion=False)
     for function, lines in functions.items():
         group.command(function, epilog=examples(*lines))(getattr(found, function))

@@ -1,12 +1,11 @@
 """`harmoclip segment`: captions of a file to phrases."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from harmoclip.cli.progress import Progress
 
 
 def segment(
@@ -34,31 +33,17 @@ def segment(
 
     captions = open_source(source, form=form, column=column, keep=tuple(keep or ()))
     segmenter = CaptionSegmenter(pipeline, keep_all=keep_all)
-    with _bar() as bar:
-        task = bar.add_task("segment", total=captions.total, bad=0)
+    with Progress() as progress:
+        advance = progress.task("segment", captions.total)
         bad = segment_source(
             captions,
             output,
             segmenter,
             batch_size=batch_size,
             workers=workers,
-            progress=lambda done, bad: bar.update(task, completed=done, bad=bad),
+            progress=lambda done, bad: advance(done, f"bad {bad}"),
         )
     if bad:
         typer.echo(f"{bad} bad records are kept aside in {bad_path(output)}.", err=True)
     if as_json:
         typer.echo(json.dumps({"output": str(output), "bad": bad}))
-
-
-def _bar() -> "Progress":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("bad {task.fields[bad]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from harmoclip.cli.progress import Progress
 
-    from rich.progress import Progress
+if TYPE_CHECKING:
     from torch import Tensor
 
 
@@ -63,8 +62,8 @@ def evaluate(
     later = _weights(model, after) if after else None
     harmo = harmonize(loaded.model, dense=dense)
     title = f"{model}: {pretrained or 'random weights'}" + (f" and {after}" if after else "")
-    with _progress(Console(stderr=True)) as bars:
-        subject = Subject(harmo, loaded.preprocess, loaded.tokenizer, batch_size, _track(bars))
+    with Progress() as progress:
+        subject = Subject(harmo, loaded.preprocess, loaded.tokenizer, batch_size, progress.track)
         comparison = Comparison(subject, later)
         scores = comparison.scores(tasks)
         sweep = comparison.sweep(tasks, [float(s) for s in shares.split(",") if s])
@@ -85,17 +84,3 @@ def _weights(model: str, after: str) -> dict[str, Tensor]:
 
     loaded = load_model(after) if Path(after).is_dir() else load_model(model, after)
     return loaded.model.state_dict()
-
-
-def _progress(console: Any) -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, refresh_per_second=4, transient=True)
-
-
-def _track(bars: Progress) -> Any:
-    def track(batches: Sequence[range], title: str) -> Iterable[range]:
-        return bars.track(batches, description=title)
-
-    return track

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from harmoclip.cli.progress import Progress
 
 if TYPE_CHECKING:
     from harmoclip.data.check import Report
@@ -43,8 +43,8 @@ def check(
     from harmoclip.data.check import check_dataset
 
     dataset = _open(source, form, split, images, unit, cache)
-    with _progress("check", dataset) as progress:
-        report = check_dataset(dataset, workers=workers, progress=progress)
+    with Progress() as progress:
+        report = check_dataset(dataset, workers=workers, progress=progress.task("check", _length(dataset)))
     _print(report)
     if pictures and report.samples:
         _draw(_some(dataset, pictures), sheet)
@@ -72,9 +72,10 @@ def convert(
     from harmoclip.data.convert import write_shards
 
     dataset = _open(source, form, split, images, unit, cache)
-    with _progress("convert", dataset) as progress:
+    with Progress() as progress:
+        advance = progress.task("convert", _length(dataset))
         broken = write_shards(
-            dataset, folder, samples_per_shard=samples_per_shard, workers=workers, progress=progress
+            dataset, folder, samples_per_shard=samples_per_shard, workers=workers, progress=advance
         )
     _list("Left out", broken)
     if as_json:
@@ -96,15 +97,8 @@ def _open(
     return open_dataset(source, form, split=split, images=images, unit=unit, cache=cache)
 
 
-@contextmanager
-def _progress(name: str, dataset: Any) -> Iterator[Callable[[int], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(name, total=len(dataset) if hasattr(dataset, "__len__") else None)
-        yield lambda done: bar.update(task, completed=done)
+def _length(dataset: Any) -> int | None:
+    return len(dataset) if hasattr(dataset, "__len__") else None
 
 
 def _print(report: Report) -> None:

@@ -1,0 +1,86 @@
+"""How far a command is: bars on a terminal, and a line now and then where nobody watches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Self, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+T = TypeVar("T")
+Advance = Callable[..., None]
+"""Called with how much is done and, where there is one, a note to show beside it."""
+
+QUIET_FOR = 30.0
+"""Seconds between the lines of a command whose standard error is no terminal."""
+
+
+class Progress:
+    """Bars on standard error, one a task; where that is no terminal, a line each `every` seconds.
+
+    Example:
+        >>> with Progress() as progress:  # doctest: +SKIP
+        ...     advance = progress.task("reading", total=3)
+        ...     for done in range(1, 4):
+        ...         advance(done, "all well")
+    """
+
+    def __init__(self, console: Console | None = None, every: float = QUIET_FOR) -> None:
+        self.console = console or Console(stderr=True)
+        self.every = every
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}", style="cyan"),
+        )
+        self._bars = Bars(
+            *columns, console=self.console, refresh_per_second=4, disable=not self.console.is_terminal
+        )
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bars.stop()
+
+    def task(self, title: str, total: int | None = None, done: int = 0) -> Advance:
+        """A bar of its own; what is returned moves it."""
+        if not self.console.is_terminal:
+            return self._lines(title, total)
+        bar = self._bars.add_task(title, total=total, completed=done, note="")
+
+        def advance(done: int, note: str = "") -> None:
+            self._bars.update(bar, completed=done, note=note)
+
+        return advance
+
+    def track(self, items: Sequence[T], title: str) -> Iterator[T]:
+        """The items, under a bar of their own."""
+        advance = self.task(title, len(items))
+        for done, item in enumerate(items, 1):
+            yield item
+            advance(done)
+
+    def say(self, text: str) -> None:
+        """One line for people, above the bars."""
+        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def _lines(self, title: str, total: int | None) -> Advance:
+        start = spoken = time.monotonic()
+
+        def advance(done: int, note: str = "") -> None:
+            nonlocal spoken
+            now = time.monotonic()
+            if now - spoken < self.every:
+                return
+            spoken = now
+            of = f" of {total}" if total is not None else ""
+            self.say(f"{title}: {done}{of} after {now - start:.0f} s  {note}".rstrip())
+
+        return advance
