@@ -13,10 +13,10 @@ from rich.progress import track
 
 import harmoclip
 from harmoclip.data import Sample, transform_for
-from harmoclip.data.contact_sheet import contact_sheet
-from harmoclip.data.json_lines import JsonLines
-from harmoclip.data.linking import Assignment, link, model_similarity
+from harmoclip.data.formats.json_lines import JsonLines
+from harmoclip.data.linking.by_similarity import Assignment, link, model_similarity
 from harmoclip.data.scenes import Scenes
+from harmoclip.data.tools.contact_sheet import contact_sheet
 
 
 def main(

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import harmoclip
 from harmoclip.data import Collator, Loader, PhraseCache, Sample, transform_for
-from harmoclip.data.coco import CocoCaptions
-from harmoclip.data.contact_sheet import contact_sheet
+from harmoclip.data.formats.coco import CocoCaptions
+from harmoclip.data.tools.contact_sheet import contact_sheet
 
 
 def draw_linked(samples: CocoCaptions, path: Path, count: int = 12) -> None:

@@ -10,8 +10,8 @@ import typer
 from harmoclip.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from harmoclip.data.check import Report
     from harmoclip.data.sample import Sample
+    from harmoclip.data.tools.check import Report
 
 Source = Annotated[str, typer.Argument(help="Folder, .jsonl file, or shards 'x-{000..009}.tar'")]
 Form = Annotated[str | None, typer.Option("--format", help="Format, where the files do not tell it")]
@@ -40,7 +40,7 @@ def check(
     """Read every sample, count, and draw some; exit with 1 when something is wrong."""
     import json
 
-    from harmoclip.data.check import check_dataset
+    from harmoclip.data.tools.check import check_dataset
 
     dataset = _open(source, form, split, images, unit, cache)
     with Progress() as progress:
@@ -69,7 +69,7 @@ def convert(
     """Write webdataset shards. Run it again after an interruption, and it goes on where it was."""
     import json
 
-    from harmoclip.data.convert import write_shards
+    from harmoclip.data.tools.convert import write_shards
 
     dataset = _open(source, form, split, images, unit, cache)
     with Progress() as progress:
@@ -92,7 +92,7 @@ def _open(
     unit: str | None,
     cache: Path | None,
 ) -> Any:
-    from harmoclip.data.formats import open_dataset
+    from harmoclip.data.formats.registry import open_dataset
 
     return open_dataset(source, form, split=split, images=images, unit=unit, cache=cache)
 
@@ -141,7 +141,7 @@ def _some(dataset: Any, count: int) -> list[Sample]:
 
 
 def _draw(samples: list[Sample], path: Path) -> None:
-    from harmoclip.data.contact_sheet import contact_sheet
+    from harmoclip.data.tools.contact_sheet import contact_sheet
     from harmoclip.errors import MissingDependencyError
 
     if not samples:

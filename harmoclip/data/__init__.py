@@ -4,65 +4,65 @@ Names load when first used.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harmoclip.data.check import check_dataset as check_dataset
-    from harmoclip.data.coco import CocoCaptions as CocoCaptions
     from harmoclip.data.collate import Batch as Batch
     from harmoclip.data.collate import Collator as Collator
-    from harmoclip.data.convert import write_shards as write_shards
-    from harmoclip.data.flickr30k import Flickr30kEntities as Flickr30kEntities
-    from harmoclip.data.formats import open_dataset as open_dataset
-    from harmoclip.data.hugging_face import ObjectRows as ObjectRows
-    from harmoclip.data.hugging_face import ObjectStream as ObjectStream
-    from harmoclip.data.json_lines import JsonLines as JsonLines
-    from harmoclip.data.linking import link as link
-    from harmoclip.data.linking import model_similarity as model_similarity
-    from harmoclip.data.loading import Loader as Loader
-    from harmoclip.data.lvis import Lvis as Lvis
-    from harmoclip.data.panoptic import CocoPanoptic as CocoPanoptic
-    from harmoclip.data.phrase_cache import PhraseCache as PhraseCache
-    from harmoclip.data.preprocessing import Preprocessing as Preprocessing
-    from harmoclip.data.refcoco import RefCoco as RefCoco
-    from harmoclip.data.rows import from_row as from_row
-    from harmoclip.data.rows import to_row as to_row
+    from harmoclip.data.formats.coco import CocoCaptions as CocoCaptions
+    from harmoclip.data.formats.flickr30k import Flickr30kEntities as Flickr30kEntities
+    from harmoclip.data.formats.grit import from_grit as from_grit
+    from harmoclip.data.formats.hugging_face import ObjectRows as ObjectRows
+    from harmoclip.data.formats.hugging_face import ObjectStream as ObjectStream
+    from harmoclip.data.formats.json_lines import JsonLines as JsonLines
+    from harmoclip.data.formats.lvis import Lvis as Lvis
+    from harmoclip.data.formats.panoptic import CocoPanoptic as CocoPanoptic
+    from harmoclip.data.formats.refcoco import RefCoco as RefCoco
+    from harmoclip.data.formats.registry import open_dataset as open_dataset
+    from harmoclip.data.formats.rows import from_row as from_row
+    from harmoclip.data.formats.rows import to_row as to_row
+    from harmoclip.data.formats.shards import Shards as Shards
+    from harmoclip.data.formats.visual_genome import VisualGenome as VisualGenome
+    from harmoclip.data.linking.by_similarity import link as link
+    from harmoclip.data.linking.by_similarity import model_similarity as model_similarity
+    from harmoclip.data.linking.by_words import WordLinker as WordLinker
+    from harmoclip.data.loader import Loader as Loader
     from harmoclip.data.sample import Sample as Sample
-    from harmoclip.data.shards import Shards as Shards
-    from harmoclip.data.shards import from_grit as from_grit
-    from harmoclip.data.transform import SampleTransform as SampleTransform
-    from harmoclip.data.transform import transform_for as transform_for
-    from harmoclip.data.visual_genome import VisualGenome as VisualGenome
-    from harmoclip.data.words import WordLinker as WordLinker
+    from harmoclip.data.tools.check import check_dataset as check_dataset
+    from harmoclip.data.tools.convert import write_shards as write_shards
+    from harmoclip.data.tools.phrase_cache import PhraseCache as PhraseCache
+    from harmoclip.data.transforms.preprocessing import Preprocessing as Preprocessing
+    from harmoclip.data.transforms.sample_transform import SampleTransform as SampleTransform
+    from harmoclip.data.transforms.sample_transform import transform_for as transform_for
 
 _HOME = {
     "Batch": "collate",
-    "CocoCaptions": "coco",
-    "CocoPanoptic": "panoptic",
+    "CocoCaptions": "formats.coco",
+    "CocoPanoptic": "formats.panoptic",
     "Collator": "collate",
-    "Flickr30kEntities": "flickr30k",
-    "JsonLines": "json_lines",
-    "Loader": "loading",
-    "Lvis": "lvis",
-    "ObjectRows": "hugging_face",
-    "ObjectStream": "hugging_face",
-    "PhraseCache": "phrase_cache",
-    "Preprocessing": "preprocessing",
-    "RefCoco": "refcoco",
+    "Flickr30kEntities": "formats.flickr30k",
+    "JsonLines": "formats.json_lines",
+    "Loader": "loader",
+    "Lvis": "formats.lvis",
+    "ObjectRows": "formats.hugging_face",
+    "ObjectStream": "formats.hugging_face",
+    "PhraseCache": "tools.phrase_cache",
+    "Preprocessing": "transforms.preprocessing",
+    "RefCoco": "formats.refcoco",
     "Sample": "sample",
-    "SampleTransform": "transform",
-    "Shards": "shards",
-    "VisualGenome": "visual_genome",
-    "WordLinker": "words",
-    "check_dataset": "check",
-    "from_grit": "shards",
-    "from_row": "rows",
-    "link": "linking",
-    "model_similarity": "linking",
-    "open_dataset": "formats",
-    "to_row": "rows",
-    "transform_for": "transform",
-    "write_shards": "convert",
+    "SampleTransform": "transforms.sample_transform",
+    "Shards": "formats.shards",
+    "VisualGenome": "formats.visual_genome",
+    "WordLinker": "linking.by_words",
+    "check_dataset": "tools.check",
+    "from_grit": "formats.grit",
+    "from_row": "formats.rows",
+    "link": "linking.by_similarity",
+    "model_similarity": "linking.by_similarity",
+    "open_dataset": "formats.registry",
+    "to_row": "formats.rows",
+    "transform_for": "transforms.sample_transform",
+    "write_shards": "tools.convert",
 }
 
 __all__ = [
@@ -96,9 +96,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'harmoclip.data' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"harmoclip.data.{_HOME[name]}"), name)
+    value: object = getattr(importlib.import_module(f"harmoclip.data.{_HOME[name]}"), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from harmoclip.data.files import open_image, read_json
+from harmoclip.data.formats.files import open_image, read_json
 from harmoclip.errors import DataError
 from harmoclip.evaluate.subject import Picture, Samples
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harmoclip.data import Sample
-from harmoclip.data.files import open_image, read_json, unit_boxes
+from harmoclip.data.formats.files import open_image, read_json, unit_boxes
 from harmoclip.errors import DataError
 
 

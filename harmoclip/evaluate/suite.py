@@ -150,7 +150,7 @@ def flickr_tasks(root: Path) -> list[Task]:
 
 def refer_tasks(folder: Path, images: Path, split: str, regions: Regions) -> list[Task]:
     """RefCOCO, RefCOCO+ or RefCOCOg: the best of all objects of the picture, and pointing."""
-    from harmoclip.data.refcoco import RefCoco
+    from harmoclip.data.formats.refcoco import RefCoco
 
     samples = RefCoco(folder, split, images=images)
     name = f"{folder.name} {split}"

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from harmoclip.data import Sample, SampleTransform, open_dataset, transform_for
-from harmoclip.data.formats import STREAMS, recognise
+from harmoclip.data.formats.registry import STREAMS, recognise
 from harmoclip.data.scenes import Scenes
 from harmoclip.errors import InputError
 from harmoclip.train.config import Config

@@ -114,6 +114,7 @@ def test_a_format_is_told_by_its_files(tmp_path):
 def test_every_public_name_is_there():
     for name in harmoclip.data.__all__:
         assert getattr(harmoclip.data, name).__module__.startswith("harmoclip.data.")
+    assert set(harmoclip.data.__all__) <= set(dir(harmoclip.data))
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from harmoclip.data.coco import CocoCaptions
+from harmoclip.data.formats.coco import CocoCaptions
 from harmoclip.errors import DataError
 
 RLE = {"counts": [10, 30, 60], "size": [50, 100]}

@@ -9,10 +9,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from harmoclip.cli import app
-from harmoclip.data.convert import write_shards
-from harmoclip.data.json_lines import JsonLines
+from harmoclip.data.formats.json_lines import JsonLines
+from harmoclip.data.formats.shards import Shards
 from harmoclip.data.scenes import Scenes
-from harmoclip.data.shards import Shards
+from harmoclip.data.tools.convert import write_shards
 from harmoclip.errors import DataError, InputError
 
 pytest.importorskip("webdataset")

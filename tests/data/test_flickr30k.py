@@ -2,7 +2,7 @@ import pytest
 import torch
 from PIL import Image
 
-from harmoclip.data.flickr30k import Flickr30kEntities, parse_sentence
+from harmoclip.data.formats.flickr30k import Flickr30kEntities, parse_sentence
 from harmoclip.errors import DataError
 
 SENTENCES = """\

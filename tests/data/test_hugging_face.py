@@ -3,7 +3,7 @@ import torch
 from PIL import Image
 
 from harmoclip.data import open_dataset
-from harmoclip.data.hugging_face import ObjectRows, ObjectStream, ReadObjects, open_rows
+from harmoclip.data.formats.hugging_face import ObjectRows, ObjectStream, ReadObjects, open_rows
 from harmoclip.errors import DataError
 from harmoclip.segment import Head, Phrase
 

@@ -5,8 +5,8 @@ import torch
 from PIL import Image
 
 from harmoclip.data import Sample
-from harmoclip.data.json_lines import JsonLines
-from harmoclip.data.rows import from_row, to_row
+from harmoclip.data.formats.json_lines import JsonLines
+from harmoclip.data.formats.rows import from_row, to_row
 from harmoclip.errors import DataError
 
 IMAGE = Image.new("RGB", (80, 40), (200, 10, 10))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from harmoclip.data.lvis import Lvis
+from harmoclip.data.formats.lvis import Lvis
 from harmoclip.errors import DataError
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
-from harmoclip.data.coco_stuff_names import STUFF_SYNONYMS
-from harmoclip.data.panoptic import CocoPanoptic
+from harmoclip.data.formats.coco_stuff_names import STUFF_SYNONYMS
+from harmoclip.data.formats.panoptic import CocoPanoptic
 from harmoclip.errors import DataError
 
 

@@ -6,10 +6,10 @@ from multiprocessing import get_context
 import pytest
 from PIL import Image
 
-from harmoclip.data.captioned import CaptionedBoxes
-from harmoclip.data.hugging_face import ReadObjects
-from harmoclip.data.json_lines import JsonLines
-from harmoclip.data.phrase_cache import PhraseCache
+from harmoclip.data.formats.captioned import CaptionedBoxes
+from harmoclip.data.formats.hugging_face import ReadObjects
+from harmoclip.data.formats.json_lines import JsonLines
+from harmoclip.data.tools.phrase_cache import PhraseCache
 from harmoclip.errors import DataError
 from harmoclip.segment import CaptionSegmenter
 

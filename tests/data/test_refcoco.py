@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from harmoclip.data.refcoco import RefCoco
+from harmoclip.data.formats.refcoco import RefCoco
 from harmoclip.errors import DataError
 
 NAME = "COCO_train2014_000000000072.jpg"

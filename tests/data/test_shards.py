@@ -6,7 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from harmoclip.data.shards import Place, Shards, from_grit
+from harmoclip.data.formats.grit import from_grit
+from harmoclip.data.formats.shards import Place, Shards
 from harmoclip.errors import DataError, InputError
 
 pytest.importorskip("webdataset")

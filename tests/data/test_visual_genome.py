@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from harmoclip.data.visual_genome import VisualGenome
+from harmoclip.data.formats.visual_genome import VisualGenome
 from harmoclip.errors import DataError, InputError
 
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from torch.utils.data import Dataset
 
-from harmoclip.data.files import first_existing, open_image, unit_boxes
+from harmoclip.data.formats.files import first_existing, open_image, unit_boxes
 from harmoclip.data.sample import Sample
 from harmoclip.errors import DataError
 

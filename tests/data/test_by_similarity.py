@@ -10,7 +10,7 @@ from PIL import Image
 
 import harmoclip
 from harmoclip.data import Sample, transform_for
-from harmoclip.data.linking import link, model_similarity
+from harmoclip.data.linking.by_similarity import link, model_similarity
 from harmoclip.errors import InputError, MissingDependencyError
 
 

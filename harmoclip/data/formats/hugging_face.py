@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset, IterableDataset
 
-from harmoclip.data.files import BoxFormat, open_image, unit_boxes
+from harmoclip.data.formats.files import BoxFormat, open_image, unit_boxes
+from harmoclip.data.linking.by_words import WordLinker
 from harmoclip.data.sample import Sample
-from harmoclip.data.words import WordLinker
 from harmoclip.errors import DataError, MissingDependencyError
 from harmoclip.segment import CaptionSegmenter, Phrase
 

@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
+from harmoclip.data.formats.shards import Place, Shards
 from harmoclip.data.sample import Sample
-from harmoclip.data.shards import Place, Shards
 from harmoclip.errors import DataError, InputError
 
 B = TypeVar("B")

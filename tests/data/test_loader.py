@@ -4,8 +4,8 @@ import pytest
 import torch
 from test_shards import numbers, shards  # noqa: F401
 
-from harmoclip.data.loading import Loader
-from harmoclip.data.shards import Shards
+from harmoclip.data.formats.shards import Shards
+from harmoclip.data.loader import Loader
 from harmoclip.errors import DataError, InputError
 
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.data import Dataset
 
-from harmoclip.data.files import open_image, require, unit_boxes
+from harmoclip.data.formats.files import open_image, require, unit_boxes
+from harmoclip.data.linking.by_words import Link, WordLinker
 from harmoclip.data.sample import Sample
-from harmoclip.data.words import Link, WordLinker
 from harmoclip.errors import DataError
 from harmoclip.segment import CaptionSegmenter, Phrase
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harmoclip.data.captioned import CaptionedBoxes, Segment
-from harmoclip.data.coco import only_split
-from harmoclip.data.coco_names import COCO_SYNONYMS
-from harmoclip.data.coco_stuff_names import STUFF_SYNONYMS
-from harmoclip.data.files import read_json
+from harmoclip.data.formats.captioned import CaptionedBoxes, Segment
+from harmoclip.data.formats.coco import only_split
+from harmoclip.data.formats.coco_names import COCO_SYNONYMS
+from harmoclip.data.formats.coco_stuff_names import STUFF_SYNONYMS
+from harmoclip.data.formats.files import read_json
 
 _LAYOUT = (
     "COCO's layout: annotations/captions_{split}.json, annotations/panoptic_{split}.json and {split}/*.jpg"

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from PIL import Image
 from torch.utils.data import IterableDataset, get_worker_info
 
-from harmoclip.data.files import open_image
-from harmoclip.data.rows import from_row
+from harmoclip.data.formats.files import open_image
+from harmoclip.data.formats.rows import from_row
 from harmoclip.data.sample import Sample
 from harmoclip.errors import DataError, InputError, MissingDependencyError
 
@@ -30,8 +30,8 @@ class Place(NamedTuple):
 class Shards(IterableDataset[Sample]):
     """The samples of tar shards, in one pass that data loader workers share; `Loader` gives endless passes.
 
-    A sample is what shares a name in a shard: a picture, and a `.json` with the keys of `harmoclip.data.rows`
-    or, with `read=from_grit`, of GRIT.
+    A sample is what shares a name in a shard: a picture, and a `.json` with the keys of
+    `harmoclip.data.formats.rows` or, with `read=from_grit`, of GRIT.
 
     Args:
         urls: A pattern such as `coco-{000000..000009}.tar`, or a list; files, or what webdataset opens.
@@ -146,32 +146,6 @@ class Shards(IterableDataset[Sample]):
         except DataError as error:
             self._complain(error)
             return None
-
-
-def from_grit(row: Mapping[str, Any], image: Image.Image) -> Sample:
-    """A sample of GRIT (Peng et al., arXiv 2306.14824): the noun chunks of its caption and their boxes.
-
-    Each entry of `noun_chunks` is `[start, end, x1, y1, x2, y2, score]`, the box in [0, 1] of the picture;
-    equal spans are one phrase, equal boxes one region.
-    """
-    name = str(row.get("key", ""))
-    entries = row.get("noun_chunks")
-    if not isinstance(entries, list) or not all(isinstance(e, list) and len(e) >= 6 for e in entries):
-        raise DataError(
-            f"sample {name!r}: noun_chunks is {entries!r:.80}: expected GRIT's lists of 7 numbers."
-        )
-    spans = [(int(entry[0]), int(entry[1])) for entry in entries]
-    boxes = [tuple(entry[2:6]) for entry in entries]
-    phrase_of = {span: i for i, span in enumerate(dict.fromkeys(spans))}
-    region_of = {box: i for i, box in enumerate(dict.fromkeys(boxes))}
-    links = dict.fromkeys((region_of[b], phrase_of[s]) for s, b in zip(spans, boxes, strict=True))
-    content = {
-        "caption": row.get("caption"),
-        "boxes": [list(box) for box in region_of],
-        "phrases": list(phrase_of),
-        "links": list(links),
-    }
-    return from_row(content, image, name=name)
 
 
 def _object(text: bytes, name: str) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harmoclip.data.captioned import CaptionedBoxes, Segment
-from harmoclip.data.coco_names import COCO_SYNONYMS
-from harmoclip.data.files import read_json
+from harmoclip.data.formats.captioned import CaptionedBoxes, Segment
+from harmoclip.data.formats.coco_names import COCO_SYNONYMS
+from harmoclip.data.formats.files import read_json
 from harmoclip.errors import DataError
 
 _LAYOUT = (

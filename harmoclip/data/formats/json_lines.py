@@ -8,14 +8,14 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from harmoclip.data.files import BoxFormat, open_image
-from harmoclip.data.rows import Segment, Unit, from_row
+from harmoclip.data.formats.files import BoxFormat, open_image
+from harmoclip.data.formats.rows import Segment, Unit, from_row
 from harmoclip.data.sample import Sample
 from harmoclip.errors import DataError
 
 
 class JsonLines(Dataset[Sample]):
-    """One sample a line; `image` is the picture's file, the other keys are those of `harmoclip.data.rows`.
+    """One sample a line: `image` is the image's file, other keys are those of `harmoclip.data.formats.rows`.
 
     Args:
         path: The file.

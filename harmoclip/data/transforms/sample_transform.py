@@ -12,9 +12,9 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.functional import to_pil_image
 
-from harmoclip.data.preprocessing import Preprocessing
 from harmoclip.data.sample import Sample
-from harmoclip.data.steps import Normalise, RandomCropTo, ResizeAndCrop
+from harmoclip.data.transforms.geometry import Normalise, RandomCropTo, ResizeAndCrop
+from harmoclip.data.transforms.preprocessing import Preprocessing
 from harmoclip.errors import InputError
 
 _SIDES = re.compile(r"\b(left|right)(most|ward|wards|hand|handed)?\b", re.IGNORECASE)

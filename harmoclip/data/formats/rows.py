@@ -19,7 +19,7 @@ from typing import Any, Literal
 import torch
 from PIL import Image
 
-from harmoclip.data.files import BoxFormat, unit_boxes
+from harmoclip.data.formats.files import BoxFormat, unit_boxes
 from harmoclip.data.sample import Sample, SpanLike
 from harmoclip.errors import DataError
 

@@ -1,7 +1,7 @@
 import pytest
 
 from harmoclip import CaptionSegmenter
-from harmoclip.data.words import WordLinker
+from harmoclip.data.linking.by_words import WordLinker
 
 NAMES = [
     ("person", "man", "woman", "skier"), ("dog", "puppy"), ("bear",), ("teddy bear", "stuffed bear"),

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from harmoclip.data.captioned import CaptionedBoxes, Entry, Segment
-from harmoclip.data.coco_names import COCO_SYNONYMS
-from harmoclip.data.files import first_existing, read_json, require
+from harmoclip.data.formats.captioned import CaptionedBoxes, Entry, Segment
+from harmoclip.data.formats.coco_names import COCO_SYNONYMS
+from harmoclip.data.formats.files import first_existing, read_json, require
 from harmoclip.errors import DataError
 
 _LAYOUT = (

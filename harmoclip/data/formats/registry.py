@@ -57,7 +57,7 @@ def open_dataset(
 
     Example:
         >>> open_dataset("coco", split="val2017")  # doctest: +SKIP
-        <harmoclip.data.coco.CocoCaptions object at 0x7f3b>
+        <harmoclip.data.formats.coco.CocoCaptions object at 0x7f3b>
     """
     form = form or recognise(path)
     if form not in FORMATS:
@@ -71,11 +71,13 @@ def open_dataset(
         )
     if form == "refcoco" and "images" not in given:
         raise InputError("refcoco needs images, the folder of COCO's train2014 pictures.")
-    found = importlib.import_module(f"harmoclip.data.{module}")
+    found = importlib.import_module(f"harmoclip.data.formats.{module}")
     if form == "grit":
-        given["read"] = found.from_grit
+        from harmoclip.data.formats.grit import from_grit
+
+        given["read"] = from_grit
     if "cache" in given:
-        from harmoclip.data.phrase_cache import PhraseCache
+        from harmoclip.data.tools.phrase_cache import PhraseCache
 
         given["segment"] = PhraseCache(given.pop("cache"))
     return getattr(found, name)(str(path) if form in STREAMS else path, **given)

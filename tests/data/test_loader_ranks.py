@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from test_shards import numbers, shards  # noqa: F401
 
-from harmoclip.data.loading import Loader
-from harmoclip.data.shards import Shards
+from harmoclip.data.formats.shards import Shards
+from harmoclip.data.loader import Loader
 
 
 def read_a_batch(urls: str, folder: Path) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from harmoclip.data.formats.shards import Shards
 from harmoclip.data.sample import Sample
-from harmoclip.data.shards import Shards
 from harmoclip.errors import DataError
 from harmoclip.segment import normalize_phrase
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from torch.utils.data import DataLoader, Dataset
 
-from harmoclip.data.rows import to_row
+from harmoclip.data.formats.rows import to_row
+from harmoclip.data.formats.shards import PICTURES
 from harmoclip.data.sample import Sample
-from harmoclip.data.shards import PICTURES
 from harmoclip.errors import DataError, InputError, MissingDependencyError
 
 

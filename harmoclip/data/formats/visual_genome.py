@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from torch.utils.data import Dataset
 
-from harmoclip.data.files import first_existing, open_image, read_json, require, unit_boxes
+from harmoclip.data.formats.files import first_existing, open_image, read_json, require, unit_boxes
 from harmoclip.data.sample import Sample
 from harmoclip.errors import DataError, InputError
 

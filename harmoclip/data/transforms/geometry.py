@@ -16,7 +16,7 @@ from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.functional import pil_to_tensor
 from torchvision.transforms.v2 import functional as F
 
-from harmoclip.data.preprocessing import Preprocessing
+from harmoclip.data.transforms.preprocessing import Preprocessing
 
 
 def image_size(inputs: list[Any]) -> tuple[int, int]:

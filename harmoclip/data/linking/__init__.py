@@ -1,0 +1,1 @@
+"""Which phrase names which box, where nobody said it."""

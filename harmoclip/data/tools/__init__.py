@@ -1,0 +1,1 @@
+"""Check, convert and draw data sets, and keep their phrases."""
