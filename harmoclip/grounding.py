@@ -10,6 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from harmoclip.boxes import bad_boxes, clip_boxes, snap_to_edges
 from harmoclip.errors import GroundingError
 from harmoclip.notebook import table
 
@@ -22,6 +23,7 @@ _LAYOUT: dict[str, tuple[int | None, torch.dtype]] = {
     "links": (2, torch.int64),
     "phrase_id": (None, torch.int64),
 }
+_OPTIONAL = ("wording", "image_id")  # [n] int64
 _ROW_TOKENS = 128  # longer rows leave fewer places empty, and cost more attention
 
 
@@ -30,7 +32,8 @@ class Grounding:
     """The boxes and phrases of a batch, and the links between them, ragged and without padding.
 
     Args:
-        boxes: `[R, 4]` float32, xyxy, in [0, 1] of the model's input image, x1 < x2 and y1 < y2.
+        boxes: `[R, 4]` float32, xyxy, in [0, 1] of the model's input image, x1 < x2 and y1 < y2. What
+            rounding moved up to 1e-4 beyond the edge is moved back onto it.
         image_index: `[R]` int64, the row of the image batch that each box lies in.
         spans: `[P, 2]` int64, half-open token positions of each phrase in its row of token ids.
         text_index: `[P]` int64, the row of the text batch that each phrase lies in.
@@ -39,6 +42,9 @@ class Grounding:
             (`harmoclip.segment.phrase_id` hashes the normalised text).
         wording: `[P]` int64, equal for phrases of the same tokens ("a dog" and "the dog" are two wordings of
             one phrase): each is encoded once where phrases are encoded as texts. None takes `phrase_id`.
+        image_id: `[B]` int64, a row for each image of the batch, equal for the same photograph with another
+            caption, in every batch and on every rank: such pairs are no negatives of each other. None: every
+            image is a photograph of its own.
 
     Raises:
         GroundingError: A tensor has the wrong type or shape, or a row is impossible; the row is named.
@@ -60,9 +66,11 @@ class Grounding:
     links: Tensor
     phrase_id: Tensor
     wording: Tensor | None = None
+    image_id: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check_layout(self)
+        object.__setattr__(self, "boxes", snap_to_edges(self.boxes))
         for rows, message in _faults(self):
             if rows.numel():
                 raise GroundingError(_explain(self, int(rows[0]), message))
@@ -142,6 +150,11 @@ class Grounding:
         phrases = _starts([len(g.spans) for g in groundings])
         shift = zip(groundings, regions, phrases, strict=True)
         wordings = [g.wording for g in groundings if g.wording is not None]
+        image_ids = [g.image_id for g in groundings if g.image_id is not None]
+        if 0 < len(image_ids) < len(groundings):
+            raise GroundingError(
+                f"{len(image_ids)} of {len(groundings)} groundings have an image_id: expected all or none."
+            )
         return cls(
             boxes=torch.cat([g.boxes for g in groundings]),
             image_index=torch.cat([g.image_index + i for i, g in enumerate(groundings)]),
@@ -150,6 +163,7 @@ class Grounding:
             links=torch.cat([g.links + g.links.new_tensor([r, p]) for g, r, p in shift]),
             phrase_id=torch.cat([g.phrase_id for g in groundings]),
             wording=torch.cat(wordings) if len(wordings) == len(groundings) else None,
+            image_id=torch.cat(image_ids) if image_ids else None,
         )
 
     @classmethod
@@ -162,6 +176,7 @@ class Grounding:
         links: Tensor,
         phrase_id: Tensor,
         wording: Tensor | None = None,
+        image_id: Tensor | None = None,
     ) -> tuple[Self, dict[str, list[int]]]:
         """Make a grounding of what can be used, and say what was dropped.
 
@@ -185,12 +200,13 @@ class Grounding:
             ([[0.5, 0.5, 1.0, 0.8999999761581421]], [1])
         """
         raw = object.__new__(cls)
-        given = (boxes, image_index, spans, text_index, links, phrase_id, wording)
-        for name, value in zip((*_LAYOUT, "wording"), given, strict=True):
+        given = (boxes, image_index, spans, text_index, links, phrase_id, wording, image_id)
+        for name, value in zip((*_LAYOUT, *_OPTIONAL), given, strict=True):
             object.__setattr__(raw, name, value)
         _check_layout(raw)
-        object.__setattr__(raw, "boxes", boxes.clamp(0, 1))  # NaN stays NaN
-        keep_region = ~_bad_boxes(raw.boxes) & (image_index >= 0)
+        usable = clip_boxes(boxes)
+        keep_region = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+        keep_region[usable.kept] = image_index[usable.kept] >= 0
         keep_phrase = ~_bad_spans(spans) & (text_index >= 0)
         known = (links >= 0).all(1) & (links[:, 0] < len(boxes)) & (links[:, 1] < len(spans))
         keep_link = known.clone()
@@ -198,13 +214,14 @@ class Grounding:
         new_region, new_phrase = keep_region.cumsum(0) - 1, keep_phrase.cumsum(0) - 1
         kept = links[keep_link]
         grounding = cls(
-            boxes=raw.boxes[keep_region],
+            boxes=usable.boxes[keep_region[usable.kept]],
             image_index=image_index[keep_region],
             spans=spans[keep_phrase],
             text_index=text_index[keep_phrase],
             links=torch.stack([new_region[kept[:, 0]], new_phrase[kept[:, 1]]], 1),
             phrase_id=phrase_id[keep_phrase],
             wording=None if wording is None else wording[keep_phrase],
+            image_id=image_id,
         )
         gone = {"boxes": ~keep_region, "spans": ~keep_phrase, "links": ~keep_link}
         return grounding, {name: mask.nonzero().flatten().tolist() for name, mask in gone.items()}
@@ -228,6 +245,11 @@ class Grounding:
 
     def check_batch(self, images: int, texts: int, context_length: int) -> None:
         """Raise a GroundingError where an index or a span points outside the given batch."""
+        if self.image_id is not None and len(self.image_id) != images:
+            raise GroundingError(
+                f"image_id has {len(self.image_id)} rows, but the batch has {images} images: "
+                "expected one row an image."
+            )
         for given, size, column in zip(
             self._bounds,  # type: ignore[attr-defined]
             (images, texts, context_length),
@@ -243,7 +265,7 @@ class Grounding:
 
     def replace(self, **changes: Tensor | None) -> Self:
         """A checked copy with some tensors replaced."""
-        kept: dict[str, Any] = {name: getattr(self, name) for name in (*_LAYOUT, "wording")}
+        kept: dict[str, Any] = {name: getattr(self, name) for name in (*_LAYOUT, *_OPTIONAL)}
         return type(self)(**{**kept, **changes})
 
     @property
@@ -309,11 +331,6 @@ def _table(lengths: Tensor) -> tuple[int, int]:
     return rows, int(tokens.flip(0)[:: max(1, rows)].sum())
 
 
-def _bad_boxes(boxes: Tensor) -> Tensor:
-    inside = (boxes >= 0).all(1) & (boxes <= 1).all(1)  # False for NaN
-    return ~(inside & (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3]))
-
-
 def _bad_spans(spans: Tensor) -> Tensor:
     return (spans[:, 0] < 0) | (spans[:, 0] >= spans[:, 1])
 
@@ -323,7 +340,7 @@ def _faults(g: Grounding) -> list[tuple[Tensor, str]]:
     size = g.links.new_tensor([len(g.boxes), len(g.spans)])
     return [
         (
-            _bad_boxes(g.boxes).nonzero(),
+            bad_boxes(g.boxes).nonzero(),
             "boxes[{row}] is {boxes}: expected finite x1 < x2 and y1 < y2 in [0, 1] of the input image. "
             "Divide pixel boxes by the image's width and height, or call Grounding.clean.",
         ),
@@ -348,7 +365,8 @@ def _explain(g: Grounding, row: int, message: str) -> str:
 
 
 def _check_layout(g: Grounding) -> None:
-    layout = _LAYOUT if g.wording is None else {**_LAYOUT, "wording": (None, torch.int64)}
+    optional = {name: (None, torch.int64) for name in _OPTIONAL if getattr(g, name) is not None}
+    layout: dict[str, tuple[int | None, torch.dtype]] = {**_LAYOUT, **optional}
     for name, (columns, dtype) in layout.items():
         value = getattr(g, name)
         if not isinstance(value, Tensor):

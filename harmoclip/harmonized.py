@@ -14,12 +14,12 @@ from harmoclip.checks import check_batch, check_texts, flat_boxes, frozen
 from harmoclip.errors import CaptureError, InputError
 from harmoclip.grounding import Grounding
 from harmoclip.losses import Positives
-from harmoclip.losses.contrastive import unit
 from harmoclip.losses.weights import Weight
 from harmoclip.notebook import table
 from harmoclip.objective import GlobalRegion, Lexemes, Objective, Options, Temperatures, Vectors, one_of
 from harmoclip.ops import roi_align, span_pool
 from harmoclip.sharding import call_gathered
+from harmoclip.tensors import l2_normalize
 from harmoclip.towers import Dense, Tap, Towers, find_towers
 from harmoclip.towers.base import Tokenizer, one_grid
 
@@ -241,7 +241,7 @@ class Harmonized(nn.Module):
         grounding = grounding.to(images.device)
         with self.capture() as captured:
             self.towers.encode_image(images)
-        return unit(self._regions(captured, grounding))
+        return l2_normalize(self._regions(captured, grounding))
 
     def encode_dense(self, images: Tensor) -> Tensor:
         """A vector of the joint space for every patch, `[B, H, W, D]` float32 with L2 norm 1.
@@ -255,7 +255,7 @@ class Harmonized(nn.Module):
         with self.capture() as captured:
             self.towers.encode_image(images)
         dense = self._features(captured)
-        vectors = unit(self.towers.image.project(dense.tokens[:, dense.prefix :]))
+        vectors = l2_normalize(self.towers.image.project(dense.tokens[:, dense.prefix :]))
         return vectors.unflatten(1, one_grid(dense))
 
     def encode_phrases(self, texts: Tensor, grounding: Grounding) -> Tensor:
@@ -272,13 +272,16 @@ class Harmonized(nn.Module):
         """
         check_texts(texts)
         phrases_only = grounding.replace(
-            boxes=grounding.boxes[:0], image_index=grounding.image_index[:0], links=grounding.links[:0]
+            boxes=grounding.boxes[:0],
+            image_index=grounding.image_index[:0],
+            links=grounding.links[:0],
+            image_id=None,
         )
         phrases_only.check_batch(0, len(texts), texts.shape[1])
         with self.capture() as captured:
             self.towers.encode_text(texts)
         forms = self._phrases(captured, grounding, self._alone(texts, grounding))
-        return unit(torch.stack([unit(v) for v in forms]).mean(0))
+        return l2_normalize(torch.stack([l2_normalize(v) for v in forms]).mean(0))
 
     # ------------------------------------------------------------------ attach and remove
 

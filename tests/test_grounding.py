@@ -151,7 +151,8 @@ def test_clean_keeps_exactly_the_boxes_with_area(rows):
         boxes, index, nothing.view(0, 2), nothing, nothing.view(0, 2), nothing
     )
     cut = boxes.clamp(0, 1)
-    expected = [i for i, (a, b, c, d) in enumerate(cut.tolist()) if not (a < c and b < d)]
+    whole = boxes.isfinite().all(1).tolist()
+    expected = [i for i, (a, b, c, d) in enumerate(cut.tolist()) if not (whole[i] and a < c and b < d)]
     assert dropped["boxes"] == expected
     assert len(grounding.boxes) == len(rows) - len(expected)
 
@@ -183,3 +184,32 @@ def test_phrase_groups_take_the_fewest_positions(lengths):
     )
     spare = 4 * max(lengths) if count >= 6 else 0  # so that no group has less than two
     assert 0 <= sum(size * (longest + 2) for size, longest in groups) - cheapest <= spare
+
+
+def test_what_rounding_did_at_the_edge_is_undone():
+    boxes = torch.tensor([[-9e-5, 0.2, 0.5, 1.0000005], [0.0, 0.0, 1.00009, 1.0]])
+    grounding = Grounding(**{**valid(), "boxes": boxes})
+    assert grounding.boxes.tolist() == boxes.clamp(0, 1).tolist()
+    for box in ([0.1, 0.2, 1.0002, 0.9], [1.0, 0.2, 1.00005, 0.9]):  # too far, and no area left
+        boxes[1] = torch.tensor(box)
+        with pytest.raises(GroundingError, match=r"boxes\[1\]"):
+            Grounding(**{**valid(), "boxes": boxes})
+
+
+def test_image_id_is_kept_and_checked():
+    grounding = Grounding(**valid(), image_id=torch.tensor([8, 8]))
+    cleaned, _ = Grounding.clean(**valid(), image_id=torch.tensor([8, 8]))
+    for copy in (grounding.replace(), grounding.to("cpu"), cleaned):
+        assert copy.image_id.tolist() == [8, 8]
+    grounding.check_batch(2, 2, 7)
+    with pytest.raises(GroundingError, match="image_id has 2 rows, but the batch has 3 images"):
+        grounding.check_batch(3, 3, 7)
+    with pytest.raises(GroundingError, match=r"image_id is torch.float32"):
+        grounding.replace(image_id=torch.tensor([8.0, 8.0]))
+
+
+def test_collate_joins_image_ids():
+    one = Grounding.empty().replace(image_id=torch.tensor([5]))
+    assert Grounding.collate([one, one.replace(image_id=torch.tensor([6]))]).image_id.tolist() == [5, 6]
+    with pytest.raises(GroundingError, match="1 of 2 groundings have an image_id"):
+        Grounding.collate([one, Grounding.empty()])

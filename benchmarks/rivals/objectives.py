@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from harmoclip.captured import Captured
 from harmoclip.harmonized import harmonize
 from harmoclip.losses import GlobalContrastiveLoss, LexemeRegionLoss, Positives
-from harmoclip.losses.contrastive import temperature, unit
+from harmoclip.losses.contrastive import temperature
 from harmoclip.objective import DEFAULT_WEIGHTS
 from harmoclip.ops import region_pool, roi_align, span_pool
+from harmoclip.tensors import l2_normalize
 from rivals.data import NEGATIVES, Batch, Tokenizer, hard_negatives
 
 
@@ -64,7 +65,7 @@ class Objective(nn.Module):
         tower = self.harmo.towers.image
         tokens, grid, prefix = tower.dense(captured.of("image"), self.harmo.dense)
         dense = tower.project(tokens[:, prefix:])
-        dense = unit(dense) if unit_tokens else dense
+        dense = l2_normalize(dense) if unit_tokens else dense
         return region_pool(dense, batch.grounding.boxes, batch.grounding.image_index, grid=grid)
 
 
@@ -78,7 +79,7 @@ def crops(batch: Batch) -> Tensor:
 
 def distance(one: Tensor, other: Tensor) -> Tensor:
     """Mean of 1 - cos."""
-    return (1 - (unit(one) * unit(other)).sum(-1)).mean()
+    return (1 - (l2_normalize(one) * l2_normalize(other)).sum(-1)).mean()
 
 
 class Captions(Objective):
@@ -173,10 +174,10 @@ class HardNegatives(Objective):
         region, phrase = torch.tensor(links, device=r.device).unbind(1)
         texts = [text for _, i in links for text in altered[i]]
         distinct = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-        vectors = unit(self.encode_short(self.tokenizer(list(distinct)).to(r.device)))
+        vectors = l2_normalize(self.encode_short(self.tokenizer(list(distinct)).to(r.device)))
         negative = vectors[[distinct[text] for text in texts]].unflatten(0, (-1, NEGATIVES))
-        choices = torch.cat([unit(p[phrase])[:, None], negative], 1)
-        logits = temperature(self.hard_scale) * torch.einsum("rd,rkd->rk", unit(r[region]), choices)
+        choices = torch.cat([l2_normalize(p[phrase])[:, None], negative], 1)
+        logits = temperature(self.hard_scale) * torch.einsum("rd,rkd->rk", l2_normalize(r[region]), choices)
         return F.cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.int64))
 
     def encode_short(self, ids: Tensor) -> Tensor:
@@ -223,7 +224,7 @@ class TokenSpans(Objective):
 
 def squared(one: Tensor, other: Tensor) -> Tensor:
     """Mean of (cos - 1)^2."""
-    return ((unit(one) * unit(other)).sum(-1) - 1).square().mean()
+    return ((l2_normalize(one) * l2_normalize(other)).sum(-1) - 1).square().mean()
 
 
 class Ours(Objective):

@@ -12,7 +12,7 @@ import torch
 from harmoclip.data.scenes import CLASS_NAMES
 from harmoclip.demo.study import Outcome, Study
 from harmoclip.draw import draw_boxes, draw_similarity
-from harmoclip.losses.contrastive import unit
+from harmoclip.tensors import l2_normalize
 
 SCENES = 4
 
@@ -47,7 +47,7 @@ def _named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Any:
     )
     for row, (name, outcome) in zip(axes, outcomes.items(), strict=True):
         model: Any = outcome.harmo.model.eval()
-        classes = unit(model.encode_text(study.class_ids))
+        classes = l2_normalize(model.encode_text(study.class_ids))
         for i, ax in enumerate(row):
             sample = test.samples[i]
             regions = outcome.harmo.encode_regions(test.pixels(slice(i, i + 1)), [sample.boxes])
@@ -73,7 +73,7 @@ def _similarity(study: Study, outcome: Outcome) -> Any:
     for row, i in zip(axes, rows, strict=True):
         sample = test.samples[i]
         dense = harmo.encode_dense(test.pixels(slice(i, i + 1)))[0]
-        phrases = unit(model.encode_text(study.tokenizer(list(sample.phrase_texts))))
+        phrases = l2_normalize(model.encode_text(study.tokenizer(list(sample.phrase_texts))))
         draw_boxes(sample.image, sample.boxes, ax=row[0])
         for ax in row[1:]:
             ax.set_axis_off()

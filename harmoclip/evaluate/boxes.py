@@ -13,7 +13,7 @@ from harmoclip.errors import DataError
 from harmoclip.evaluate.classification import macro, micro
 from harmoclip.evaluate.prompts import Prompts
 from harmoclip.evaluate.subject import Regions, Samples, Subject
-from harmoclip.losses.contrastive import unit
+from harmoclip.tensors import l2_normalize
 
 GUESSES = 5
 COCO_SIZES = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, float("inf"))}
@@ -85,7 +85,7 @@ def _judge(vectors: Tensor, classes: Tensor, batch: list[Sample]) -> dict[str, T
     """What a batch adds to `NamedBoxes`, and the number of boxes of each of its samples."""
     labels = torch.cat([s.labels for s in batch if s.labels is not None])
     cosine = (
-        unit(vectors.reshape(len(labels), -1)) @ unit(classes).T
+        l2_normalize(vectors.reshape(len(labels), -1)) @ l2_normalize(classes).T
         if len(labels)
         else torch.empty(0, len(classes))
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from harmoclip.losses.contrastive import unit
+from harmoclip.tensors import l2_normalize
 
 
 def top_k(vectors: Tensor, classes: Tensor, labels: Tensor, k: int = 1) -> Tensor:
@@ -22,7 +22,7 @@ def top_k(vectors: Tensor, classes: Tensor, labels: Tensor, k: int = 1) -> Tenso
         >>> top_k(torch.eye(3), torch.eye(3), torch.tensor([0, 1, 1])).tolist()
         [True, True, False]
     """
-    guesses = (unit(vectors) @ unit(classes).T).topk(min(k, len(classes)), dim=1).indices
+    guesses = (l2_normalize(vectors) @ l2_normalize(classes).T).topk(min(k, len(classes)), dim=1).indices
     return (guesses == labels[:, None]).any(1)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from harmoclip.data import Sample
 from harmoclip.errors import DataError
 from harmoclip.evaluate.subject import Regions, Samples, Subject
-from harmoclip.losses.contrastive import unit
+from harmoclip.tensors import l2_normalize
 
 
 def referring(subject: Subject, samples: Samples, regions: Regions = "dense") -> dict[str, float]:
@@ -31,7 +31,7 @@ def referring(subject: Subject, samples: Samples, regions: Regions = "dense") ->
             linked = _linked(sample)
             asked = ~linked.all(1)
             if asked.any():
-                best = (_phrases(subject, sample)[asked] @ unit(boxes).T).argmax(1)
+                best = (_phrases(subject, sample)[asked] @ l2_normalize(boxes).T).argmax(1)
                 right.append(linked[asked].gather(1, best[:, None])[:, 0])
     return _share("referring", right)
 
@@ -64,7 +64,7 @@ def pointing(subject: Subject, samples: Samples) -> dict[str, float]:
 def _peak(phrases: Tensor, patches: Tensor) -> Tensor:
     """The centre `[P, 2]` (x, y) in [0, 1] of the patch most like each phrase."""
     height, width, _ = patches.shape
-    best = (phrases @ unit(patches).flatten(0, 1).T).argmax(1)
+    best = (phrases @ l2_normalize(patches).flatten(0, 1).T).argmax(1)
     return torch.stack([(best % width + 0.5) / width, (best // width + 0.5) / height], 1)
 
 
@@ -85,7 +85,7 @@ def _linked(sample: Sample) -> Tensor:
 def _phrases(subject: Subject, sample: Sample) -> Tensor:
     texts = sample.phrase_texts
     ids = subject.tokenizer([texts[p] for p in _named(sample)]).to(subject.device)
-    return unit(subject.harmo.towers.encode_text(ids)).cpu()
+    return l2_normalize(subject.harmo.towers.encode_text(ids)).cpu()
 
 
 def _share(name: str, right: list[Tensor]) -> dict[str, float]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from harmoclip.errors import InputError
-from harmoclip.losses.contrastive import unit
+from harmoclip.tensors import l2_normalize
 
 
 def retrieval(
@@ -57,7 +57,7 @@ def retrieval(
 
 
 def _all_ranks(queries: Tensor, found: Tensor, owner: Tensor, owner_of_found: Tensor, chunk: int) -> Tensor:
-    queries, found = unit(queries), unit(found)
+    queries, found = l2_normalize(queries), l2_normalize(found)
     return torch.cat(
         [
             _ranks(rows @ found.T, own[:, None] == owner_of_found)

@@ -16,8 +16,8 @@ from harmoclip.data import Sample
 from harmoclip.errors import InputError
 from harmoclip.evaluate.prompts import Prompts, sentences
 from harmoclip.harmonized import Harmonized
-from harmoclip.losses.contrastive import unit
 from harmoclip.ops import mask_pool
+from harmoclip.tensors import l2_normalize
 
 Regions = Literal["dense", "crops", "masks"]
 Picture = Image.Image | Tensor
@@ -103,8 +103,8 @@ class Subject:
         They are always of this model: stored class vectors of another one give near-zero accuracy.
         """
         texts = [sentences(name, prompts) for name in names]
-        vectors = unit(self.text_vectors([text for group in texts for text in group]))
-        return unit(torch.stack([g.mean(0) for g in vectors.split([len(group) for group in texts])]))
+        vectors = l2_normalize(self.text_vectors([text for group in texts for text in group]))
+        return l2_normalize(torch.stack([g.mean(0) for g in vectors.split([len(group) for group in texts])]))
 
     def region_vectors(
         self, samples: Samples, regions: Regions = "dense"

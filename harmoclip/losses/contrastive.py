@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from harmoclip.losses.gather import Gathered, at_least_one, mean_over_ranks
+from harmoclip.tensors import full_precision, l2_normalize
 
 MAX_LOG_SCALE = math.log(100.0)
 MAX_LOGITS = 2**22  # held at once; beyond it they are computed in chunks, and again in backward
@@ -20,21 +21,11 @@ Labels = tuple[Tensor, ...]
 Target = Callable[[Labels, Labels], Tensor]
 
 
-def full_precision(values: Tensor) -> Tensor:
-    """Values of any dtype in float32, or in float64 where they are."""
-    return values if values.dtype == torch.float64 else values.float()
-
-
 def temperature(log_scale: Tensor) -> Tensor:
     """The factor `exp(log_scale)` on cosines, at most 100 as in CLIP; beyond it the gradient still flows."""
     log_scale = full_precision(log_scale)
     clamped = log_scale.clamp(max=MAX_LOG_SCALE)
     return (log_scale + (clamped - log_scale).detach()).exp()
-
-
-def unit(vectors: Tensor) -> Tensor:
-    """Vectors `[..., D]` of any dtype, in float32 or wider, with L2 norm 1."""
-    return F.normalize(full_precision(vectors), dim=-1)
 
 
 def same_label(rows: Labels, columns: Labels) -> Tensor:
@@ -72,7 +63,8 @@ def symmetric_contrast(
         label = tuple(x.own if local_loss else x.all for x in labels), tuple(x.all for x in labels)
         both = [
             row_losses(
-                unit(one.own if local_loss else one.all), unit(other.all), *label, target, scale, bias,
+                l2_normalize(one.own if local_loss else one.all), l2_normalize(other.all),
+                *label, target, scale, bias,
                 None if present is None else ~present.all,
             )
             for one, other in ((rows, columns), (columns, rows))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from harmoclip.errors import InputError
-from harmoclip.losses.contrastive import unit
 from harmoclip.losses.gather import mean_over_ranks, row_counts
+from harmoclip.tensors import l2_normalize
 
 
 class DistillationLoss(nn.Module):
@@ -37,5 +37,5 @@ class DistillationLoss(nn.Module):
             )
         if counts is None:
             (counts,) = row_counts(len(vectors), device=vectors.device)
-        cosine = (unit(vectors) * unit(target.detach())).sum(-1)
+        cosine = (l2_normalize(vectors) * l2_normalize(target.detach())).sum(-1)
         return mean_over_ranks((1 - cosine).sum(), sum(counts))

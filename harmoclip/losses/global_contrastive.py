@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from harmoclip.errors import InputError
-from harmoclip.losses.contrastive import full_precision, same_label, symmetric_contrast
+from harmoclip.losses.contrastive import same_label, symmetric_contrast
 from harmoclip.losses.gather import Gathered, gather
+from harmoclip.tensors import full_precision
 
 
 class GlobalContrastiveLoss(nn.Module):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from harmoclip.losses.contrastive import same_label, symmetric_contrast, unit
+from harmoclip.losses.contrastive import same_label, symmetric_contrast
 from harmoclip.losses.gather import Gathered, gather
 from harmoclip.losses.global_contrastive import gathered, numbers
+from harmoclip.tensors import l2_normalize
 
 
 def region_mean(regions: Tensor, image_index: Tensor, images: int) -> tuple[Tensor, Tensor]:
     """The mean `[B, D]` of each image's normalised regions, and how many `[B]` it has."""
-    vectors = unit(regions)
+    vectors = l2_normalize(regions)
     total = vectors.new_zeros(images, vectors.shape[1]).index_add(0, image_index, vectors)
     count = vectors.new_zeros(images).index_add(0, image_index, vectors.new_ones(len(vectors)))
     return total / count.clamp(min=1)[:, None], count

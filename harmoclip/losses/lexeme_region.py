@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from harmoclip.errors import InputError
-from harmoclip.losses.contrastive import full_precision, symmetric_contrast
+from harmoclip.losses.contrastive import symmetric_contrast
 from harmoclip.losses.gather import Gathered, gather, unique_index
 from harmoclip.losses.positives import Positives
+from harmoclip.tensors import full_precision
 
 
 class LexemeRegionLoss(nn.Module):

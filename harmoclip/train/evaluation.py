@@ -12,8 +12,8 @@ from harmoclip.data import Sample
 from harmoclip.errors import DataError
 from harmoclip.evaluate import retrieval
 from harmoclip.harmonized import Harmonized
-from harmoclip.losses.contrastive import unit
 from harmoclip.segment import phrase_id
+from harmoclip.tensors import l2_normalize
 
 
 class Questions(NamedTuple):
@@ -96,7 +96,7 @@ def measure(
             for i in range(0, len(asked.names), batch_size)
         ]
     )
-    guess = (unit(torch.cat(regions)) @ unit(names).T).argmax(1).cpu()
+    guess = (l2_normalize(torch.cat(regions)) @ l2_normalize(names).T).argmax(1).cpu()
     keys = [s.key or str(i) for i, s in enumerate(samples)]
     first = {key: i for i, key in reversed(list(enumerate(keys)))}
     order = {key: i for i, key in enumerate(dict.fromkeys(keys))}
