@@ -54,7 +54,7 @@ def row_counts(*rows: int, device: torch.device) -> list[tuple[int, ...]]:
 def _exchange(rows: Sequence[int], device: torch.device) -> list[tuple[int, ...]]:
     own = torch.tensor(rows, device=device)
     everyone = own.new_empty(world_size() * len(rows))
-    dist.all_gather_into_tensor(everyone, own)
+    _all_gather(everyone, own)
     return [tuple(kind) for kind in everyone.view(-1, len(rows)).T.tolist()]
 
 
@@ -86,7 +86,7 @@ class _AllRows(torch.autograd.Function):
         sent = rows.new_zeros(max(counts), *rows.shape[1:])
         sent[: len(rows)] = rows
         received = sent.new_empty(len(counts) * len(sent), *rows.shape[1:])
-        dist.all_gather_into_tensor(received, sent)
+        _all_gather(received, sent)
         return torch.cat([part[:count] for part, count in zip(_parts(received, counts), counts, strict=True)])
 
     @staticmethod
@@ -96,8 +96,20 @@ class _AllRows(torch.autograd.Function):
         for part, rows in zip(_parts(sent, counts), grad.split(counts), strict=True):
             part[: len(rows)] = rows
         received = grad.new_empty(max(counts), *grad.shape[1:])
-        dist.reduce_scatter_tensor(received, sent)
+        _reduce_scatter(received, sent)
         return received[: counts[rank()]], None
+
+
+def _all_gather(received: Tensor, sent: Tensor) -> None:
+    """Every rank's tensor, one after the other; torch 2.14 has a new name for it."""
+    collective = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
+    collective(received, sent)
+
+
+def _reduce_scatter(received: Tensor, sent: Tensor) -> None:
+    """This rank's part of the sum over ranks; torch 2.14 has a new name for it."""
+    collective = getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor
+    collective(received, sent)
 
 
 def _parts(rows: Tensor, counts: tuple[int, ...]) -> list[Tensor]:

@@ -287,8 +287,12 @@ def split_grid(tokens: Tensor, grid: tuple[int, int]) -> int:
 
 
 def recomputed(encode: Callable[[Tensor], Tensor], ids: Tensor) -> Tensor:
-    """What `encode` gives; the backward pass runs it again instead of keeping what it needs."""
-    if not torch.is_grad_enabled():
+    """What `encode` gives; the backward pass runs it again instead of keeping what it needs.
+
+    A compiled program keeps it: the compiler chooses what to compute again, and some releases of torch cannot
+    compile a recomputation inside it.
+    """
+    if not torch.is_grad_enabled() or torch.compiler.is_compiling():
         return encode(ids)
     vectors: Tensor = checkpoint(encode, ids, use_reentrant=False)
     return vectors

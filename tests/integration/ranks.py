@@ -87,22 +87,19 @@ def one_collective_for_each_tensor():
 
         return patch.object(dist, name, call)
 
+    renamed = hasattr(dist, "all_gather_single")  # since torch 2.14
+    gathering = "all_gather_single" if renamed else "all_gather_into_tensor"
+    scattering = "reduce_scatter_single" if renamed else "reduce_scatter_tensor"
     harmo = harmonized()
     with ExitStack() as stack:
-        for name in (
-            "all_gather_into_tensor",
-            "reduce_scatter_tensor",
-            "all_reduce",
-            "all_gather",
-            "broadcast",
-        ):
+        for name in (gathering, scattering, "all_reduce", "all_gather", "broadcast"):
             stack.enter_context(counted(name))
         losses = harmo(*own_batch())
         # counts; image, text, regions, phrases, labels, boxes, means of regions; the values of four losses
-        assert calls == {"all_gather_into_tensor": 8, "all_reduce": 4}, calls
+        assert calls == {gathering: 8, "all_reduce": 4}, calls
         calls.clear()
         losses["loss"].backward()
-        assert calls == {"reduce_scatter_tensor": 5}, calls
+        assert calls == {scattering: 5}, calls
 
 
 # ------------------------------------------------------------------ the same answer
