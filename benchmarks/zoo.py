@@ -68,7 +68,7 @@ def build_and_run(library: str, name: str) -> str:
 
     import torch
 
-    from harmoclip.towers import zoo
+    from harmoclip.inspect import zoo
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
@@ -107,7 +107,7 @@ def architectures() -> list[tuple[str, str]]:
     """Library and name of all that is built at full size."""
     import warnings
 
-    from harmoclip.towers import zoo
+    from harmoclip.inspect import zoo
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package imports pkg_resources

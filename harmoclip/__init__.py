@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harmoclip.harmonized import Harmonized as Harmonized
     from harmoclip.harmonized import harmonize as harmonize
     from harmoclip.interpolation import interpolate as interpolate
+    from harmoclip.models import load_model as load_model
     from harmoclip.segment import CaptionSegmenter as CaptionSegmenter
 
 _HOME = {
@@ -22,9 +23,18 @@ _HOME = {
     "Harmonized": "harmoclip.harmonized",
     "harmonize": "harmoclip.harmonized",
     "interpolate": "harmoclip.interpolation",
+    "load_model": "harmoclip.models",
 }
 
-__all__ = ["CaptionSegmenter", "Grounding", "Harmonized", "__version__", "harmonize", "interpolate"]
+__all__ = [
+    "CaptionSegmenter",
+    "Grounding",
+    "Harmonized",
+    "__version__",
+    "harmonize",
+    "interpolate",
+    "load_model",
+]
 
 
 def __getattr__(name: str) -> Any:

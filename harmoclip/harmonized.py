@@ -9,7 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from harmoclip.captured import Captured
+from harmoclip.capture import Captured
 from harmoclip.checks import check_batch, check_texts, flat_boxes, frozen
 from harmoclip.errors import CaptureError, InputError
 from harmoclip.grounding import Grounding
@@ -20,8 +20,9 @@ from harmoclip.objective import GlobalRegion, Lexemes, Objective, Options, Tempe
 from harmoclip.ops import roi_align, span_pool
 from harmoclip.sharding import call_gathered
 from harmoclip.tensors import l2_normalize
+from harmoclip.tokenizers import Tokenizer
 from harmoclip.towers import Dense, Tap, Towers, find_towers
-from harmoclip.towers.base import Tokenizer, one_grid
+from harmoclip.towers.base import one_grid
 
 
 def harmonize(

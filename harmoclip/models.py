@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
 from harmoclip.errors import InputError, MissingDependencyError
+from harmoclip.tokenizers import Tokenizer, pretrained_tokenizer
 
 _HUGGING_FACE = "hf:"
 
@@ -20,7 +21,7 @@ class LoadedModel(NamedTuple):
 
     model: nn.Module
     preprocess: Callable[[Any], Any]
-    tokenizer: Callable[[Sequence[str]], Tensor]
+    tokenizer: Tokenizer
     name: str
 
 
@@ -49,34 +50,6 @@ def load_model(name: str, pretrained: str | None = None, device: str = "cpu") ->
     if folder.is_dir():
         return _local(folder, device)
     return _open_clip(name, pretrained, device)
-
-
-class HfTokenizer:
-    """A Hugging Face tokenizer as CLIPs use it: rows of one length, cut and padded.
-
-    Args:
-        tokenizer: The fast tokenizer.
-        context_length: The length of a row.
-    """
-
-    def __init__(self, tokenizer: Any, context_length: int) -> None:
-        self.tokenizer = tokenizer
-        self.context_length = context_length
-
-    def __call__(self, texts: Sequence[str]) -> Tensor:
-        """Ids `[B, context_length]` of texts."""
-        rows = self.tokenizer(
-            list(texts),
-            padding="max_length",
-            truncation=True,
-            max_length=self.context_length,
-            return_tensors="pt",
-        )
-        return rows["input_ids"]
-
-    def clean_fn(self, text: str) -> str:
-        """Nothing is done to a text before it is cut into tokens."""
-        return text
 
 
 class HfPreprocess:
@@ -142,31 +115,6 @@ def _check_open_clip_reads_folders() -> None:
             f"a local folder of open_clip needs open_clip_torch 3, {open_clip.__version__} is installed: "
             "pip install -U open_clip_torch."
         )
-
-
-def pretrained_tokenizer(path: str, config: Any) -> HfTokenizer:
-    """The tokenizer of a Hugging Face model, in rows that fit its text tower.
-
-    Args:
-        path: The model's name on the hub or its folder.
-        config: The configuration of the model, or of its text tower.
-
-    Raises:
-        InputError: There is no tokenizer at the path.
-    """
-    import transformers
-
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"transformers cannot load a tokenizer from {path!r}: {error}") from error
-    if len(tokenizer) <= len(
-        tokenizer.all_special_ids
-    ):  # transformers 5 makes an empty one without its files
-        raise InputError(f"transformers cannot load a tokenizer from {path!r}: its vocabulary is not there.")
-    positions = getattr(getattr(config, "text_config", config), "max_position_embeddings", None)
-    lengths = (positions, tokenizer.model_max_length)
-    return HfTokenizer(tokenizer, min(length for length in lengths if length))
 
 
 def _hugging_face(path: str, device: str, name: str) -> LoadedModel:

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harmoclip.captured import Captured
+from harmoclip.capture import Captured
 from harmoclip.harmonized import harmonize
 from harmoclip.losses import GlobalContrastiveLoss, LexemeRegionLoss, Positives
 from harmoclip.losses.contrastive import temperature

@@ -12,7 +12,7 @@ from harmoclip.cli.progress import Progress
 from harmoclip.errors import HarmoclipError, InputError
 
 if TYPE_CHECKING:
-    from harmoclip.towers.zoo import Seen
+    from harmoclip.inspect.zoo import Seen
 
 
 _FAILURES = (HarmoclipError, RuntimeError, ValueError, TypeError, AttributeError, AssertionError)
@@ -43,8 +43,8 @@ def inspect(
 
 def look(name: str, cost: bool = False) -> Seen:
     """What harmonizing finds in the model of a name."""
+    from harmoclip.inspect import zoo
     from harmoclip.models import load_model
-    from harmoclip.towers import zoo
 
     if name in zoo.names():
         return zoo.run(zoo.build(name), cost=cost)
@@ -80,7 +80,7 @@ def _rows(seen: Seen) -> list[tuple[str, str]]:
 
 
 def _inspect_all(json: bool) -> None:
-    from harmoclip.towers import zoo
+    from harmoclip.inspect import zoo
 
     seen, failures = {}, {}
     console = Console(stderr=True)

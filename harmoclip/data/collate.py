@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,8 +12,7 @@ from harmoclip.data.sample import Sample
 from harmoclip.errors import DataError
 from harmoclip.grounding import Grounding
 from harmoclip.segment import align, phrase_id
-
-Tokenizer = Callable[[list[str]], Tensor]
+from harmoclip.tokenizers import Tokenizer
 
 
 class Batch(NamedTuple):

@@ -7,10 +7,12 @@ from typing import Any
 
 from torch import nn
 
+from harmoclip.capture import Tap, TapPoint
 from harmoclip.errors import UnsupportedModelError
-from harmoclip.towers.base import Dense, ImageTower, SpecialTokens, Tap, TapPoint, TextTower, Towers
+from harmoclip.towers.base import Dense, ImageTower, TextTower, Towers
 from harmoclip.towers.models import hugging_face, image_tower, open_clip, text_tower, why_not
 from harmoclip.towers.naflex import Patches
+from harmoclip.towers.phrases import SpecialTokens
 from harmoclip.towers.plain import EXAMPLE, PlainImage, PlainText
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What every tower must say of itself, and the taps that read its activations."""
+"""What every tower must say of itself."""
 
 from __future__ import annotations
 
@@ -10,76 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from harmoclip.capture import TapPoint
 from harmoclip.errors import CaptureError, InputError
 from harmoclip.grounding import Grounding
-from harmoclip.models import HfTokenizer
 from harmoclip.ops import region_pool
-
-Read = Callable[[tuple[Any, ...], Any], Any]
-Tokenizer = Callable[[list[str]], Tensor]  # texts to ids [B, L]
-
-
-def first_input(args: tuple[Any, ...], output: Any) -> Any:
-    """The module's first positional input."""
-    return args[0]
-
-
-def tensor_output(args: tuple[Any, ...], output: Any) -> Any:
-    """The module's output, or the first of its outputs."""
-    return output[0] if isinstance(output, tuple) else output
-
-
-def spatial_shape(args: tuple[Any, ...], output: Any) -> Any:
-    """Height and width of a `[B, C, H, W]` output."""
-    return tuple(output.shape[-2:])
+from harmoclip.tokenizers import HfTokenizer, Tokenizer
+from harmoclip.towers.phrases import SpecialTokens, phrase_rows, special_tokens
 
 
 def parts(module: Any, *names: str) -> bool:
     """Whether the object has all these attributes."""
     return all(hasattr(module, name) for name in names)
-
-
-class TapPoint(NamedTuple):
-    """A module of the model, and what to read when it has run."""
-
-    module: nn.Module
-    read: Read = tensor_output
-
-
-class Tap:
-    """A forward hook that sleeps unless a capture is on, and then keeps what the module gave.
-
-    A block's output stays the same tensor when the block is checkpointed, so outputs are read, not inputs.
-    """
-
-    def __init__(self, read: Read) -> None:
-        self.read = read
-        self.active = False
-        self.repeated = False
-        self.value: Any = None
-
-    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        """Keep the first value of a capture; remember a later one that is no recomputation as a fault."""
-        if not self.active:
-            return
-        if self.value is None:
-            self.value = self.read(args, output)
-        elif torch.compiler.is_compiling() or torch._C._current_graph_task_id() == -1:  # -1: not in backward
-            self.repeated = True
-
-    def wake(self) -> None:
-        """Begin a capture."""
-        self.active, self.repeated, self.value = True, False, None
-
-    def take(self) -> tuple[Any, bool]:
-        """End the capture: give the value and whether the module ran twice, and hold nothing."""
-        value, repeated = self.value, self.repeated
-        self.active, self.repeated, self.value = False, False, None
-        return value, repeated
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles of a model carry the tap, never an activation."""
-        return {"read": self.read, "active": False, "repeated": False, "value": None}
 
 
 class Dense(NamedTuple):
@@ -119,14 +60,6 @@ class ImageTower(ABC):
         """Vectors `[R, D]` of boxes: pool first, project after."""
         pooled = region_pool(dense.tokens, boxes, image_index, grid=dense.grid, prefix=dense.prefix)
         return self.project(pooled)
-
-
-class SpecialTokens(NamedTuple):
-    """What a tokenizer puts around a text: `start` tokens, the text, an end token if any, padding."""
-
-    start: int
-    end: int | Tensor  # the padding where there is no end token; [B] where every caption has its own
-    pad: int | Tensor
 
 
 class TextTower(ABC):
@@ -296,44 +229,3 @@ def recomputed(encode: Callable[[Tensor], Tensor], ids: Tensor) -> Tensor:
         return encode(ids)
     vectors: Tensor = checkpoint(encode, ids, use_reentrant=False)
     return vectors
-
-
-def phrase_rows(
-    ids: Tensor, spans: Tensor, text_index: Tensor, longest: int, special: SpecialTokens
-) -> Tensor:
-    """Rows `[P, start + longest + 1]` that hold each phrase between start and end tokens.
-
-    Args:
-        ids: `[B, L]` token ids of the captions.
-        spans: `[P, 2]` half-open token positions.
-        text_index: `[P]` rows of `ids`.
-        longest: The longest span, in tokens.
-        special: The special tokens; the start tokens are copied from the captions.
-    """
-    position = torch.arange(longest + 1, device=ids.device)
-    length = (spans[:, 1] - spans[:, 0])[:, None]
-    source = (spans[:, :1] + position).clamp(max=ids.shape[1] - 1)
-    end = special.end[text_index, None] if isinstance(special.end, Tensor) else special.end
-    rows = torch.where(position < length, ids[text_index[:, None], source], special.pad)
-    rows = torch.where(position == length, end, rows)
-    return torch.cat([ids[text_index, : special.start], rows], 1)
-
-
-def special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
-    """How a tokenizer frames a text, from its rows `[1, L]` for the empty text and for the letter a.
-
-    Raises:
-        InputError: The rows are not what a padded tokenizer with tokens at the left gives.
-    """
-    empty, letter = (tokenizer([text])[0].tolist() for text in ("", "a"))
-    start = next(
-        (i for i, pair in enumerate(zip(empty, letter, strict=False)) if pair[0] != pair[1]), len(empty)
-    )
-    end_and_pad = empty[start : start + 2]
-    behind = (letter[i : i + 2] for i in range(start + 1, len(letter) - 1))
-    if len(empty) != len(letter) or end_and_pad not in behind:
-        raise InputError(
-            f"the tokenizer gave {empty} for an empty text and {letter} for 'a': expected rows of one "
-            "length, padded at the right. Give the tokenizer that made the model's training rows."
-        )
-    return SpecialTokens(start, *end_and_pad)

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from harmoclip.capture import TapPoint, first_input
 from harmoclip.ops import region_pool, region_weights
-from harmoclip.towers.base import Dense, ImageTower, TapPoint, first_input, parts
+from harmoclip.towers.base import Dense, ImageTower, parts
 
 
 class ClipResNet(ImageTower):

@@ -7,16 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from harmoclip.models import pretrained_tokenizer
-from harmoclip.towers.base import (
-    SpecialTokens,
-    TapPoint,
-    TextTower,
-    Tokenizer,
-    first_input,
-    parts,
-    tensor_output,
-)
+from harmoclip.capture import TapPoint, first_input, tensor_output
+from harmoclip.tokenizers import Tokenizer, pretrained_tokenizer
+from harmoclip.towers.base import TextTower, parts
+from harmoclip.towers.phrases import SpecialTokens
 
 
 def text_of(model: Any) -> Any:

@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
+from harmoclip.capture import TapPoint
 from harmoclip.errors import CaptureError
-from harmoclip.towers.base import ImageTower, TapPoint, TextTower, Towers, parts
+from harmoclip.towers.base import ImageTower, TextTower, Towers, parts
 from harmoclip.towers.clip_resnet import ClipResNet
 from harmoclip.towers.hf_text import HfText, vectors_of
 from harmoclip.towers.hf_vit import HfPooledViT, HfViT, vision_of

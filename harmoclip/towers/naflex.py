@@ -9,8 +9,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from harmoclip.capture import TapPoint
 from harmoclip.errors import InputError
-from harmoclip.towers.base import Dense, TapPoint, parts
+from harmoclip.towers.base import Dense, parts
 from harmoclip.towers.hf_vit import HfPooledViT, vision_of
 
 

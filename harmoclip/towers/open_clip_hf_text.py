@@ -7,7 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from harmoclip.towers.base import SpecialTokens, TapPoint, TextTower, Tokenizer, first_input, parts
+from harmoclip.capture import TapPoint, first_input
+from harmoclip.tokenizers import Tokenizer
+from harmoclip.towers.base import TextTower, parts
+from harmoclip.towers.phrases import SpecialTokens
 
 _OPEN_CLIP_LENGTH = 77
 

@@ -8,18 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from harmoclip.capture import TapPoint, first_input
 from harmoclip.errors import InputError
 from harmoclip.grounding import Grounding
-from harmoclip.towers.base import (
-    SpecialTokens,
-    TapPoint,
-    TextTower,
-    Tokenizer,
-    first_input,
-    parts,
-    recomputed,
-)
-from harmoclip.towers.packing import pack
+from harmoclip.tokenizers import Tokenizer
+from harmoclip.towers.base import TextTower, parts, recomputed
+from harmoclip.towers.phrases import SpecialTokens, pack
 
 _MT5_END = 1
 _CLIP_VOCABULARY = 49408  # of CLIP's own byte pairs

@@ -7,16 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
+from harmoclip.capture import TapPoint, first_input, spatial_shape
 from harmoclip.towers.attention import Block
-from harmoclip.towers.base import (
-    Dense,
-    ImageTower,
-    TapPoint,
-    first_input,
-    parts,
-    spatial_shape,
-    split_grid,
-)
+from harmoclip.towers.base import Dense, ImageTower, parts, split_grid
 from harmoclip.towers.latent_pool import CocaPool
 from harmoclip.towers.pooled import LatentPoolTower
 

@@ -7,17 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from harmoclip.capture import TapPoint, first_input, spatial_shape
 from harmoclip.towers.attention import Block
-from harmoclip.towers.base import (
-    Dense,
-    ImageTower,
-    SpecialTokens,
-    TapPoint,
-    TextTower,
-    first_input,
-    spatial_shape,
-    split_grid,
-)
+from harmoclip.towers.base import Dense, ImageTower, TextTower, split_grid
+from harmoclip.towers.phrases import SpecialTokens
 
 Function = Callable[[Tensor], Tensor]
 

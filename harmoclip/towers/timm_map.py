@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from harmoclip.towers.base import Dense, ImageTower, TapPoint, first_input, parts
+from harmoclip.capture import TapPoint, first_input
+from harmoclip.towers.base import Dense, ImageTower, parts
 from harmoclip.towers.timm_vit import unwrap
 
 

@@ -12,7 +12,7 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 
-from harmoclip.towers import zoo
+from harmoclip.inspect import zoo
 
 LENGTH = 16
 VIT = {"embed_dim": 48, "depth": 3, "num_heads": 3}
@@ -226,7 +226,12 @@ def _open_clip(config: dict[str, Any]) -> nn.Module:
     custom = config.pop("custom_text", False) or "hf_model_name" in config["text_cfg"]
     family = open_clip.model.CustomTextCLIP if custom else open_clip.model.CLIP
     family = CoCa if "multimodal_cfg" in config else family
-    with mock.patch.object(timm, "create_model", _small_timm(timm.create_model)), zoo.local_configs():
+    from open_clip.hf_model import AutoConfig
+
+    with (
+        mock.patch.object(timm, "create_model", _small_timm(timm.create_model)),
+        mock.patch.object(AutoConfig, "from_pretrained", zoo.hugging_face_config),
+    ):
         return family(**config)
 
 

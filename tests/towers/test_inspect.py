@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from harmoclip.cli.inspect import inspect
 from harmoclip.errors import InputError, MissingDependencyError
-from harmoclip.models import HfTokenizer, load_model
+from harmoclip.inspect import zoo
+from harmoclip.models import load_model
 from harmoclip.segment import align
-from harmoclip.towers import zoo
+from harmoclip.tokenizers import HfTokenizer
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(inspect)

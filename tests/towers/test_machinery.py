@@ -9,7 +9,7 @@ from passes import captured_of
 from torch.utils.checkpoint import checkpoint
 
 import harmoclip
-from harmoclip.towers import zoo
+from harmoclip.inspect import zoo
 
 pytest_plugins = ["every_family"]
 

@@ -7,7 +7,7 @@ from open_clip.model import CLIP
 
 from harmoclip import Grounding
 from harmoclip.towers import find_towers
-from harmoclip.towers.packing import pack
+from harmoclip.towers.phrases import pack
 
 WIDTH, START, END = 12, 98, 99
 

@@ -6,7 +6,8 @@ import torch
 
 import harmoclip
 from harmoclip.errors import CaptureError
-from harmoclip.towers import find_towers, zoo
+from harmoclip.inspect import zoo
+from harmoclip.towers import find_towers
 
 pytest_plugins = ["every_family"]
 

@@ -11,7 +11,7 @@ from passes import captured_of
 import harmoclip
 from harmoclip import Grounding
 from harmoclip.errors import InputError
-from harmoclip.towers import zoo
+from harmoclip.inspect import zoo
 
 WHOLE = torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2)
 POOLS = ("argmax", "first", "last", "eos")

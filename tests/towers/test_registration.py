@@ -12,7 +12,8 @@ from torch import nn
 import harmoclip
 from harmoclip import towers
 from harmoclip.errors import UnsupportedModelError
-from harmoclip.towers import PlainImage, find_towers, zoo
+from harmoclip.inspect import zoo
+from harmoclip.towers import PlainImage, find_towers
 from harmoclip.towers.plain import EXAMPLE
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "own_clip.py"

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 
 import harmoclip
 from harmoclip.errors import CaptureError, InputError
-from harmoclip.towers import Patches, zoo
+from harmoclip.inspect import zoo
+from harmoclip.towers import Patches
 
 pytest_plugins = ["every_family"]
 

@@ -10,7 +10,7 @@ import harmoclip
 from harmoclip import Grounding
 from harmoclip.errors import InputError
 from harmoclip.towers import find_towers
-from harmoclip.towers.base import special_tokens
+from harmoclip.towers.phrases import special_tokens
 
 pytest_plugins = ["every_family"]
 

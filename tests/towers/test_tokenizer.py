@@ -12,7 +12,7 @@ from open_clip.model import CLIP, CustomTextCLIP
 import harmoclip
 from harmoclip.data import Collator
 from harmoclip.errors import InputError
-from harmoclip.models import HfTokenizer
+from harmoclip.tokenizers import HfTokenizer
 
 TEXTS = ["A red dog & a cat.", "", "many words " * 40]
 CLIPS_ROWS = {"": [98, 2, 1, 1, 1, 96], "a": [98, 50, 2, 1, 1, 96]}  # open_clip's mode "clips"
@@ -100,5 +100,5 @@ def test_a_wrong_tokenizer_leaves_no_trace():
 
 
 def test_a_class_token_in_the_last_place_is_no_padding():
-    found = harmoclip.towers.base.special_tokens(lambda texts: torch.tensor([CLIPS_ROWS[texts[0]]]))
+    found = harmoclip.towers.phrases.special_tokens(lambda texts: torch.tensor([CLIPS_ROWS[texts[0]]]))
     assert found == (1, 2, 1)

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from passes import captured_of, encode
 
 import harmoclip
+from harmoclip.inspect import zoo
 from harmoclip.ops import region_weights
-from harmoclip.towers import find_towers, zoo
+from harmoclip.towers import find_towers
 
 pytest_plugins = ["every_family"]
 

@@ -1,4 +1,4 @@
-"""Phrases side by side in few rows of a causal text tower, behind start tokens that they share."""
+"""Phrases as texts of their own: the tokens around them, and many of them side by side in few rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from harmoclip.errors import InputError
+from harmoclip.tokenizers import Tokenizer
+
+
+class SpecialTokens(NamedTuple):
+    """What a tokenizer puts around a text: `start` tokens, the text, an end token if any, padding."""
+
+    start: int
+    end: int | Tensor  # the padding where there is no end token; [B] where every caption has its own
+    pad: int | Tensor
 
 
 class Packed(NamedTuple):
@@ -57,3 +68,44 @@ def pack(texts: Tensor, start: int, lengths: Tensor, rows: int, tokens: int) -> 
         row=place % rows,
         shift=shifts[place // rows],
     )
+
+
+def phrase_rows(
+    ids: Tensor, spans: Tensor, text_index: Tensor, longest: int, special: SpecialTokens
+) -> Tensor:
+    """Rows `[P, start + longest + 1]` that hold each phrase between start and end tokens.
+
+    Args:
+        ids: `[B, L]` token ids of the captions.
+        spans: `[P, 2]` half-open token positions.
+        text_index: `[P]` rows of `ids`.
+        longest: The longest span, in tokens.
+        special: The special tokens; the start tokens are copied from the captions.
+    """
+    position = torch.arange(longest + 1, device=ids.device)
+    length = (spans[:, 1] - spans[:, 0])[:, None]
+    source = (spans[:, :1] + position).clamp(max=ids.shape[1] - 1)
+    end = special.end[text_index, None] if isinstance(special.end, Tensor) else special.end
+    rows = torch.where(position < length, ids[text_index[:, None], source], special.pad)
+    rows = torch.where(position == length, end, rows)
+    return torch.cat([ids[text_index, : special.start], rows], 1)
+
+
+def special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
+    """How a tokenizer frames a text, from its rows `[1, L]` for the empty text and for the letter a.
+
+    Raises:
+        InputError: The rows are not what a padded tokenizer with tokens at the left gives.
+    """
+    empty, letter = (tokenizer([text])[0].tolist() for text in ("", "a"))
+    start = next(
+        (i for i, pair in enumerate(zip(empty, letter, strict=False)) if pair[0] != pair[1]), len(empty)
+    )
+    end_and_pad = empty[start : start + 2]
+    behind = (letter[i : i + 2] for i in range(start + 1, len(letter) - 1))
+    if len(empty) != len(letter) or end_and_pad not in behind:
+        raise InputError(
+            f"the tokenizer gave {empty} for an empty text and {letter} for 'a': expected rows of one "
+            "length, padded at the right. Give the tokenizer that made the model's training rows."
+        )
+    return SpecialTokens(start, *end_and_pad)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+import copy
+from collections.abc import Mapping
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
-from unittest import mock
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from harmoclip.grounding import Grounding
@@ -50,12 +49,26 @@ def build(name: str) -> nn.Module:
     """
     import open_clip
 
-    with local_configs(), _quiet():
-        with torch.device("meta"), _readable_linspace():
-            model = open_clip.create_model(name, pretrained=None, pretrained_hf=False, device="meta")
-        if hasattr(getattr(model, "text", None), "config"):
-            model.text = _hugging_face_text(open_clip.get_model_config(name))
+    config = copy.deepcopy(open_clip.get_model_config(name))
+    text = config["text_cfg"]
+    tower = _hugging_face_text(config) if "hf_model_name" in text else None
+    if tower is not None:
+        config["text_cfg"] = {"context_length": text.get("context_length", 77)}
+    custom = config.pop("custom_text", False) or tower is not None
+    with torch.device("meta"), _ReadableLinspace():
+        model = _class_of(config, custom)(**config)
+    if tower is not None:
+        model.text = tower
     return model
+
+
+def _class_of(config: Mapping[str, Any], custom: bool) -> type[nn.Module]:
+    import open_clip.model
+    from open_clip.coca_model import CoCa
+
+    if "multimodal_cfg" in config:
+        return CoCa
+    return open_clip.model.CustomTextCLIP if custom else open_clip.model.CLIP
 
 
 def run(model: Any, *, images: Any = None, texts: Tensor | None = None, cost: bool = False) -> Seen:
@@ -164,42 +177,26 @@ def _hugging_face_text(config: Mapping[str, Any]) -> nn.Module:
     from open_clip.hf_model import HFTextEncoder
 
     text = config["text_cfg"]
-    return HFTextEncoder(
-        text["hf_model_name"],
-        output_dim=config["embed_dim"],
-        pooler_type=text.get("hf_pooler_type", "mean_pooler"),
-        proj_type=text.get("hf_proj_type", "mlp"),
-        output_tokens=text.get("output_tokens", False),
-        pretrained=False,
-    )
+    with TemporaryDirectory() as folder:  # open_clip takes a folder for a hub's name
+        hugging_face_config(text["hf_model_name"]).save_pretrained(folder)
+        return HFTextEncoder(
+            folder,
+            output_dim=config["embed_dim"],
+            pooler_type=text.get("hf_pooler_type", "mean_pooler"),
+            proj_type=text.get("hf_proj_type", "mlp"),
+            output_tokens=text.get("output_tokens", False),
+            pretrained=False,
+        )
 
 
-@contextmanager
-def local_configs() -> Iterator[None]:
-    """Hub names of text towers read small local configurations."""
-    try:
-        import open_clip.hf_model as hf_model
-        import transformers  # noqa: F401
-    except ImportError:
-        yield
-        return
-    with mock.patch.object(hf_model.AutoConfig, "from_pretrained", hugging_face_config):
-        yield
-
-
-def _readable_linspace() -> AbstractContextManager[Any]:
+class _ReadableLinspace(TorchFunctionMode):
     """Timm before 1.0.16 reads the rates of its stochastic depth while it builds a model."""
-    return mock.patch.object(torch, "linspace", partial(torch.linspace, device="cpu"))
 
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without open_clip's warning that the weights are random."""
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        options = kwargs or {}
+        return function(*args, **({**options, "device": "cpu"} if function is torch.linspace else options))
 
 
 def _device(module: Any) -> torch.device:

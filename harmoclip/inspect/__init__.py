@@ -1,0 +1,1 @@
+"""What harmonizing finds in a model."""

@@ -1,0 +1,72 @@
+"""Tokenizers: any callable, Hugging Face's made to pad, and the look-up by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from harmoclip.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Tokenizer(Protocol):
+    """A list of texts to rows of token ids `[B, L]`, all of one length and padded at the right."""
+
+    def __call__(self, texts: list[str], /) -> Tensor:
+        """Ids `[B, L]` of texts."""
+        ...
+
+
+class HfTokenizer:
+    """A Hugging Face tokenizer as CLIPs use it: rows of one length, cut and padded.
+
+    Args:
+        tokenizer: The fast tokenizer.
+        context_length: The length of a row.
+    """
+
+    def __init__(self, tokenizer: Any, context_length: int) -> None:
+        self.tokenizer = tokenizer
+        self.context_length = context_length
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """Ids `[B, context_length]` of texts."""
+        rows = self.tokenizer(
+            list(texts),
+            padding="max_length",
+            truncation=True,
+            max_length=self.context_length,
+            return_tensors="pt",
+        )
+        return rows["input_ids"]
+
+    def clean_fn(self, text: str) -> str:
+        """Nothing is done to a text before it is cut into tokens."""
+        return text
+
+
+def pretrained_tokenizer(path: str, config: Any) -> HfTokenizer:
+    """The tokenizer of a Hugging Face model, in rows that fit its text tower.
+
+    Args:
+        path: The model's name on the hub or its folder.
+        config: The configuration of the model, or of its text tower.
+
+    Raises:
+        InputError: There is no tokenizer at the path.
+    """
+    import transformers
+
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"transformers cannot load a tokenizer from {path!r}: {error}") from error
+    if len(tokenizer) <= len(
+        tokenizer.all_special_ids
+    ):  # transformers 5 makes an empty one without its files
+        raise InputError(f"transformers cannot load a tokenizer from {path!r}: its vocabulary is not there.")
+    positions = getattr(getattr(config, "text_config", config), "max_position_embeddings", None)
+    lengths = (positions, tokenizer.model_max_length)
+    return HfTokenizer(tokenizer, min(length for length in lengths if length))
