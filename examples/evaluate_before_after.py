@@ -10,9 +10,9 @@ from rich import print
 import harmoclip
 from harmoclip.data import Collator
 from harmoclip.data.scenes import Scenes
-from harmoclip.evaluate import Subject
+from harmoclip.evaluate import Encoder
 from harmoclip.evaluate.comparison import Comparison
-from harmoclip.evaluate.report import terminal_table
+from harmoclip.evaluate.report import terminal_table, write_report
 from harmoclip.evaluate.suite import scene_tasks
 from harmoclip.models import load_model
 
@@ -39,13 +39,11 @@ def main(
 
     after = copy.deepcopy(loaded.model.state_dict())
     loaded.model.load_state_dict(before)
-    comparison = Comparison(Subject(harmo, loaded.preprocess, loaded.tokenizer), after)
-    tasks = scene_tasks(scenes, "dense")
-    scores = comparison.scores(tasks)
-    sweep = comparison.sweep(tasks, [0.5])
-    for task, columns in scores.items():
+    comparison = Comparison(Encoder(harmo, loaded.preprocess, loaded.tokenizer), after)
+    evaluated = comparison.evaluate(name, scene_tasks(scenes, "dense"), shares=[0.5])
+    for task, columns in evaluated.scores.items():
         print(terminal_table(task, columns))
-    print(comparison.report(out, name, tasks, scores, sweep))
+    print(write_report(out, evaluated))
 
 
 if __name__ == "__main__":

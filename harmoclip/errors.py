@@ -39,3 +39,7 @@ class QuantizedBatchError(InputError, RuntimeError):
 
 class TrainingError(HarmoclipError, RuntimeError):
     """A training run cannot go on; the message says at which step and why."""
+
+
+class EvaluationError(InputError):
+    """Vectors or values cannot be scored: not finite, all zero, or none at all; the message says where."""

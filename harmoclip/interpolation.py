@@ -39,15 +39,43 @@ def interpolate(before: Weights, after: Weights, alpha: float) -> dict[str, Tens
     if not 0 <= alpha <= 1:
         raise InputError(f"alpha is {alpha}: expected a number from 0 (before) to 1 (after).")
     old, new = _state(before), _state(after)
-    if old.keys() != new.keys():
+    check_same_weights(old, new)
+    return {name: _mix(old[name], new[name], alpha) for name in new}
+
+
+def check_same_weights(
+    before: Mapping[str, Tensor],
+    after: Mapping[str, Tensor],
+    names: tuple[str, str] = ("the model before", "the model after"),
+) -> None:
+    """Raise an InputError, a short one, unless two state dicts have the same names and shapes.
+
+    Args:
+        before: One state dict.
+        after: The other.
+        names: What a message calls the two.
+
+    Example:
+        >>> import torch
+        >>> check_same_weights({"w": torch.ones(2)}, {"w": torch.zeros(2)})
+    """
+    reshaped = [name for name in before if name in after and before[name].shape != after[name].shape]
+    first = next(iter(reshaped), None)
+    faults = [
+        _count(sorted(before.keys() - after.keys()), f"only {names[0]} has"),
+        _count(sorted(after.keys() - before.keys()), f"only {names[1]} has"),
+        _count(reshaped, "of another shape are")
+        + (f" is {list(before[first].shape)} before and {list(after[first].shape)} after" if first else ""),
+    ]
+    if any(faults):
         raise InputError(
-            f"the weights have different names: only one side has {sorted(old.keys() ^ new.keys())[:5]}. "
+            f"{names[0]} and {names[1]} are of different architectures: {'; '.join(filter(None, faults))}. "
             "Give the same model before and after training, both with or both without a wrapper's prefix."
         )
-    for name in new:
-        if old[name].shape != new[name].shape:
-            raise InputError(f"{name} is {list(old[name].shape)} before and {list(new[name].shape)} after.")
-    return {name: _mix(old[name], new[name], alpha) for name in new}
+
+
+def _count(weights: list[str], what: str) -> str:
+    return f"{what} {len(weights)} weights, the first of them {weights[0]}" if weights else ""
 
 
 def _mix(old: Tensor, new: Tensor, alpha: float) -> Tensor:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from harmoclip.errors import InputError, MissingDependencyError
 from harmoclip.tokenizers import Tokenizer, pretrained_tokenizer
@@ -35,10 +38,11 @@ def load_model(name: str, pretrained: str | None = None, device: str = "cpu") ->
         device: Where the model goes.
 
     Raises:
-        InputError: No model has that name, no weights that tag, or weights were named for a model that brings
-            its own.
+        InputError: No model has that name, no weights that tag, weights were named for a model that brings
+            its own or do not fit it, or the device is not there.
         MissingDependencyError: transformers is needed and not installed.
     """
+    _check_device(device)
     folder = Path(name)
     if pretrained is not None and (folder.is_dir() or name.startswith((_HUGGING_FACE, "hf-hub:"))):
         raise InputError(
@@ -50,6 +54,24 @@ def load_model(name: str, pretrained: str | None = None, device: str = "cpu") ->
     if folder.is_dir():
         return _local(folder, device)
     return _open_clip(name, pretrained, device)
+
+
+def load_weights(loaded: LoadedModel, path: str | Path) -> dict[str, Tensor]:
+    """The weights that a model has after a checkpoint file was loaded into it; the model itself is unchanged.
+
+    Args:
+        loaded: The model.
+        path: A `.safetensors` or PyTorch file of its state dict, with or without `state_dict` around it.
+
+    Raises:
+        InputError: The file holds no weights, or those of another architecture.
+    """
+    import open_clip
+
+    model = copy.deepcopy(loaded.model)
+    with _fitting(str(path), loaded.name):
+        open_clip.load_checkpoint(model, str(path))
+    return model.state_dict()
 
 
 class HfPreprocess:
@@ -78,8 +100,44 @@ def _open_clip(name: str, pretrained: str | None, device: str) -> LoadedModel:
         )
     if pretrained is not None:
         _check_weights(name, pretrained)
-    model, _, preprocess = open_clip.create_model_and_transforms(name, pretrained=pretrained, device=device)
+    with _fitting(pretrained, name):
+        model, _, preprocess = open_clip.create_model_and_transforms(
+            name, pretrained=pretrained, device=device
+        )
     return LoadedModel(model, preprocess, open_clip.get_tokenizer(name), name)
+
+
+@contextmanager
+def _fitting(weights: str | None, name: str) -> Iterator[None]:
+    """Errors of weights that do not fit their model, in one line that names both."""
+    try:
+        yield
+    except Exception as error:  # files of other kinds fail in every way
+        if weights is None:
+            raise
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise InputError(
+            f"the weights {weights!r} do not fit {name!r}: {' '.join(lines[:2]):.200}... Expected a "
+            "checkpoint of the same architecture."
+        ) from error
+
+
+def _check_device(device: str) -> None:
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise InputError(f"device is {device!r}: expected one such as cpu, cuda or cuda:0.") from error
+    there = {
+        "cpu": True,
+        "meta": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(kind, True):
+        raise InputError(
+            f"device is {device!r}, but this PyTorch ({torch.__version__}) sees no such device here: "
+            "leave it out to use the CPU, or install a build of PyTorch for your GPU."
+        )
 
 
 def _check_weights(name: str, pretrained: str) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from functools import cached_property
 from itertools import product
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from harmoclip.data import Collator, Sample
-from harmoclip.data.scenes import CLASS_NAMES, PAIRS, Scenes
+from harmoclip.data.scenes import PAIRS, Scenes
 from harmoclip.grounding import Grounding
 
 CONTEXT_LENGTH = 40
@@ -50,12 +50,17 @@ class Split:
     def batch(self, rows: list[int], device: torch.device) -> Batch:
         """The scenes of these rows, joined."""
         return Batch(
-            (self.images[rows].float() / 127.5 - 1).to(device),
+            to_input(self.images[rows]).to(device),
             self.texts[rows].to(device),
             Grounding.collate([self.groundings[i] for i in rows]).to(device),
             torch.cat([self.phrase_ids[i] for i in rows]).to(device),
             [text for i in rows for text in self.samples[i].phrase_texts],
         )
+
+
+def to_input(image: Any) -> Tensor:
+    """Float values in [-1, 1] of uint8 images, one or many."""
+    return torch.as_tensor(image).float() / 127.5 - 1
 
 
 class Data:
@@ -84,11 +89,6 @@ class Data:
     def novel(self) -> Split:
         """Scenes with held-out pairs."""
         return self._split("novel")
-
-    @cached_property
-    def class_ids(self) -> Tensor:
-        """Token ids `[64, L]` of every colour-shape name."""
-        return self.tokenizer(list(CLASS_NAMES))
 
 
 def hard_negatives(phrase: str, rng: Random) -> list[str]:

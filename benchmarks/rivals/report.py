@@ -22,7 +22,7 @@ def summary(runs: list[dict[str, float]]) -> Summary:
 
 def write_report(results: dict[str, Any], folder: Path) -> None:
     """Write `tradeoff.json`, `tradeoff.md` and `tradeoff.png`."""
-    from harmoclip.evaluate.pictures import draw_tradeoff
+    from harmoclip.evaluate.figures import draw_tradeoff
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tradeoff.json").write_text(json.dumps(results, indent=1) + "\n")

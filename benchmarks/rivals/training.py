@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harmoclip.evaluate import average_weights, retrieval, top_k
+from harmoclip.data.scenes import CLASS_NAMES
+from harmoclip.evaluate import Encoder, mean_recall
+from harmoclip.evaluate.both_sides import region_side, whole_side
 from harmoclip.harmonized import harmonize
-from rivals.data import CONTEXT_LENGTH, Batch, Data, Split
+from harmoclip.interpolation import interpolate
+from rivals.data import CONTEXT_LENGTH, Batch, Data, Split, to_input
 from rivals.objectives import Objective, build
 
 Progress = Callable[[int, float], None]
@@ -142,59 +144,34 @@ def train(
     weights = {k: v.cpu().clone() for k, v in training.objective.model.state_dict().items()}
     kept.unlink(missing_ok=True)
     share = training.objective.average
-    return average_weights(start, weights, share) if start else weights
+    return interpolate(start, weights, share) if start else weights
 
 
-@torch.no_grad()
 def measure(weights: State, data: Data, settings: Settings) -> dict[str, float]:
     """Retrieval on held-out scenes, and boxes named among 64, seen and held-out pairs, by each dense kind.
 
     `r1` is the mean of both directions; `box_top1` and `novel_top1` are those of the dense kind that names
     the seen pairs better.
     """
-    model: Any = small_clip(settings, 0).to(settings.device)
+    model = small_clip(settings, 0).to(settings.device)
     model.load_state_dict(weights)
-    model.eval()
-    image, text = encode(model, data.test, settings.device)
-    found = retrieval(image, text, ks=(1, 5))
-    classes = model.encode_text(data.class_ids.to(settings.device))
-    named = {
-        kind: [name_boxes(model, kind, split, classes, settings.device) for split in (data.test, data.novel)]
-        for kind in ("plain", "value")
-    }
+    named = {}
+    for kind in ("plain", "value"):
+        with harmonize(model, dense=kind) as harmo:
+            encoder = Encoder(harmo, to_input, data.tokenizer, batch_size=200, ready=True)
+            found = whole_side(encoder, data.test.samples)
+            named[kind] = [
+                region_side(encoder, split.samples, CLASS_NAMES)["box_top1"]
+                for split in (data.test, data.novel)
+            ]
     best = max(named.values())
     return {
-        "r1": (found["i2t_r1"] + found["t2i_r1"]) / 2,
-        "r5": (found["i2t_r5"] + found["t2i_r5"]) / 2,
+        "r1": mean_recall(found, 1),
+        "r5": mean_recall(found, 5),
         "box_top1": best[0],
         "novel_top1": best[1],
         **{f"box_top1_{kind}": values[0] for kind, values in named.items()},
     }
-
-
-def encode(model: Any, split: Split, device: str) -> tuple[Tensor, Tensor]:
-    """Vectors of all images and captions of a split."""
-    parts = [split.batch(list(rows), torch.device(device)) for rows in chunks(len(split))]
-    image = torch.cat([model.encode_image(b.images) for b in parts])
-    return image, torch.cat([model.encode_text(b.texts) for b in parts])
-
-
-def name_boxes(model: Any, kind: str, split: Split, classes: Tensor, device: str) -> float:
-    """The share of boxes whose nearest class vector is right."""
-    right = []
-    with harmonize(model, dense=kind) as harmo:
-        for rows in chunks(len(split)):
-            batch = split.batch(list(rows), torch.device(device))
-            regions = harmo.encode_regions(batch.images, batch.grounding.boxes, batch.grounding.image_index)
-            labels = torch.cat([torch.as_tensor(split.samples[i].labels) for i in rows]).to(device)
-            right.append(top_k(regions, classes, labels))
-    return torch.cat(right).float().mean().item()
-
-
-def chunks(length: int, size: int = 200) -> Iterator[range]:
-    """The rows 0 ... length - 1, some at a time."""
-    for i in range(0, length, size):
-        yield range(i, min(length, i + size))
 
 
 def step_times(

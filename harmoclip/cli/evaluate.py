@@ -10,7 +10,11 @@ import typer
 from harmoclip.cli.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
+
+    from harmoclip.models import LoadedModel
 
 
 def evaluate(
@@ -34,6 +38,9 @@ def evaluate(
     shares: Annotated[
         str, typer.Option(help="Shares of the weights after in the averaging sweep; empty for none.")
     ] = "0.2,0.4,0.6,0.8",
+    cache: Annotated[
+        Path | None, typer.Option(help="A file that keeps vectors from one run to the next.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("harmoclip-evaluation"),
@@ -44,9 +51,10 @@ def evaluate(
 
     from harmoclip.errors import InputError
     from harmoclip.evaluate import suite
+    from harmoclip.evaluate.cache import VectorCache
     from harmoclip.evaluate.comparison import Comparison
-    from harmoclip.evaluate.report import terminal_table
-    from harmoclip.evaluate.subject import Subject, checked_regions
+    from harmoclip.evaluate.encoder import Encoder, checked_regions
+    from harmoclip.evaluate.report import terminal_table, write_report
     from harmoclip.harmonized import harmonize
     from harmoclip.models import load_model
 
@@ -59,28 +67,54 @@ def evaluate(
     if not tasks:
         raise InputError("nothing to measure: give --scenes, --coco, --flickr, --refer or --classes.")
     loaded = load_model(model, pretrained, device=device)
-    later = _weights(model, after) if after else None
-    harmo = harmonize(loaded.model, dense=dense)
-    title = f"{model}: {pretrained or 'random weights'}" + (f" and {after}" if after else "")
+    later = _weights(loaded, after) if after else None
+    harmo = harmonize(loaded.model, dense=dense, tokenizer=loaded.tokenizer)
     with Progress() as progress:
-        subject = Subject(harmo, loaded.preprocess, loaded.tokenizer, batch_size, progress.track)
-        comparison = Comparison(subject, later)
-        scores = comparison.scores(tasks)
-        sweep = comparison.sweep(tasks, [float(s) for s in shares.split(",") if s])
-        page = comparison.report(out, title, tasks, scores, sweep)
+        encoder = Encoder(
+            harmo, loaded.preprocess, loaded.tokenizer, batch_size, progress.track, cache=VectorCache(cache)
+        )
+        evaluated = Comparison(encoder, later).evaluate(
+            _title(model, pretrained, after), tasks, _shares(shares)
+        )
+    page = write_report(out, evaluated)
     console = Console(stderr=json)
-    for name, columns in scores.items():
+    for name, columns in evaluated.scores.items():
         console.print(terminal_table(name, columns))
     console.print(f"report: {page}", highlight=False)
     if json:
         import json as writer
 
-        print(writer.dumps({"scores": scores, "sweep": sweep}))
+        print(writer.dumps(evaluated.as_json()))
 
 
-def _weights(model: str, after: str) -> dict[str, Tensor]:
+def _title(model: str, pretrained: str | None, after: str | None) -> str:
+    """The models' names; only an architecture without weights of its own is random."""
+    brings_weights = Path(model).is_dir() or ":" in model
+    before = model if brings_weights else f"{model}: {pretrained or 'random weights'}"
+    return before + (f" and {after}" if after else "")
+
+
+def _shares(text: str) -> list[float]:
+    """Numbers in [0, 1] that commas separate."""
+    from harmoclip.errors import InputError
+
+    try:
+        shares = [float(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise InputError(f"--shares is {text!r}: expected numbers with commas, such as 0.2,0.5.") from error
+    if not all(0 <= share <= 1 for share in shares):
+        raise InputError(f"--shares is {text!r}: expected numbers from 0 (before) to 1 (after).")
+    return shares
+
+
+def _weights(loaded: LoadedModel, after: str) -> Mapping[str, Tensor]:
     """The state of a folder's model, or of the named model with a file's or a tag's weights."""
-    from harmoclip.models import load_model
+    from harmoclip.interpolation import check_same_weights
+    from harmoclip.models import load_model, load_weights
 
-    loaded = load_model(after) if Path(after).is_dir() else load_model(model, after)
-    return loaded.model.state_dict()
+    if Path(after).is_file():
+        return load_weights(loaded, after)
+    later = load_model(after) if Path(after).is_dir() else load_model(loaded.name, after)
+    state: Mapping[str, Tensor] = later.model.state_dict()
+    check_same_weights(loaded.model.state_dict(), state, (repr(loaded.name), repr(after)))
+    return state

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from harmoclip.data import Collator, Sample
 from harmoclip.data.scenes import CLASS_NAMES, Scenes
-from harmoclip.evaluate import retrieval, top_k
+from harmoclip.evaluate import Encoder, Metrics
+from harmoclip.evaluate.both_sides import region_side, whole_side
 from harmoclip.grounding import Grounding
 from harmoclip.harmonized import Harmonized, harmonize
 from harmoclip.losses import GlobalContrastiveLoss
@@ -42,7 +43,7 @@ class Outcome:
 
     harmo: Harmonized
     measures: dict[str, float] = field(default_factory=dict)
-    curve: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    curve: list[tuple[int, Metrics]] = field(default_factory=list)
 
 
 def small_clip(seed: int) -> Any:
@@ -72,8 +73,13 @@ class Split:
         return len(self.samples)
 
     def pixels(self, rows: Tensor | slice) -> Tensor:
-        """Float images in [-1, 1]."""
-        return self.images[rows].float() / 127.5 - 1
+        """The model's input of these rows."""
+        return to_input(self.images[rows])
+
+
+def to_input(image: Any) -> Tensor:
+    """Float values in [-1, 1] of uint8 images, one or many."""
+    return torch.as_tensor(image).float() / 127.5 - 1
 
 
 class Study:
@@ -133,25 +139,13 @@ class Study:
         outcome.measures = {**outcome.curve[-1][1], "step_ms": 1000 * median(times)}
         return outcome
 
-    @torch.no_grad()
-    def measure(self, harmo: Harmonized) -> dict[str, float]:
-        """Retrieval on held-out scenes, and the name of every box among all colour-shape names."""
-        model: Any = harmo.model.eval()
-        test = self.test
-        image, text, right = [], [], []
-        classes = model.encode_text(self.class_ids)
-        for start in range(0, len(test), 250):
-            rows = slice(start, start + 250)
-            pixels, samples = test.pixels(rows), test.samples[rows]
-            image.append(model.encode_image(pixels))
-            text.append(model.encode_text(test.texts[rows]))
-            regions = harmo.encode_regions(pixels, [s.boxes for s in samples])
-            labels = torch.cat([s.labels for s in samples if s.labels is not None])
-            right.append(top_k(regions, classes, labels))
-        model.train()
-        found = retrieval(torch.cat(image), torch.cat(text), ks=(1, 5))
-        recalls = {name: value for name, value in found.items() if "median" not in name}
-        return {**recalls, "box_top1": torch.cat(right).float().mean().item()}
+    def measure(self, harmo: Harmonized) -> Metrics:
+        """Retrieval on held-out scenes, and the name of every box among all color-shape names."""
+        encoder = Encoder(harmo, to_input, self.tokenizer, batch_size=250, ready=True)
+        samples = self.test.samples
+        measures = whole_side(encoder, samples) | region_side(encoder, samples, CLASS_NAMES)
+        harmo.train()
+        return measures
 
     def _warm_then_cosine(self, step: int) -> float:
         warm, total = 50, self.settings.steps

@@ -1,6 +1,5 @@
 """Both sides of a model measured: retrieval of images and texts, classification of regions."""
 
-from harmoclip.evaluate.averaging import average_weights, pareto_front
 from harmoclip.evaluate.boxes import (
     NamedBoxes,
     box_scores,
@@ -10,25 +9,32 @@ from harmoclip.evaluate.boxes import (
     name_boxes,
     size_scores,
 )
+from harmoclip.evaluate.cache import VectorCache
 from harmoclip.evaluate.captioned import Captioned
 from harmoclip.evaluate.classification import macro, micro, top_k
 from harmoclip.evaluate.coco_boxes import CocoBoxes
+from harmoclip.evaluate.encoder import Encoder, RegionVectors
+from harmoclip.evaluate.metrics import Metric, Metrics
 from harmoclip.evaluate.referring import pointing, referring
-from harmoclip.evaluate.retrieval import retrieval
-from harmoclip.evaluate.subject import Subject
+from harmoclip.evaluate.retrieval import mean_recall, retrieval
+from harmoclip.evaluate.tradeoff import pareto_front, trade_off
 from harmoclip.evaluate.zero_shot import zero_shot
 
 __all__ = [
     "Captioned",
     "CocoBoxes",
+    "Encoder",
+    "Metric",
+    "Metrics",
     "NamedBoxes",
-    "Subject",
-    "average_weights",
+    "RegionVectors",
+    "VectorCache",
     "box_scores",
     "clipself_scores",
     "fgclip_scores",
     "fineclip_scores",
     "macro",
+    "mean_recall",
     "micro",
     "name_boxes",
     "pareto_front",
@@ -37,5 +43,6 @@ __all__ = [
     "retrieval",
     "size_scores",
     "top_k",
+    "trade_off",
     "zero_shot",
 ]

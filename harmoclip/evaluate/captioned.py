@@ -11,7 +11,7 @@ from torch import Tensor
 
 from harmoclip.data.formats.files import open_image, read_json
 from harmoclip.errors import DataError
-from harmoclip.evaluate.subject import Picture, Samples
+from harmoclip.evaluate.samples import Picture, Samples
 
 CAPTIONS_PER_IMAGE = 5
 
@@ -20,7 +20,7 @@ class Captioned(NamedTuple):
     """A retrieval set: how to read picture i, all captions, and the picture `[M]` of each caption."""
 
     read: Callable[[int], Picture]
-    pictures: int
+    images: int
     captions: list[str]
     image_of_text: Tensor
 

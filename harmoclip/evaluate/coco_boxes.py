@@ -53,12 +53,13 @@ class CocoBoxes:
         self.images, self.segments = Path(images), segments
         categories = sorted(content["categories"], key=lambda c: c["id"])
         self.class_names = tuple(_clean(c["name"]) for c in categories)
-        self.things = torch.tensor([bool(c.get("isthing", 1)) for c in categories])
+        self.is_thing = tuple(bool(c.get("isthing", 1)) for c in categories)
         self._class = {c["id"]: i for i, c in enumerate(categories)}
         found = _by_image(content["annotations"])
+        _check_references(Path(annotations), content, found)
         self._rows = []
         for image in content["images"]:
-            kept = [a for a in found[image["id"]] if smallest**2 <= _area(a) <= largest**2 and _area(a) > 0]
+            kept = [a for a in found[image["id"]] if not _beyond(a, smallest, largest)]
             if kept:
                 self._rows.append((image, kept[:most]))
         if segments is not None and not any("segments_info" in a for a in content["annotations"][:1]):
@@ -69,17 +70,22 @@ class CocoBoxes:
 
     def __getitem__(self, index: int) -> Sample:
         image, boxes = self._rows[index]
-        corners = unit_boxes([b["bbox"] for b in boxes], (image["width"], image["height"]), "xywh")
+        size = (image["width"], image["height"])
+        corners = unit_boxes([_corner_and_size(b) for b in boxes], size, "xywh", image["file_name"])
         return Sample(
             image=open_image(self.images / image["file_name"]),
             caption="",
-            boxes=corners.clamp(0, 1),
+            boxes=corners,
             labels=torch.tensor([self._class[b["category_id"]] for b in boxes]),
             key=image["file_name"],
         )
 
+    def annotation(self, index: int, row: int) -> object:
+        """The id that the file gives to a box of a sample."""
+        return self._rows[index][1][row].get("id")
+
     def masks(self, index: int) -> Tensor:
-        """The segments of a sample's boxes, `[R, H, W]` bool, in pixels of the original picture."""
+        """The segments of a sample's boxes, `[R, H, W]` bool, in pixels of the original image."""
         _, boxes = self._rows[index]
         if self.segments is None:
             raise DataError("mask pooling needs the folder of panoptic PNG files: give `segments`.")
@@ -97,8 +103,31 @@ def _by_image(annotations: list[dict[str, Any]]) -> dict[int, list[dict[str, Any
     return found
 
 
-def _area(box: dict[str, Any]) -> float:
-    return float(box["bbox"][2] * box["bbox"][3])
+def _check_references(path: Path, content: dict[str, Any], found: dict[Any, list[dict[str, Any]]]) -> None:
+    """Raise a DataError unless every box is of an image and of a category that the file lists."""
+    images = {image["id"] for image in content["images"]}
+    categories = {category["id"] for category in content["categories"]}
+    for image, boxes in found.items():
+        for box in boxes:
+            where = f"{path}: annotation {box.get('id')!r} is"
+            if image not in images:
+                raise DataError(f"{where} of image {image!r}, which is not listed in 'images'.")
+            if box.get("category_id") not in categories:
+                raise DataError(f"{where} of category {box.get('category_id')!r}, which is not listed.")
+
+
+def _corner_and_size(box: dict[str, Any]) -> list[float]:
+    """A box's four numbers; all NaN, which no image contains, where the file has something else."""
+    numbers = box.get("bbox")
+    if isinstance(numbers, list) and len(numbers) == 4 and all(isinstance(n, int | float) for n in numbers):
+        return numbers
+    return [float("nan")] * 4
+
+
+def _beyond(box: dict[str, Any], smallest: float, largest: float) -> bool:
+    """Whether a box is smaller or larger than a protocol takes."""
+    _, _, width, height = _corner_and_size(box)
+    return width * height < smallest**2 or width * height > largest**2
 
 
 def _clean(name: str) -> str:

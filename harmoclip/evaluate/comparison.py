@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
 from torch import Tensor
 
-from harmoclip.errors import InputError
-from harmoclip.evaluate.averaging import average_weights
-from harmoclip.evaluate.pictures import draw_confusion, draw_named_boxes, draw_similarities, draw_tradeoff
-from harmoclip.evaluate.report import Scores, write_report
-from harmoclip.evaluate.subject import Subject
+from harmoclip.evaluate.encoder import Encoder
+from harmoclip.evaluate.figures import draw_confusion, draw_named_boxes, draw_similarities, draw_tradeoff
+from harmoclip.evaluate.metrics import Metrics
+from harmoclip.evaluate.report import Evaluated
 from harmoclip.evaluate.suite import Task
+from harmoclip.interpolation import check_same_weights, interpolate
 
 Sweep = dict[str, tuple[float, float]]
 
@@ -22,27 +22,31 @@ class Comparison:
     """A model before and, where weights after are given, after training.
 
     Args:
-        subject: The model with the weights before.
+        encoder: The model with the weights before.
         after: The `state_dict()` after training, or None to measure one model alone.
+
+    Raises:
+        InputError: The weights after are of another architecture.
     """
 
-    def __init__(self, subject: Subject, after: Mapping[str, Tensor] | None = None) -> None:
-        self.subject = subject
-        state = subject.harmo.model.state_dict()
+    def __init__(self, encoder: Encoder, after: Mapping[str, Tensor] | None = None) -> None:
+        self.encoder = encoder
+        state = encoder.harmo.model.state_dict()
         first = "model" if after is None else "before"
         self.weights: dict[str, Mapping[str, Tensor]] = {
             first: {name: value.detach().cpu().clone() for name, value in state.items()}
         }
         if after is not None:
+            check_same_weights(self.weights["before"], after)
             self.weights["after"] = {name: value.detach().cpu() for name, value in after.items()}
 
-    def scores(self, tasks: Sequence[Task]) -> Scores:
+    def scores(self, tasks: Sequence[Task]) -> dict[str, dict[str, Metrics]]:
         """Every task by every set of weights."""
-        found: Scores = {task.name: {} for task in tasks}
+        found: dict[str, dict[str, Metrics]] = {task.name: {} for task in tasks}
         for column, weights in self.weights.items():
             self._load(weights)
             for task in tasks:
-                found[task.name][column] = task.run(self.subject)
+                found[task.name][column] = task.run(self.encoder)
         return found
 
     def sweep(self, tasks: Sequence[Task], shares: Sequence[float]) -> Sweep:
@@ -50,55 +54,57 @@ class Comparison:
 
         Empty without weights after, or where the tasks do not have both sides.
         """
-        sides = [next((t for t in tasks if t.side == side), None) for side in ("whole", "regions")]
-        if "after" not in self.weights or None in sides:
+        sides = _both_sides(tasks)
+        if "after" not in self.weights or len(sides) < 2:
             return {}
         points = {}
         for share in (0.0, *sorted(set(shares) - {0.0, 1.0}), 1.0):
-            self._load(average_weights(self.weights["before"], self.weights["after"], share))
-            whole, regions = (task.headline(task.run(self.subject)) for task in sides if task)
+            self._load(interpolate(self.weights["before"], self.weights["after"], share))
+            whole, regions = (task.headline(task.run(self.encoder)) for task in sides)
             points[f"{share:g}"] = (whole, regions)
         return points
 
-    def report(self, folder: Path, title: str, tasks: Sequence[Task], scores: Scores, sweep: Sweep) -> Path:
-        """Write the page, its pictures and the JSON; the path of the page."""
-        folder.mkdir(parents=True, exist_ok=True)
+    def evaluate(self, title: str, tasks: Sequence[Task], shares: Sequence[float] = ()) -> Evaluated:
+        """Every task, the sweep over shares of the weights after, and the figures."""
+        scores, sweep = self.scores(tasks), self.sweep(tasks, shares)
         figures = {}
         if sweep:
-            names = [next(t.name for t in tasks if t.side == side) for side in ("whole", "regions")]
+            whole, regions = _both_sides(tasks)
             figures["weights averaged: share of the weights after"] = draw_tradeoff(
-                sweep, curve=True, xlabel=names[0], ylabel=names[1]
+                sweep, curve=True, xlabel=whole.name, ylabel=regions.name
             )
-        figures |= self._pictures(tasks)
-        pictures = {caption: _save(figure, folder, i) for i, (caption, figure) in enumerate(figures.items())}
-        return write_report(folder, title, scores, pictures, {"title": title, "sweep": sweep})
+        figures |= self._figures(tasks)
+        return Evaluated(title, scores, sweep, {caption: _png(figure) for caption, figure in figures.items()})
 
-    def _pictures(self, tasks: Sequence[Task]) -> dict[str, Any]:
+    def _figures(self, tasks: Sequence[Task]) -> dict[str, Any]:
         """Best and worst boxes, confusion and similarity maps of the first task with boxes, last weights."""
         task = next((t for t in tasks if t.boxes), None)
         if task is None or task.boxes is None:
             return {}
         self._load(self.weights[list(self.weights)[-1]])
-        samples, named = task.boxes(self.subject)
+        samples, named = task.boxes(self.encoder)
         order = named.margin.argsort(descending=True, stable=True)
         return {
             f"surest boxes ({task.name})": draw_named_boxes(samples, named, order[:12]),
             f"worst boxes ({task.name})": draw_named_boxes(samples, named, order.flip(0)[:12]),
             f"confusion ({task.name})": draw_confusion(named.labels, named.guesses[:, 0], named.class_names),
-            f"similarity maps ({task.name})": draw_similarities(self.subject, samples, named),
+            f"similarity maps ({task.name})": draw_similarities(self.encoder, samples, named),
         }
 
     def _load(self, weights: Mapping[str, Tensor]) -> None:
-        try:
-            self.subject.harmo.model.load_state_dict(weights)
-        except RuntimeError as error:
-            raise InputError(f"the weights after do not fit the model before: {error}") from error
+        self.encoder.harmo.model.load_state_dict(weights)
 
 
-def _save(figure: Any, folder: Path, number: int) -> Path:
+def _both_sides(tasks: Sequence[Task]) -> list[Task]:
+    """The first task of whole images and the first of regions, of those that there are."""
+    found = (next((t for t in tasks if t.side == side), None) for side in ("whole", "regions"))
+    return [task for task in found if task]
+
+
+def _png(figure: Any) -> bytes:
     import matplotlib.pyplot as plt
 
-    path = folder / f"picture-{number}.png"
-    figure.savefig(path, dpi=110)
+    png = BytesIO()
+    figure.savefig(png, dpi=110)
     plt.close(figure)
-    return path
+    return png.getvalue()

@@ -1,96 +1,159 @@
-"""What an evaluation leaves behind: a table, JSON, and an HTML page with pictures."""
+"""What an evaluation leaves behind: tables for people, JSON, and one HTML page that needs no other file."""
 
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
-# task -> column (before, after) -> metric -> value
-Scores = dict[str, dict[str, dict[str, float]]]
+import harmoclip
+from harmoclip.evaluate.metrics import Metric, Metrics, show
+
+Columns = Mapping[str, Metrics]
+"""The metrics of one task for each model, such as `before` and `after`."""
 
 _STYLE = (
-    "body{font-family:system-ui,sans-serif;max-width:1100px;margin:2em auto;color:#1f2328}"
-    "table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .8em;border-bottom:1px solid #d1d9e0}"
-    "td+td,th+th{text-align:right}.up{color:#1a7f37}.down{color:#cf222e}img{max-width:100%}"
+    "body{font-family:system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#1f2328}"
+    "table{border-collapse:collapse}td,th{padding:.25em .8em;border-bottom:1px solid #d1d9e0}"
+    "td,th{white-space:nowrap}"
+    "td+td,th+th{text-align:right}.scroll{overflow-x:auto;margin:1em 0}.up{color:#1a7f37}.down{color:#cf222e}"
+    "img{max-width:100%}"
 )
 
 
-def show(value: float, metric: str) -> str:
-    """Counts and ranks as they are, shares in percent with one decimal."""
-    if metric.endswith(("_boxes", "_phrases")):
-        return f"{value:.0f}"
-    return f"{value:.1f}" if metric.endswith("_rank") else f"{100 * value:.1f}"
+@dataclass(frozen=True)
+class Evaluated:
+    """All that was measured.
+
+    Args:
+        title: The models' names.
+        scores: For each task the metrics of each model.
+        sweep: For each share of the weights after, the whole-image and the region headline of the average.
+        figures: From a caption to a PNG image.
+    """
+
+    title: str
+    scores: Mapping[str, Columns]
+    sweep: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    figures: Mapping[str, bytes] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, object]:
+        """Values as fractions, ranks and counts, with the unit and the chance level of each."""
+        return {
+            "title": self.title,
+            "version": harmoclip.__version__,
+            "scores": {
+                task: {name: dict(m) for name, m in columns.items()} for task, columns in self.scores.items()
+            },
+            "units": {
+                task: {m.name: m.unit for m in _rows(columns)} for task, columns in self.scores.items()
+            },
+            "chance": {
+                task: {m.name: m.chance for m in _rows(columns) if m.chance is not None}
+                for task, columns in self.scores.items()
+            },
+            "left_out": {
+                task: left_out for task, columns in self.scores.items() if (left_out := _left_out(columns))
+            },
+            "sweep": dict(self.sweep),
+        }
 
 
-def change(scores: Mapping[str, Mapping[str, float]], metric: str) -> float | None:
-    """After less before; None where there is no pair, or where more is neither better nor worse."""
-    if len(scores) < 2 or metric.endswith(("_boxes", "_phrases")):
+def change(columns: Columns, metric: str) -> float | None:
+    """After less before; None where there is no pair, or where more is neither better nor worse.
+
+    Example:
+        >>> pair = {"before": Metrics([Metric("r1", 0.25)]), "after": Metrics([Metric("r1", 0.5)])}
+        >>> change(pair, "r1")
+        0.25
+    """
+    if tuple(columns) != ("before", "after") or any(metric not in column for column in columns.values()):
         return None
-    before, after = (column[metric] for column in scores.values())
-    return after - before
+    before, after = (column.metric(metric) for column in columns.values())
+    return after.value - before.value if after.sign else None
 
 
-def terminal_table(task: str, scores: Mapping[str, Mapping[str, float]]) -> Table:
-    """One task as a rich table."""
-    table = Table("", title=task, title_justify="left")
-    for column in scores:
-        table.add_column(column, justify="right")
-    paired = len(scores) > 1
-    if paired:
-        table.add_column("change", justify="right")
-    for metric in next(iter(scores.values())):
-        cells = [show(column[metric], metric) for column in scores.values()]
-        table.add_row(metric, *cells, *([_signed(change(scores, metric), metric)] if paired else []))
+def terminal_table(task: str, columns: Columns) -> Table:
+    """One task as a rich table; what was left out stands below it."""
+    table = Table(
+        "", title=task, title_justify="left", caption=_left_out_text(columns), caption_justify="left"
+    )
+    for name in _head(columns):
+        table.add_column(name, justify="right")
+    for metric in _rows(columns):
+        table.add_row(metric.name, *_cells(columns, metric))
     return table
 
 
-def write_report(folder: Path, title: str, scores: Scores, pictures: Mapping[str, Path], notes: Any) -> Path:
-    """Write `report.json` and `report.html`, and give the page's path.
-
-    Args:
-        folder: Where to; it exists.
-        title: The models' names.
-        scores: Task to column to metric to value.
-        pictures: Caption to a file in the folder.
-        notes: What else goes into the JSON: settings, the sweep.
-    """
-    (folder / "report.json").write_text(json.dumps({"scores": scores, **notes}, indent=1) + "\n")
-    body = [f"<h1>{escape(title)}</h1>", "<p>Shares in percent; ranks from 1.</p>"]
-    body += [f"<h2>{escape(task)}</h2>{_html_table(columns)}" for task, columns in scores.items()]
-    body += [
-        f'<h2>{escape(caption)}</h2><img src="{path.name}" alt="{escape(caption)}">'
-        for caption, path in pictures.items()
+def write_report(folder: Path, evaluated: Evaluated) -> Path:
+    """Write `report.json` and `report.html` into a folder, which is made, and give the page's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(json.dumps(evaluated.as_json(), indent=1) + "\n", encoding="utf-8")
+    title = escape(evaluated.title)
+    body = [
+        f"<h1>{title}</h1>",
+        f"<p>harmoclip {harmoclip.__version__}. Fractions in per cent, ranks from 1; <i>chance</i> is what "
+        "guessing gives.</p>",
     ]
+    for task, columns in evaluated.scores.items():
+        body.append(
+            f"<h2>{escape(task)}</h2>{_html_table(columns)}<p>{escape(_left_out_text(columns) or '')}</p>"
+        )
+    for caption, png in evaluated.figures.items():
+        source = f"data:image/png;base64,{b64encode(png).decode()}"
+        body.append(f'<h2>{escape(caption)}</h2><img src="{source}" alt="{escape(caption)}">')
     page = folder / "report.html"
-    head = f'<!doctype html><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
-    page.write_text("\n".join([head, *body]) + "\n")
+    head = (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{title}</title><style>{_STYLE}</style>"
+    )
+    page.write_text("\n".join([head, *body]) + "\n", encoding="utf-8")
     return page
 
 
-def _html_table(scores: Mapping[str, Mapping[str, float]]) -> str:
-    paired = len(scores) > 1
-    head = ["", *scores, *(["change"] if paired else [])]
-    rows = ["<tr>" + "".join(f"<th>{escape(name)}</th>" for name in head) + "</tr>"]
-    for metric in next(iter(scores.values())):
-        cells = [f"<td>{metric}</td>"] + [f"<td>{show(c[metric], metric)}</td>" for c in scores.values()]
-        if paired:
-            cells.append(_html_change(change(scores, metric), metric))
+def _rows(columns: Columns) -> list[Metric]:
+    """Every metric that some model has, in order."""
+    found = {name: column.metric(name) for column in reversed(list(columns.values())) for name in column}
+    order = dict.fromkeys(name for column in columns.values() for name in column)
+    return [found[name] for name in order]
+
+
+def _head(columns: Columns) -> list[str]:
+    return [*columns, *(["change"] if tuple(columns) == ("before", "after") else []), "chance"]
+
+
+def _cells(columns: Columns, metric: Metric) -> list[str]:
+    cells = [show(c[metric.name], metric.unit) if metric.name in c else "" for c in columns.values()]
+    if "change" in _head(columns):
+        difference = change(columns, metric.name)
+        cells.append("" if difference is None else show(difference, metric.unit, signed=True))
+    return [*cells, "" if metric.chance is None else show(metric.chance, metric.unit)]
+
+
+def _html_table(columns: Columns) -> str:
+    rows = ["<tr>" + "".join(f"<th>{escape(name)}</th>" for name in ["", *_head(columns)]) + "</tr>"]
+    for metric in _rows(columns):
+        cells = [f"<td>{text}</td>" for text in (escape(metric.name), *_cells(columns, metric))]
+        better = (change(columns, metric.name) or 0) * metric.sign
+        if better:
+            cells[-2] = cells[-2].replace("<td>", f'<td class="{"up" if better > 0 else "down"}">')
         rows.append("<tr>" + "".join(cells) + "</tr>")
-    return "<table>" + "".join(rows) + "</table>"
+    return f'<div class="scroll"><table>{"".join(rows)}</table></div>'
 
 
-def _html_change(value: float | None, metric: str) -> str:
-    better = value is not None and (value < 0 if metric.endswith("_rank") else value > 0)
-    kind = "" if not value else "up" if better else "down"
-    return f'<td class="{kind}">{_signed(value, metric)}</td>'
+def _left_out(columns: Columns) -> list[str]:
+    return list(dict.fromkeys(text for column in columns.values() for text in column.left_out))
 
 
-def _signed(value: float | None, metric: str) -> str:
-    if value is None:
-        return ""
-    return f"{value:+.1f}" if metric.endswith("_rank") else f"{100 * value:+.1f}"
+def _left_out_text(columns: Columns, most: int = 5) -> str | None:
+    left_out = _left_out(columns)
+    if not left_out:
+        return None
+    more = f"; and {len(left_out) - most} more, see report.json" if len(left_out) > most else ""
+    return f"left out ({len(left_out)}): {'; '.join(left_out[:most])}{more}"

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import comb
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from harmoclip.errors import InputError
-from harmoclip.tensors import l2_normalize
+from harmoclip.evaluate.metrics import Metric, Metrics
+from harmoclip.evaluate.vectors import comparable
 
 
 def retrieval(
-    image: Tensor,
-    text: Tensor,
-    image_of_text: Tensor | None = None,
+    image: Any,
+    text: Any,
+    image_of_text: Any = None,
     *,
     ks: Sequence[int] = (1, 5, 10),
     chunk: int = 256,
-) -> dict[str, float]:
+) -> Metrics:
     """Recall at k both ways, in [0, 1], and the median rank, 1 at best.
 
     An image is found by any of its captions (its best-ranked one counts); a caption finds its one image.
@@ -28,7 +31,8 @@ def retrieval(
     Args:
         image: `[N, D]` image vectors.
         text: `[M, D]` text vectors.
-        image_of_text: `[M]` the image of each caption; caption i belongs to image i where it is None.
+        image_of_text: `[M]` the image of each caption, a tensor or a list; caption i belongs to image i where
+            it is None.
         ks: The k of recall at k.
         chunk: Rows of the similarity matrix held at a time.
 
@@ -36,6 +40,7 @@ def retrieval(
         `i2t_r1`, ..., `i2t_median_rank`, `t2i_r1`, ..., `t2i_median_rank`.
 
     Raises:
+        EvaluationError: Some vectors are not finite or all zeros, or there are none.
         InputError: A caption has no image, or an image no caption.
 
     Example:
@@ -43,21 +48,39 @@ def retrieval(
         >>> retrieval(torch.eye(4), torch.eye(4), ks=(1,))["i2t_r1"]
         1.0
     """
-    if image_of_text is None:
-        image_of_text = torch.arange(len(text), device=text.device)
-    if len(image_of_text) != len(text) or set(image_of_text.tolist()) != set(range(len(image))):
-        raise InputError(
-            f"{len(text)} captions name {len(image_of_text.unique())} of {len(image)} images: "
-            "expected one image for each caption, and at least one caption for each image."
-        )
+    image, text = comparable(image, text, ("image vectors", "text vectors"))
+    owner = _owners(image_of_text, len(text), len(image)).to(image.device)
     own = torch.arange(len(image), device=image.device)
-    i2t = _all_ranks(image, text, own, image_of_text.to(image.device), chunk)
-    t2i = _all_ranks(text, image, image_of_text.to(image.device), own, chunk)
-    return {**_summary("i2t", i2t, ks), **_summary("t2i", t2i, ks)}
+    captions = torch.bincount(owner, minlength=len(image))
+    i2t = _all_ranks(image, text, own, owner, chunk)
+    t2i = _all_ranks(text, image, owner, own, chunk)
+    return _summary("i2t", i2t, ks, captions, len(text)) | _summary(
+        "t2i", t2i, ks, torch.ones_like(owner), len(image)
+    )
+
+
+def mean_recall(found: Mapping[str, float], k: int = 1) -> float:
+    """The mean of both directions' recall at k.
+
+    Example:
+        >>> mean_recall({"i2t_r1": 0.5, "t2i_r1": 0.25})
+        0.375
+    """
+    return (found[f"i2t_r{k}"] + found[f"t2i_r{k}"]) / 2
+
+
+def _owners(image_of_text: Any, texts: int, images: int) -> Tensor:
+    owner = torch.arange(texts) if image_of_text is None else torch.as_tensor(image_of_text)
+    if owner.shape != (texts,) or set(owner.tolist()) != set(range(images)):
+        raise InputError(
+            f"image_of_text is of shape {list(owner.shape)} and names {len(owner.unique())} images, for "
+            f"{texts} captions of {images} images: expected one image for each caption, and at least one "
+            "caption for each image."
+        )
+    return owner.long()
 
 
 def _all_ranks(queries: Tensor, found: Tensor, owner: Tensor, owner_of_found: Tensor, chunk: int) -> Tensor:
-    queries, found = l2_normalize(queries), l2_normalize(found)
     return torch.cat(
         [
             _ranks(rows @ found.T, own[:, None] == owner_of_found)
@@ -73,6 +96,16 @@ def _ranks(similarity: Tensor, target: Tensor) -> Tensor:
     return 1 + (others > best).sum(1) + (others == best).sum(1) / 2
 
 
-def _summary(name: str, ranks: Tensor, ks: Sequence[int]) -> dict[str, float]:
-    recall = {f"{name}_r{k}": (ranks <= k).double().mean().item() for k in ks}
-    return {**recall, f"{name}_median_rank": ranks.median().item()}
+def _summary(name: str, ranks: Tensor, ks: Sequence[int], targets: Tensor, found: int) -> Metrics:
+    recalls = [
+        Metric(f"{name}_r{k}", (ranks <= k).double().mean().item(), chance=_chance(targets, found, k))
+        for k in ks
+    ]
+    return Metrics([*recalls, Metric(f"{name}_median_rank", ranks.median().item(), "rank")])
+
+
+def _chance(targets: Tensor, found: int, k: int) -> float:
+    """How likely one of the targets is among k of all, in random order: 1 - C(found - t, k) / C(found, k)."""
+    count, often = targets.unique(return_counts=True)
+    missed = [comb(found - t, k) / comb(found, min(k, found)) for t in count.tolist()]
+    return 1 - sum(m * n for m, n in zip(missed, often.tolist(), strict=True)) / len(targets)

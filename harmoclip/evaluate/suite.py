@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,13 +21,13 @@ from harmoclip.evaluate.boxes import (
 )
 from harmoclip.evaluate.captioned import Captioned
 from harmoclip.evaluate.coco_boxes import CocoBoxes
+from harmoclip.evaluate.encoder import Encoder, Regions
+from harmoclip.evaluate.metrics import Metric, Metrics
 from harmoclip.evaluate.prompts import Prompts
 from harmoclip.evaluate.referring import pointing, referring
-from harmoclip.evaluate.retrieval import retrieval
-from harmoclip.evaluate.subject import Regions, Samples, Subject
-from harmoclip.evaluate.zero_shot import zero_shot
-
-Scores = dict[str, float]
+from harmoclip.evaluate.retrieval import mean_recall, retrieval
+from harmoclip.evaluate.samples import Samples
+from harmoclip.evaluate.zero_shot import ClassFolder, zero_shot
 
 
 class Task(NamedTuple):
@@ -33,19 +35,21 @@ class Task(NamedTuple):
 
     name: str
     side: str
-    headline: Callable[[Scores], float]
-    run: Callable[[Subject], Scores]
-    boxes: Callable[[Subject], tuple[Samples, NamedBoxes]] | None = None
+    headline: Callable[[Metrics], float]
+    run: Callable[[Encoder], Metrics]
+    boxes: Callable[[Encoder], tuple[Samples, NamedBoxes]] | None = None
 
 
 def retrieval_task(name: str, captioned: Captioned) -> Task:
     """Both directions of retrieval on one set."""
 
-    def run(subject: Subject) -> Scores:
-        image = subject.image_vectors(captioned.read, captioned.pictures)
-        return retrieval(image, subject.text_vectors(captioned.captions), captioned.image_of_text)
+    def run(encoder: Encoder) -> Metrics:
+        image = encoder.image_vectors(captioned.read, captioned.images)
+        found = retrieval(image, encoder.text_vectors(captioned.captions), captioned.image_of_text)
+        sizes = {"images": captioned.images, "captions": len(captioned.captions)}
+        return found | Metrics([Metric(key, value, "count") for key, value in sizes.items()])
 
-    return Task(f"retrieval, {name}", "whole", lambda s: (s["i2t_r1"] + s["t2i_r1"]) / 2, run)
+    return Task(f"retrieval, {name}", "whole", mean_recall, run)
 
 
 def boxes_task(
@@ -53,16 +57,17 @@ def boxes_task(
     samples: Samples,
     prompts: Prompts,
     regions: Regions,
-    *scores: Callable[[NamedBoxes], Scores],
+    *scores: Callable[[NamedBoxes], Metrics],
 ) -> Task:
     """Boxes of one set named among its classes; the first score's first number is the headline."""
 
-    def boxes(subject: Subject) -> tuple[Samples, NamedBoxes]:
-        return samples, name_boxes(subject, samples, prompts, regions)
+    def boxes(encoder: Encoder) -> tuple[Samples, NamedBoxes]:
+        return samples, name_boxes(encoder, samples, prompts, regions)
 
-    def run(subject: Subject) -> Scores:
-        _, named = boxes(subject)
-        return {key: value for score in scores for key, value in score(named).items()}
+    def run(encoder: Encoder) -> Metrics:
+        _, named = boxes(encoder)
+        total = Metrics([Metric("boxes", len(named.labels), "count")], named.left_out)
+        return reduce(or_, [*(score(named) for score in scores), total])
 
     title = f"boxes, {name}, {regions}"
     return Task(title, "regions", lambda s: next(iter(s.values())), run, boxes)
@@ -162,10 +167,11 @@ def refer_tasks(folder: Path, images: Path, split: str, regions: Regions) -> lis
 
 def class_folder_task(folder: Path) -> Task:
     """Zero-shot classification of the pictures of a class folder."""
-    return Task(f"zero-shot, {folder.name}", "whole", _first, lambda s: zero_shot(s, folder))
+    data = ClassFolder.open(folder)
+    return Task(f"zero-shot, {folder.name}", "whole", _first, lambda s: zero_shot(s, data))
 
 
-def _first(scores: Scores) -> float:
+def _first(scores: Metrics) -> float:
     return next(iter(scores.values()))
 
 

@@ -8,7 +8,7 @@ from conftest import small_config
 from open_clip.model import CLIP
 from PIL import Image
 
-from harmoclip.evaluate.subject import Subject
+from harmoclip.evaluate.encoder import Encoder
 from harmoclip.harmonized import harmonize
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220)}
@@ -28,9 +28,9 @@ def preprocess(picture):
     return torch.from_numpy(np.asarray(small, dtype=np.float32) / 127.5 - 1).permute(2, 0, 1)
 
 
-def small_subject():
+def small_encoder():
     torch.manual_seed(0)
-    return Subject(harmonize(CLIP(**small_config())), preprocess, tokenizer, batch_size=2)
+    return Encoder(harmonize(CLIP(**small_config())), preprocess, tokenizer, batch_size=2)
 
 
 def write_coco(tmp_path):

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from small_world import small_subject, write_coco
+from small_world import small_encoder, write_coco
 
 from harmoclip.errors import DataError, InputError
 from harmoclip.evaluate import (
@@ -57,7 +57,7 @@ def test_coco_boxes_follow_the_protocols_limits(tmp_path):
         root / "annotations/panoptic_val2017.json", images, smallest=8, largest=1024, most=100
     )
     assert limited.class_names[-1] == "wall"
-    assert limited.things.tolist() == [True, True, True, False]
+    assert limited.is_thing == (True, True, True, False)
     assert [limited[i].labels.tolist() for i in range(3)] == [[0, 3], [1, 3], [2, 3]]
     assert len(CocoBoxes(root / "annotations/panoptic_val2017.json", images, most=1)[0].boxes) == 1
 
@@ -86,7 +86,7 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize("regions", ["dense", "crops", "masks"])
 def test_boxes_are_compared_with_the_classes(tmp_path, regions):
     root = write_coco(tmp_path)
-    subject = small_subject()
+    encoder = small_encoder()
     annotations = root / "annotations"
     data = CocoBoxes(
         annotations / "panoptic_val2017.json",
@@ -94,13 +94,13 @@ def test_boxes_are_compared_with_the_classes(tmp_path, regions):
         segments=annotations / "panoptic_val2017",
         smallest=8,
     )
-    named = name_boxes(subject, data, "photo", regions)
+    named = name_boxes(encoder, data, "photo", regions)
     assert named.labels.tolist() == [0, 3, 1, 3, 2, 3]
     assert named.sample.tolist() == [0, 0, 1, 1, 2, 2]
     assert named.row.tolist() == [0, 1] * 3
     torch.testing.assert_close(named.area, torch.tensor([600.0, 2400.0] * 3))
-    vectors = torch.cat([v for _, v in subject.region_vectors(data, regions)])
-    cosine = torch.nn.functional.normalize(vectors) @ subject.class_vectors(data.class_names, "photo").T
+    vectors = encoder.region_vectors(data, regions).vectors
+    cosine = torch.nn.functional.normalize(vectors) @ encoder.class_vectors(data.class_names, "photo").T
     assert named.guesses[:, 0].tolist() == cosine.argmax(1).tolist()
     right = cosine[torch.arange(6), named.labels]
     others = cosine.clone()
@@ -111,14 +111,14 @@ def test_boxes_are_compared_with_the_classes(tmp_path, regions):
 
 def test_a_data_set_without_masks_or_classes_is_refused(tmp_path):
     root = write_coco(tmp_path)
-    subject = small_subject()
+    encoder = small_encoder()
     data = CocoBoxes(root / "annotations/instances_val2017.json", root / "val2017")
     with pytest.raises(InputError, match="has no masks"):
-        next(subject.region_vectors([data[0]], "masks"))
+        encoder.region_vectors([data[0]], "masks")
     with pytest.raises(InputError, match="'dense'"):
-        next(subject.region_vectors(data, "nothing"))
+        encoder.region_vectors(data, "nothing")
     with pytest.raises(DataError, match="class_names"):
-        name_boxes(subject, [data[0]])
+        name_boxes(encoder, [data[0]])
 
 
 def test_real_coco(data_root):

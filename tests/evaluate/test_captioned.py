@@ -22,11 +22,11 @@ def write_karpathy(root):
 
 def test_karpathy_takes_its_split_and_five_captions(tmp_path):
     found = Captioned.karpathy(write_karpathy(tmp_path), tmp_path)
-    assert found.pictures == 2
+    assert found.images == 2
     assert found.captions[:2] == ["caption 0 0", "caption 0 1"]
     assert found.image_of_text.tolist() == [0] * 5 + [1] * 5
     assert found.read(1).getpixel((0, 0)) == (2, 0, 0)
-    assert Captioned.karpathy(tmp_path / "dataset_coco.json", tmp_path / "val2014").pictures == 2
+    assert Captioned.karpathy(tmp_path / "dataset_coco.json", tmp_path / "val2014").images == 2
     with pytest.raises(DataError, match="split 'train'"):
         Captioned.karpathy(tmp_path / "dataset_coco.json", tmp_path, "train")
 
@@ -34,7 +34,7 @@ def test_karpathy_takes_its_split_and_five_captions(tmp_path):
 def test_coco_takes_every_picture(tmp_path):
     root = write_coco(tmp_path)
     found = Captioned.coco(root / "annotations/captions_val2017.json", root / "val2017")
-    assert (found.pictures, len(found.captions)) == (3, 15)
+    assert (found.images, len(found.captions)) == (3, 15)
     assert found.read(2).getpixel((20, 20)) == (30, 30, 220)
 
 
@@ -42,7 +42,7 @@ def test_samples_of_one_key_are_one_picture():
     scenes = Scenes("test", 3)
     samples = [scenes[0], scenes[1], scenes[0].replace(caption="another", phrases=(), links=()), scenes[2]]
     found = Captioned.samples(samples)
-    assert found.pictures == 3
+    assert found.images == 3
     assert found.captions == [scenes[0].caption, "another", scenes[1].caption, scenes[2].caption]
     assert found.image_of_text.tolist() == [0, 0, 1, 2]
 

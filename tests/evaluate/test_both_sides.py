@@ -2,20 +2,17 @@ import pytest
 import torch
 
 from harmoclip.data import Sample
-from harmoclip.errors import DataError
+from harmoclip.errors import DataError, EvaluationError
+from harmoclip.evaluate import Encoder
+from harmoclip.evaluate.both_sides import both_sides, questions, region_side
 from harmoclip.harmonized import harmonize
-from harmoclip.train.evaluation import measure, questions, trade_off
+from harmoclip.train.evaluation import measure
 
 
 def sample(caption, phrases, links, labels=None, key=""):
     boxes = torch.tensor([[0.0, 0.0, 0.5, 0.5], [0.5, 0.5, 1.0, 1.0]])
     labels = None if labels is None else torch.tensor(labels)
     return Sample(torch.rand(3, 32, 32), caption, boxes, phrases, links, labels=labels, key=key)
-
-
-def test_trade_off_needs_both_sides():
-    assert trade_off({"i2t_r1": 1.0, "t2i_r1": 1.0, "box_top1": 0.0}) == 0
-    assert trade_off({"i2t_r1": 0.2, "t2i_r1": 0.4, "box_top1": 0.6}) == pytest.approx(2 * 0.3 * 0.6 / 0.9)
 
 
 def test_classes_are_asked_of_every_box():
@@ -31,7 +28,7 @@ def test_without_classes_linked_phrases_are_asked_and_equal_ones_merged():
     ]
     asked = questions(samples, None)
     assert len(asked.names) == 2
-    assert [len(b) for b in asked.boxes] == [2, 1]
+    assert asked.rows.tolist() == [0, 1, 3]
     assert asked.answers.tolist() == [[True, False], [False, True], [True, False]]
 
 
@@ -56,3 +53,33 @@ def test_measures_follow_the_vectors(clip):
     )
     assert found == {"i2t_r1": 1, "i2t_r5": 1, "t2i_r1": 1, "t2i_r5": 1, "box_top1": 1, "trade_off": 1}
     assert harmo.training
+
+
+def test_a_model_that_diverged_in_training_gets_no_measures(clip):
+    harmo = harmonize(clip)
+    samples = [sample("a", (), (), [0, 1], key="one"), sample("b", (), (), [1, 0], key="two")]
+    encode = harmo.encode_regions
+    harmo.encode_regions = lambda *inputs: encode(*inputs) * float("nan")
+    with pytest.raises(EvaluationError, match="4 of 4 region vectors"):
+        measure(harmo, samples, random_tokens, ["x", "y"], 1)
+    assert harmo.training
+
+
+def test_unusable_boxes_are_named_and_the_others_measured(clip):
+    boxes = torch.tensor([[0.0, 0.0, 0.5, 1.0001], [0.7, 0.1, 0.7, 0.9]])
+    samples = [
+        sample("a", (), (), [0, 1], key="one").replace(boxes=boxes),
+        sample("b", (), (), [1, 0], key="two"),
+    ]
+    encoder = Encoder(harmonize(clip), torch.as_tensor, random_tokens, ready=True)
+    found = both_sides(encoder, samples, ["x", "y"])
+    assert [text.split(" [")[0] for text in found.left_out] == ["one, box 1"]
+    assert found.metric("box_top1").chance == 0.5
+    with pytest.raises(DataError, match="1 boxes were left out, the first is one, box 0"):
+        region_side(encoder, [samples[0].replace(boxes=boxes[1:], labels=torch.tensor([1]))], ["x", "y"])
+
+
+def random_tokens(texts):
+    rows = torch.zeros(len(texts), 16, dtype=torch.int64)
+    rows[:, 0], rows[:, 1], rows[:, 2] = 98, torch.tensor([ord(text[0]) % 97 for text in texts]), 99
+    return rows

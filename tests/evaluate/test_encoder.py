@@ -1,33 +1,33 @@
 import pytest
 import torch
 from PIL import Image
-from small_world import preprocess, small_subject, tokenizer
+from small_world import preprocess, small_encoder, tokenizer
 
 from harmoclip.data import Sample
 from harmoclip.evaluate.prompts import sentences
-from harmoclip.evaluate.subject import cut
+from harmoclip.evaluate.samples import crop_boxes
 
 
 def test_vectors_are_the_models_own():
-    subject = small_subject()
+    encoder = small_encoder()
     pictures = [Image.new("RGB", (40, 30), (i * 40, 0, 0)) for i in range(5)]
     with torch.no_grad():
-        expected = subject.harmo.model.encode_image(torch.stack([preprocess(p) for p in pictures]))
-        texts = subject.harmo.model.encode_text(tokenizer(["a dog", "two cats", "a"]))
-    torch.testing.assert_close(subject.image_vectors(pictures.__getitem__, 5), expected)
-    torch.testing.assert_close(subject.text_vectors(["a dog", "two cats", "a"]), texts)
+        expected = encoder.harmo.model.encode_image(torch.stack([preprocess(p) for p in pictures]))
+        texts = encoder.harmo.model.encode_text(tokenizer(["a dog", "two cats", "a"]))
+    torch.testing.assert_close(encoder.image_vectors(pictures.__getitem__, 5), expected)
+    torch.testing.assert_close(encoder.text_vectors(["a dog", "two cats", "a"]), texts)
 
 
 @pytest.mark.parametrize(("prompts", "count"), [("name", 1), ("photo", 1), ("vild", 63), ("imagenet", 80)])
 def test_a_class_is_the_mean_of_its_sentences(prompts, count):
-    subject = small_subject()
+    encoder = small_encoder()
     texts = sentences("fire_hydrant", prompts)
     assert len(set(texts)) == count
     assert all("fire hydrant" in text for text in texts)
     with torch.no_grad():
-        vectors = torch.nn.functional.normalize(subject.harmo.model.encode_text(tokenizer(texts)))
+        vectors = torch.nn.functional.normalize(encoder.harmo.model.encode_text(tokenizer(texts)))
     expected = torch.nn.functional.normalize(vectors.mean(0), dim=0)
-    torch.testing.assert_close(subject.class_vectors(["dog", "fire_hydrant"], prompts)[1], expected)
+    torch.testing.assert_close(encoder.class_vectors(["dog", "fire_hydrant"], prompts)[1], expected)
 
 
 def test_vild_sentences_open_as_published():
@@ -42,17 +42,18 @@ def test_a_crop_is_the_box():
     picture = Image.new("RGB", (40, 20), (0, 0, 0))
     picture.paste((255, 0, 0), (10, 5, 20, 15))
     sample = Sample(picture, "x", torch.tensor([[0.25, 0.25, 0.5, 0.75], [0.99, 0.0, 1.0, 0.01]]))
-    inside, corner = cut(sample)
+    inside, corner = crop_boxes(sample)
     assert inside.size == (10, 10)
     assert inside.getcolors() == [(100, (255, 0, 0))]
     assert corner.size == (1, 1)
 
 
 def test_samples_without_a_box_take_part():
-    subject = small_subject()
+    encoder = small_encoder()
     samples = [
         Sample(Image.new("RGB", (9, 9)), "x"),
         Sample(Image.new("RGB", (9, 9)), "x", torch.rand(2, 4).sort(1)[0]),
     ]
-    vectors = torch.cat([v for _, v in subject.region_vectors(samples)])
-    assert vectors.shape == (2, 24)
+    found = encoder.region_vectors(samples)
+    assert found.vectors.shape == (2, 24)
+    assert found.counts == [0, 2]

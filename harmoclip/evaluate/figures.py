@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor
 
 from harmoclip.draw import draw_boxes, draw_similarity
-from harmoclip.evaluate.averaging import pareto_front
 from harmoclip.evaluate.boxes import NamedBoxes
-from harmoclip.evaluate.subject import Subject
+from harmoclip.evaluate.encoder import Encoder
+from harmoclip.evaluate.tradeoff import pareto_front
 
 Point = tuple[float, float]
 
@@ -123,11 +123,11 @@ def draw_named_boxes(samples: Any, named: NamedBoxes, rows: Tensor) -> Any:
     return figure
 
 
-def draw_similarities(subject: Subject, samples: Any, named: NamedBoxes, *, most: int = 4) -> Any:
+def draw_similarities(encoder: Encoder, samples: Any, named: NamedBoxes, *, most: int = 4) -> Any:
     """A matplotlib figure of where pictures look like the class of one of their boxes.
 
     Args:
-        subject: The model.
+        encoder: The model.
         samples: The data set that was classified.
         named: Its result.
         most: How many pictures.
@@ -137,8 +137,8 @@ def draw_similarities(subject: Subject, samples: Any, named: NamedBoxes, *, most
     for i, index in enumerate(shown):
         sample, row = samples[index], int((named.sample == index).nonzero()[0])
         name = named.class_names[int(named.labels[row])]
-        vector = subject.class_vectors([name], "photo")[0]
-        _, dense = next(iter(subject.dense_vectors([sample])))
+        vector = encoder.class_vectors([name], "photo")[0]
+        _, dense = next(iter(encoder.dense_vectors([sample])))
         draw_boxes(sample.image, sample.boxes[named.row[row], None], ax=axes[2 * i])
         draw_similarity(sample.image, dense[0] @ vector, ax=axes[2 * i + 1])
         axes[2 * i].set_title(name, fontsize=9)

@@ -1,0 +1,345 @@
+"""The model that is measured: batched, without gradients, from images and words to vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from harmoclip.data import Sample
+from harmoclip.errors import InputError
+from harmoclip.evaluate.cache import VectorCache, digest, weights_digest
+from harmoclip.evaluate.prompts import Prompts, sentences
+from harmoclip.evaluate.samples import Picture, Samples, crop_boxes, keep_usable_boxes, to_pil, without_pixels
+from harmoclip.evaluate.vectors import check_vectors
+from harmoclip.harmonized import Harmonized
+from harmoclip.ops import mask_pool
+from harmoclip.tensors import l2_normalize
+
+Regions = Literal["dense", "crops", "masks"]
+
+
+def untracked(batches: Sequence[range], title: str) -> Iterable[range]:
+    """No progress bar."""
+    return batches
+
+
+@dataclass(frozen=True)
+class RegionVectors:
+    """Every usable box of a data set with its vector.
+
+    Args:
+        samples: The samples with the boxes that were kept, cut at the edges; their images have no pixels.
+        vectors: `[R, D]` with L2 norm 1, box by box in the order of the samples.
+        rows: `[R]` which of its sample's boxes, as the data set has them, each one is.
+        left_out: The boxes that cannot be measured, each with its image, its row and why.
+    """
+
+    samples: list[Sample]
+    vectors: Tensor
+    rows: Tensor
+    left_out: tuple[str, ...]
+
+    @property
+    def counts(self) -> list[int]:
+        """The number of boxes of each sample."""
+        return [len(sample.boxes) for sample in self.samples]
+
+    @property
+    def sample_index(self) -> Tensor:
+        """`[R]` the sample of each box."""
+        return torch.arange(len(self.samples)).repeat_interleave(torch.tensor(self.counts, dtype=torch.int64))
+
+
+@dataclass
+class Encoder:
+    """A harmonized model with its preprocessing and its tokenizer.
+
+    Args:
+        harmo: The model; it is put in evaluation mode.
+        preprocess: The model's own, a PIL image to `[3, H, W]`; a picture that has its size already must pass
+            unchanged but for the colors. With `ready`, from a sample's image to the model's input.
+        tokenizer: The model's own, a list of texts to `[B, L]`.
+        batch_size: Images or texts encoded at a time.
+        track: Wraps the batches of a task, with its title, in a progress bar.
+        workers: Threads that read images.
+        cache: Where vectors are kept, so that measurements share them; None keeps none.
+        ready: The samples' images are (nearly) the model's input, as a transform leaves them: they are
+            neither resized nor cropped again.
+
+    Raises:
+        InputError: The preprocessing does not give one tensor of a fixed size.
+
+    Example:
+        >>> import harmoclip, open_clip
+        >>> model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32")
+        >>> harmo = harmoclip.harmonize(model)
+        >>> encoder = Encoder(harmo, preprocess, open_clip.get_tokenizer("ViT-B-32"))
+        >>> encoder.class_vectors(["cat", "dog"], "photo").shape
+        torch.Size([2, 512])
+    """
+
+    harmo: Harmonized
+    preprocess: Callable[[Any], Any]
+    tokenizer: Callable[[list[str]], Tensor]
+    batch_size: int = 64
+    track: Callable[[Sequence[range], str], Iterable[range]] = untracked
+    workers: int = 4
+    cache: VectorCache | None = None
+    ready: bool = False
+    device: torch.device = field(init=False)
+    _input_size: tuple[int, int] = field(init=False, default=(0, 0))
+
+    def __post_init__(self) -> None:
+        self.harmo.eval()
+        self.device = next(self.harmo.parameters()).device
+        if self.ready:
+            return
+        trial = self.preprocess(Image.new("RGB", (8, 8)))
+        if not isinstance(trial, Tensor):
+            raise InputError(
+                f"preprocess gives a {type(trial).__name__}: expected a tensor [3, H, W]. Models that take "
+                "images of any shape as patches need a preprocessing to a fixed size."
+            )
+        # a picture of this size goes through the preprocessing as it is
+        self._input_size = (trial.shape[-1], trial.shape[-2])
+
+    # ------------------------------------------------------------------ vectors
+
+    def image_vectors(
+        self, read: Callable[[int], Picture], count: int, name: Callable[[int], str] | None = None
+    ) -> Tensor:
+        """Vectors `[N, D]` of whole images, preprocessed as the model's users do; on the CPU.
+
+        Args:
+            read: Gives image i.
+            count: How many there are.
+            name: What a message calls image i.
+
+        Raises:
+            EvaluationError: Some vectors are not finite or all zeros, or there is no image.
+        """
+        prepare = self._prepare_whole()
+
+        def load(rows: Iterable[int]) -> list[Tensor]:
+            return self._in_threads(lambda i: prepare(read(i)), rows)
+
+        model = self._model_digest()
+        parts = [self._encode_images(load(rows), model) for rows in self._batches(count, "images")]
+        return check_vectors(_join(parts), "image vectors", name or (lambda i: f"image {i}"))
+
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """Vectors `[N, D]` of texts, on the CPU; equal texts are encoded once.
+
+        Raises:
+            EvaluationError: Some vectors are not finite or all zeros, or there is no text.
+        """
+        row = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+        distinct, model = list(row), self._model_digest()
+        parts = [
+            self._encode_texts([distinct[i] for i in rows], model)
+            for rows in self._batches(len(distinct), "texts")
+        ]
+        vectors = check_vectors(_join(parts), "text vectors", lambda i: repr(distinct[i]))
+        return vectors[[row[text] for text in texts]]
+
+    def class_vectors(self, names: Sequence[str], prompts: Prompts) -> Tensor:
+        """One vector a class, `[K, D]` with L2 norm 1: the mean of its sentences' normalized vectors.
+
+        They are always of this model: stored class vectors of another one give near-zero accuracy.
+        """
+        texts = [sentences(name, prompts) for name in names]
+        vectors = l2_normalize(self.text_vectors([text for group in texts for text in group]))
+        means = torch.stack([group.mean(0) for group in vectors.split([len(group) for group in texts])])
+        return l2_normalize(check_vectors(means, "class vectors", lambda i: repr(names[i])))
+
+    def region_vectors(self, samples: Samples, regions: Regions = "dense") -> RegionVectors:
+        """The vectors of all boxes, on the CPU.
+
+        Boxes are cut at the image's edges; those without any area there are left out and named. Images are
+        resized to the model's square input without keeping the aspect, so that no box is cut.
+
+        Args:
+            samples: With boxes.
+            regions: Boxes pooled from `dense` features, `crops` resized and encoded one by one, or `masks`
+                pooled from dense features.
+
+        Raises:
+            EvaluationError: Some vectors are not finite or all zeros.
+            InputError: The data set has no masks, or `regions` is unknown.
+        """
+        encode = {"dense": self._pooled, "crops": self._cropped, "masks": self._masked}[
+            checked_regions(regions)
+        ]
+        if regions == "masks" and not hasattr(samples, "masks"):
+            raise InputError(
+                f"{type(samples).__name__} has no masks: pool boxes, or give a data set with masks."
+            )
+        kept: list[Sample] = []
+        vectors: list[Tensor] = []
+        rows: list[Tensor] = []
+        left_out: list[str] = []
+        model = self._model_digest()
+        for batch in self._batches(len(samples), f"regions, {regions}"):
+            read = self._in_threads(lambda i: keep_usable_boxes(samples, i, masks=regions == "masks"), batch)
+            vectors.append(encode([usable.sample for usable in read], [u.masks for u in read], model))
+            kept += [without_pixels(usable.sample) for usable in read]
+            rows += [usable.rows for usable in read]
+            left_out += [text for usable in read for text in usable.left_out]
+        found = RegionVectors(
+            kept, _join(vectors), torch.cat(rows or [torch.empty(0).long()]), tuple(left_out)
+        )
+        if len(found.vectors):
+            check_vectors(found.vectors, "region vectors", lambda i: region_name(found, i))
+        return found
+
+    def dense_vectors(self, samples: Samples) -> Iterator[tuple[list[Sample], Tensor]]:
+        """Batches of samples with the vectors `[B, H, W, D]` of their images' patches, on the CPU.
+
+        Boxes are cut at the edges, and left out where nothing of them is in the image.
+
+        Raises:
+            EvaluationError: Some vectors are not finite or all zeros.
+        """
+        for rows in self._batches(len(samples), "dense"):
+            batch = [
+                usable.sample for usable in self._in_threads(lambda i: keep_usable_boxes(samples, i), rows)
+            ]
+            dense = self._dense(self._squares(batch)).cpu()
+            check_vectors(dense.flatten(0, 2), "patch vectors", _patch_name(batch, dense))
+            yield batch, dense
+
+    # ------------------------------------------------------------------ from inputs to vectors
+
+    def _encode_images(self, inputs: list[Tensor], model: bytes) -> Tensor:
+        keys = [digest(model, "image", image) for image in inputs] if self.cache else []
+
+        def encode(rows: list[int]) -> list[Tensor]:
+            stacked = torch.stack([inputs[i] for i in rows]).to(self.device)
+            return list(self.harmo.towers.encode_image(stacked)[:, None])
+
+        return self._cached(keys, len(inputs), encode)
+
+    def _encode_texts(self, texts: list[str], model: bytes) -> Tensor:
+        ids = self.tokenizer(texts)
+        keys = [digest(model, "text", row) for row in ids] if self.cache else []
+        return self._cached(
+            keys,
+            len(ids),
+            lambda rows: list(self.harmo.towers.encode_text(ids[rows].to(self.device))[:, None]),
+        )
+
+    def _pooled(self, batch: list[Sample], masks: list[Tensor | None], model: bytes) -> Tensor:
+        inputs = self._squares(batch)
+        kind = f"boxes {self.harmo.dense}"
+        keys = (
+            [digest(model, kind, i, s.boxes) for i, s in zip(inputs, batch, strict=True)]
+            if self.cache
+            else []
+        )
+
+        def encode(rows: list[int]) -> list[Tensor]:
+            boxes = [batch[i].boxes for i in rows]
+            vectors = self.harmo.encode_regions(inputs[rows].to(self.device), boxes)
+            return list(vectors.split([len(b) for b in boxes]))
+
+        return self._cached(keys, len(batch), encode)
+
+    def _masked(self, batch: list[Sample], masks: list[Tensor | None], model: bytes) -> Tensor:
+        inputs = self._squares(batch)
+        given = [torch.empty(0, 1, 1, dtype=torch.bool) if m is None else m for m in masks]
+        kind = f"masks {self.harmo.dense}"
+        keys = [digest(model, kind, i, m) for i, m in zip(inputs, given, strict=True)] if self.cache else []
+
+        def encode(rows: list[int]) -> list[Tensor]:
+            dense = self._dense(inputs[rows])
+            grid = (dense.shape[1], dense.shape[2])
+            small = [adaptive_avg_pool2d(given[i].float()[:, None], grid)[:, 0] for i in rows]
+            owner = torch.cat([torch.full((len(m),), i) for i, m in enumerate(small)]).to(self.device)
+            pooled = mask_pool(dense, torch.cat(small).to(self.device), owner, layout="nhwc")
+            return list(l2_normalize(pooled).split([len(m) for m in small]))
+
+        return self._cached(keys, len(batch), encode)
+
+    def _cropped(self, batch: list[Sample], masks: list[Tensor | None], model: bytes) -> Tensor:
+        crops = [crop for sample in batch for crop in crop_boxes(sample)]
+        step = self.batch_size
+        parts = [
+            self._encode_images(self._in_threads(self._square, crops[i : i + step]), model)
+            for i in range(0, len(crops), step)
+        ]
+        return l2_normalize(_join(parts))
+
+    @torch.no_grad()
+    def _cached(self, keys: list[bytes], count: int, encode: Callable[[list[int]], list[Tensor]]) -> Tensor:
+        """The vectors of all rows; those that the cache does not have are computed by `encode`."""
+        if self.cache is None:
+            return _join(encode(list(range(count))))
+        found = self.cache.get(keys)
+        missing = [row for row, key in enumerate(keys) if key not in found]
+        if missing:
+            new = dict(zip([keys[row] for row in missing], encode(missing), strict=True))
+            self.cache.put(new)
+            found |= new
+        return _join(found[key] for key in keys)
+
+    @torch.no_grad()
+    def _dense(self, inputs: Tensor) -> Tensor:
+        return self.harmo.encode_dense(inputs.to(self.device))
+
+    def _model_digest(self) -> bytes:
+        return weights_digest(self.harmo.model) if self.cache else b""
+
+    # ------------------------------------------------------------------ from images to inputs
+
+    def _prepare_whole(self) -> Callable[[Picture], Tensor]:
+        return self.preprocess if self.ready else lambda picture: self.preprocess(to_pil(picture))
+
+    def _square(self, picture: Picture) -> Tensor:
+        if self.ready:
+            return self.preprocess(picture)
+        return self.preprocess(to_pil(picture).resize(self._input_size, Image.Resampling.BICUBIC))
+
+    def _squares(self, samples: Sequence[Sample]) -> Tensor:
+        return torch.stack(self._in_threads(self._square, [s.image for s in samples]))
+
+    def _in_threads(self, work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        with ThreadPoolExecutor(self.workers) as pool:
+            return list(pool.map(work, items))
+
+    def _batches(self, count: int, title: str) -> Iterable[range]:
+        step = self.batch_size
+        return self.track([range(i, min(count, i + step)) for i in range(0, count, step)], title)
+
+
+def checked_regions(regions: str) -> Regions:
+    """The way from boxes to vectors, or an InputError that lists what is known."""
+    known: tuple[Regions, ...] = get_args(Regions)
+    if regions not in known:
+        raise InputError(f"regions is {regions!r}: expected one of {', '.join(map(repr, known))}.")
+    return known[known.index(regions)]
+
+
+def region_name(regions: RegionVectors, row: int) -> str:
+    """What a message calls a box: its image and which of the image's boxes it is."""
+    return f"box {int(regions.rows[row])} of {_key(regions.samples, int(regions.sample_index[row]))}"
+
+
+def _patch_name(samples: Sequence[Sample], dense: Tensor) -> Callable[[int], str]:
+    patches = dense.shape[1] * dense.shape[2]
+    return lambda row: f"patch {row % patches} of {_key(samples, row // patches)}"
+
+
+def _key(samples: Sequence[Sample], index: int) -> str:
+    return samples[index].key or f"sample {index}"
+
+
+def _join(parts: Iterable[Tensor]) -> Tensor:
+    kept = [part.float().cpu() for part in parts if len(part)]
+    return torch.cat(kept) if kept else torch.empty(0, 0)
