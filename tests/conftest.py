@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
+from warning_policy import ours_are_errors
 
 from harmoclip import Grounding
 
@@ -23,6 +24,12 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "gpu" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol():
+    with ours_are_errors():
+        return (yield)
 
 
 @pytest.fixture(autouse=True)

@@ -13,10 +13,6 @@ from tiny_models import write_hugging_face, write_open_clip
 EXAMPLES = Path(__file__).parents[1] / "examples"
 IN_A_LOOP = ["--steps", "2", "--batch-size", "4"]
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
-)
-
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
@@ -72,7 +68,8 @@ def test_example(example, models, tmp_path, monkeypatch, request, capsys):
             pytest.fail(f"exit code {stop.code}")
     assert capsys.readouterr().out.strip(), "an example prints what it did"
     if example in PICTURES:
-        assert min(Image.open(PICTURES[example]).size) > 200
+        with Image.open(PICTURES[example]) as picture:
+            assert min(picture.size) > 200
 
 
 def test_torchrun_two_processes(models):

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.filterwarnings("ignore")
-
 SCRIPT = Path(__file__).with_name("ranks.py")
 CHECKS = [
     line[4 : line.index("(")]

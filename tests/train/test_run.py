@@ -16,8 +16,6 @@ from harmoclip.train.loop import Run, train
 from harmoclip.train.report import read_lines
 
 pytest_plugins = ["small_runs"]
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-
 
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("coco", "shards")]
 
