@@ -200,7 +200,7 @@ def compare(name: str, images: int, boxes: int, rounds: int, crops: bool) -> lis
         for n in order:
             if n != "crops" or turn == 0:  # many times slower than all others: once is enough
                 times[n].append(take(n, model, batch))
-    distinct = len(batch[2].first_of_phrase) / max(1, len(batch[2].spans))
+    distinct = len(batch[2].plan.first) / max(1, len(batch[2].spans))
     rows = []
     for n in names:
         ratios = [a / b for a, b in zip(times[n], times["clip"], strict=False)]

@@ -1,50 +1,51 @@
-"""Which region of which image belongs to which phrase of which caption, for one batch."""
+"""Which region of which image belongs to which phrase of which text, for one batch."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Callable, Sequence
+from typing import NoReturn, Self
 
 import torch
 from torch import Tensor
 
-from harmoclip.boxes import bad_boxes, clip_boxes, snap_to_edges
+from harmoclip.boxes import clip_boxes, snap_to_edges
 from harmoclip.errors import GroundingError
+from harmoclip.grounding_rules import FIELDS, bad_spans, check_layout, check_rows
 from harmoclip.notebook import table
+from harmoclip.phrase_plan import PhrasePlan
 
-# name -> (number of columns, dtype); one row a region, phrase or link
-_LAYOUT: dict[str, tuple[int | None, torch.dtype]] = {
-    "boxes": (4, torch.float32),
-    "image_index": (None, torch.int64),
-    "spans": (2, torch.int64),
-    "text_index": (None, torch.int64),
-    "links": (2, torch.int64),
-    "phrase_id": (None, torch.int64),
-}
-_OPTIONAL = ("wording", "image_id")  # [n] int64
-_ROW_TOKENS = 128  # longer rows leave fewer places empty, and cost more attention
+_OF_IMAGES = [name for name, field in FIELDS.items() if field.axes[0] == "B"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Grounding:
     """The boxes and phrases of a batch, and the links between them, ragged and without padding.
+
+    It goes with images `[B, 3, H, W]` and token ids `texts [T, L]`. Rows 0 to B - 1 of `texts` are the
+    captions of the B images; further rows are *texts of their own*, such as descriptions of boxes or class
+    names. A phrase is a span of any row; of a text of its own, it is the whole text between its special
+    tokens. A region may have many phrases, and a phrase many regions. A grounding does not change; `replace`
+    gives another.
 
     Args:
         boxes: `[R, 4]` float32, xyxy, in [0, 1] of the model's input image, x1 < x2 and y1 < y2. What
             rounding moved up to 1e-4 beyond the edge is moved back onto it.
         image_index: `[R]` int64, the row of the image batch that each box lies in.
         spans: `[P, 2]` int64, half-open token positions of each phrase in its row of token ids.
-        text_index: `[P]` int64, the row of the text batch that each phrase lies in.
-        links: `[M, 2]` int64, pairs (region, phrase), many-to-many.
+        text_index: `[P]` int64, the row of `texts` that each phrase lies in.
+        links: `[M, 2]` int64, pairs (region, phrase) that are right, many-to-many.
         phrase_id: `[P]` int64, equal for phrases that mean the same, in every batch and on every rank
-            (`harmoclip.segment.phrase_id` hashes the normalised text).
+            (`harmoclip.segment.phrase_id` hashes the normalized text).
         wording: `[P]` int64, equal for phrases of the same tokens ("a dog" and "the dog" are two wordings of
             one phrase): each is encoded once where phrases are encoded as texts. None takes `phrase_id`.
-        image_id: `[B]` int64, a row for each image of the batch, equal for the same photograph with another
-            caption, in every batch and on every rank: such pairs are no negatives of each other. None: every
-            image is a photograph of its own.
+        negatives: `[N, 2]` int64, pairs (region, phrase) that are known to be wrong, such as "a blue hat" for
+            a red one. They count for their own region alone; a phrase that only they use is nobody else's
+            negative.
+        image_id: `[B]` int64, equal for the same photograph with another caption, in every batch and on every
+            rank: such pairs are no negatives of each other. None: every image is a photograph of its own.
+        captioned: `[B]` bool, which images have a caption; row i of `texts` is not read for the others.
+            None: all of them.
+        more_captions: `[B, K]` int64, rows of `texts` with further captions of each image, -1 for none.
+            Column k holds captions of one kind, such as short ones, which are contrasted with each other.
 
     Raises:
         GroundingError: A tensor has the wrong type or shape, or a row is impossible; the row is named.
@@ -52,11 +53,12 @@ class Grounding:
     Example:
         >>> import torch
         >>> Grounding(
-        ...     boxes=torch.tensor([[0.1, 0.2, 0.5, 0.9]]), image_index=torch.tensor([0]),
-        ...     spans=torch.tensor([[1, 4]]), text_index=torch.tensor([0]),
-        ...     links=torch.tensor([[0, 0]]), phrase_id=torch.tensor([7]),
+        ...     boxes=torch.tensor([[0.1, 0.2, 0.5, 0.9], [0.6, 0.1, 0.9, 0.5]]),
+        ...     image_index=torch.tensor([0, 1]),
+        ...     spans=torch.tensor([[1, 4], [2, 4]]), text_index=torch.tensor([0, 1]),
+        ...     links=torch.tensor([[0, 0], [1, 1]]), phrase_id=torch.tensor([7, 8]),
         ... )
-        Grounding(regions=1, phrases=1, links=1, images<=1, texts<=1, device=cpu)
+        Grounding(regions=2, phrases=2, links=2, images<=2, texts<=2, device=cpu)
     """
 
     boxes: Tensor
@@ -65,105 +67,103 @@ class Grounding:
     text_index: Tensor
     links: Tensor
     phrase_id: Tensor
-    wording: Tensor | None = None
-    image_id: Tensor | None = None
+    wording: Tensor | None
+    negatives: Tensor
+    image_id: Tensor | None
+    captioned: Tensor | None
+    more_captions: Tensor | None
+    plan: PhrasePlan
 
-    def __post_init__(self) -> None:
-        _check_layout(self)
-        object.__setattr__(self, "boxes", snap_to_edges(self.boxes))
-        for rows, message in _faults(self):
-            if rows.numel():
-                raise GroundingError(_explain(self, int(rows[0]), message))
-        # read here, once and on the host, so that no later step has to wait for the device
-        wording = self.phrase_id if self.wording is None else self.wording
-        distinct, which = torch.unique(wording, return_inverse=True)
-        first = torch.full_like(distinct, len(wording))
-        first = first.scatter_reduce(0, which, torch.arange(len(which), device=which.device), "amin")
-        lengths, order = (self.spans[first, 1] - self.spans[first, 0]).sort(stable=True)
-        object.__setattr__(self, "_first_of_phrase", first[order])
-        object.__setattr__(self, "_distinct_index", order.argsort()[which])
-        lengths = lengths.cpu()
-        object.__setattr__(self, "_phrase_groups", _three_groups(lengths))
-        object.__setattr__(self, "_phrase_table", _table(lengths))
-        object.__setattr__(self, "_bounds", _bounds(self))
+    def __init__(
+        self,
+        boxes: Tensor,
+        image_index: Tensor,
+        spans: Tensor,
+        text_index: Tensor,
+        links: Tensor,
+        phrase_id: Tensor,
+        wording: Tensor | None = None,
+        *,
+        negatives: Tensor | None = None,
+        image_id: Tensor | None = None,
+        captioned: Tensor | None = None,
+        more_captions: Tensor | None = None,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name in FIELDS}
+        check_layout(given)
+        vars(self).update(
+            given,
+            boxes=snap_to_edges(boxes),
+            negatives=links[:0] if negatives is None else negatives,
+        )
+        check_rows(vars(self))
+        vars(self).update(
+            plan=PhrasePlan.of(spans, phrase_id if wording is None else wording),
+            _bounds=_bounds(self),
+            _text_rows=frozenset(_text_rows(self)),
+        )
 
-    @property
-    def first_of_phrase(self) -> Tensor:
-        """`[U]` int64: for each distinct wording, the first row of `spans` with it; short phrases first."""
-        return self._first_of_phrase  # type: ignore[attr-defined, no-any-return]
-
-    @property
-    def distinct_index(self) -> Tensor:
-        """`[P]` int64: the row of `first_of_phrase` that stands for each phrase."""
-        return self._distinct_index  # type: ignore[attr-defined, no-any-return]
-
-    @property
-    def longest_span(self) -> int:
-        """The number of tokens of the longest phrase, 0 without phrases."""
-        return self.phrase_groups[-1][1]
-
-    @property
-    def phrase_groups(self) -> tuple[tuple[int, int], ...]:
-        """The distinct wordings in three groups, short ones first: how many, and the longest of them.
-
-        Encoded group by group, each padded to its longest, they need the fewest positions.
-        """
-        return self._phrase_groups  # type: ignore[attr-defined, no-any-return]
-
-    @property
-    def phrase_table(self) -> tuple[int, int]:
-        """Rows, and tokens of a row, that hold the distinct wordings side by side, each with an end token.
-
-        A row is a sequence of slots, and wordings of like length lie in the same slot.
-        """
-        return self._phrase_table  # type: ignore[attr-defined, no-any-return]
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a Grounding does not change: use grounding.replace({name}=...).")
 
     @classmethod
     def empty(cls, device: torch.device | str = "cpu") -> Self:
         """A grounding without any box or phrase: its losses are zero and connected to the graph."""
         return cls(
             **{
-                name: torch.empty((0,) if columns is None else (0, columns), dtype=dtype, device=device)
-                for name, (columns, dtype) in _LAYOUT.items()
+                name: torch.empty([0, *map(int, f.axes.split()[1:])], dtype=f.dtype, device=device)
+                for name, f in FIELDS.items()
+                if not f.optional
             }
         )
 
     @classmethod
     def collate(cls, groundings: Sequence[Self]) -> Self:
-        """Join groundings of one image and one caption each into the grounding of their batch.
+        """Join groundings of one image each into the grounding of their batch.
 
-        Args:
-            groundings: One a sample, every index in it 0; sample i becomes image i and text i.
+        In every grounding image 0 is the sample's image, text 0 its caption, and texts 1 and up are texts of
+        its own. In the batch, sample i becomes image i and text i; the texts of their own follow after all
+        captions, sample by sample.
 
         Raises:
-            GroundingError: A grounding speaks of more than one image or text.
+            GroundingError: A grounding speaks of more than one image, or only some have the optional tensors
+                of images.
         """
         for i, grounding in enumerate(groundings):
-            if max(grounding._bounds[:2]) > 1:  # type: ignore[attr-defined]
+            if grounding._bounds[0] > 1 or any(len(x) != 1 for x in grounding._of_images().values()):
                 raise GroundingError(
-                    f"grounding {i} speaks of more than one image or text: {grounding!r}. "
-                    "collate joins samples of one image and one caption; give each sample its own Grounding."
+                    f"grounding {i} speaks of more than one image: {grounding!r}. "
+                    "collate joins samples of one image each; give each sample its own Grounding."
                 )
         if not groundings:
             return cls.empty()
         regions = _starts([len(g.boxes) for g in groundings])
         phrases = _starts([len(g.spans) for g in groundings])
-        shift = zip(groundings, regions, phrases, strict=True)
+        texts = _starts([max(g._bounds[1] - 1, 0) for g in groundings])
+
+        def pairs(name: str) -> Tensor:
+            each: list[Tensor] = [getattr(g, name) for g in groundings]
+            shift = zip(each, regions, phrases, strict=True)
+            return torch.cat([x + x.new_tensor([r, p]) for x, r, p in shift])
+
+        def texts_of(i: int, rows: Tensor) -> Tensor:
+            rows = torch.where(rows > 0, rows + len(groundings) - 1 + texts[i], rows)
+            return torch.where(rows == 0, i, rows)
+
         wordings = [g.wording for g in groundings if g.wording is not None]
-        image_ids = [g.image_id for g in groundings if g.image_id is not None]
-        if 0 < len(image_ids) < len(groundings):
-            raise GroundingError(
-                f"{len(image_ids)} of {len(groundings)} groundings have an image_id: expected all or none."
-            )
+        more = [texts_of(i, g.more_captions) for i, g in enumerate(groundings) if g.more_captions is not None]
         return cls(
             boxes=torch.cat([g.boxes for g in groundings]),
             image_index=torch.cat([g.image_index + i for i, g in enumerate(groundings)]),
             spans=torch.cat([g.spans for g in groundings]),
-            text_index=torch.cat([g.text_index + i for i, g in enumerate(groundings)]),
-            links=torch.cat([g.links + g.links.new_tensor([r, p]) for g, r, p in shift]),
+            text_index=torch.cat([texts_of(i, g.text_index) for i, g in enumerate(groundings)]),
+            links=pairs("links"),
+            negatives=pairs("negatives"),
             phrase_id=torch.cat([g.phrase_id for g in groundings]),
             wording=torch.cat(wordings) if len(wordings) == len(groundings) else None,
-            image_id=torch.cat(image_ids) if image_ids else None,
+            image_id=_all_or_none("image_id", [g.image_id for g in groundings]),
+            captioned=_all_or_none("captioned", [g.captioned for g in groundings]),
+            more_captions=_all_or_none("more_captions", more + [None] * (len(groundings) - len(more))),
         )
 
     @classmethod
@@ -176,7 +176,11 @@ class Grounding:
         links: Tensor,
         phrase_id: Tensor,
         wording: Tensor | None = None,
+        *,
+        negatives: Tensor | None = None,
         image_id: Tensor | None = None,
+        captioned: Tensor | None = None,
+        more_captions: Tensor | None = None,
     ) -> tuple[Self, dict[str, list[int]]]:
         """Make a grounding of what can be used, and say what was dropped.
 
@@ -184,7 +188,8 @@ class Grounding:
         a token, and links to anything dropped or missing are left out.
 
         Returns:
-            The grounding, and the dropped rows by name: `{"boxes": [...], "spans": [...], "links": [...]}`.
+            The grounding, and the dropped rows by name: `{"boxes": [...], "spans": [...], "links": [...]}`,
+            and `"negatives"` where they were given.
 
         Raises:
             GroundingError: A tensor has the wrong type or shape.
@@ -199,62 +204,56 @@ class Grounding:
             >>> grounding.boxes.tolist(), dropped["boxes"]
             ([[0.5, 0.5, 1.0, 0.8999999761581421]], [1])
         """
-        raw = object.__new__(cls)
-        given = (boxes, image_index, spans, text_index, links, phrase_id, wording, image_id)
-        for name, value in zip((*_LAYOUT, *_OPTIONAL), given, strict=True):
-            object.__setattr__(raw, name, value)
-        _check_layout(raw)
+        given = {name: value for name, value in locals().items() if name in FIELDS}
+        check_layout(given)
         usable = clip_boxes(boxes)
         keep_region = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
         keep_region[usable.kept] = image_index[usable.kept] >= 0
-        keep_phrase = ~_bad_spans(spans) & (text_index >= 0)
-        known = (links >= 0).all(1) & (links[:, 0] < len(boxes)) & (links[:, 1] < len(spans))
-        keep_link = known.clone()
-        keep_link[known] = keep_region[links[known, 0]] & keep_phrase[links[known, 1]]
-        new_region, new_phrase = keep_region.cumsum(0) - 1, keep_phrase.cumsum(0) - 1
-        kept = links[keep_link]
+        keep_phrase = ~bad_spans(spans) & (text_index >= 0)
+        kept_links, keep_link = _kept_pairs(links, keep_region, keep_phrase)
+        gone = {"boxes": ~keep_region, "spans": ~keep_phrase, "links": ~keep_link}
+        if negatives is not None:
+            negatives, keep_negative = _kept_pairs(negatives, keep_region, keep_phrase)
+            gone["negatives"] = ~keep_negative
         grounding = cls(
             boxes=usable.boxes[keep_region[usable.kept]],
             image_index=image_index[keep_region],
             spans=spans[keep_phrase],
             text_index=text_index[keep_phrase],
-            links=torch.stack([new_region[kept[:, 0]], new_phrase[kept[:, 1]]], 1),
+            links=kept_links,
             phrase_id=phrase_id[keep_phrase],
             wording=None if wording is None else wording[keep_phrase],
+            negatives=negatives,
             image_id=image_id,
+            captioned=captioned,
+            more_captions=more_captions,
         )
-        gone = {"boxes": ~keep_region, "spans": ~keep_phrase, "links": ~keep_link}
         return grounding, {name: mask.nonzero().flatten().tolist() for name, mask in gone.items()}
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """The same grounding on another device, without checking it again."""
-        moved = object.__new__(type(self))
-        for name, value in vars(self).items():
-            is_tensor = isinstance(value, Tensor)
-            object.__setattr__(
-                moved, name, value.to(device, non_blocking=non_blocking) if is_tensor else value
-            )
-        return moved
+        return self._map(lambda x: x.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Self:
         """The same grounding in page-locked memory; data loaders call this."""
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
         moved = object.__new__(type(self))
-        for name, value in vars(self).items():
-            object.__setattr__(moved, name, value.pin_memory() if isinstance(value, Tensor) else value)
+        values = {k: function(v) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
+        vars(moved).update(values, plan=self.plan.map(function))
         return moved
 
     def check_batch(self, images: int, texts: int, context_length: int) -> None:
         """Raise a GroundingError where an index or a span points outside the given batch."""
-        if self.image_id is not None and len(self.image_id) != images:
-            raise GroundingError(
-                f"image_id has {len(self.image_id)} rows, but the batch has {images} images: "
-                "expected one row an image."
-            )
+        for name, rows in self._of_images().items():
+            if len(rows) != images:
+                raise GroundingError(
+                    f"{name} has {len(rows)} rows, but the batch has {images} images: "
+                    "expected one row an image."
+                )
         for given, size, column in zip(
-            self._bounds,  # type: ignore[attr-defined]
-            (images, texts, context_length),
-            ("image_index", "text_index", "spans"),
-            strict=False,
+            self._bounds, (images, texts, context_length), ("image_index", "text_index", "spans"), strict=True
         ):
             if given > size:
                 raise GroundingError(
@@ -263,21 +262,36 @@ class Grounding:
                     "Give the grounding of this batch, and drop phrases that the tokenizer cut off."
                 )
 
+    def check_texts_are_used(self, images: int, texts: int) -> None:
+        """Raise a GroundingError where a row of the texts is neither a caption nor holds a phrase."""
+        unused = [row for row in range(images, texts) if row not in self._text_rows]
+        if unused:
+            raise GroundingError(
+                f"texts[{unused[0]}] is used by nothing. There are {images} images and {texts} texts: rows "
+                f"up to {images - 1} are captions, a further row must hold a phrase (text_index) or a "
+                "further caption (more_captions). Leave the row out, or give the grounding of this batch."
+            )
+
     def replace(self, **changes: Tensor | None) -> Self:
         """A checked copy with some tensors replaced."""
-        kept: dict[str, Any] = {name: getattr(self, name) for name in (*_LAYOUT, *_OPTIONAL)}
-        return type(self)(**{**kept, **changes})
+        kept: dict[str, Tensor | None] = {name: getattr(self, name) for name in FIELDS}
+        return type(self)(**{**kept, **changes})  # type: ignore[arg-type]
 
     @property
     def device(self) -> torch.device:
         """Where the tensors are."""
         return self.boxes.device
 
+    def _of_images(self) -> dict[str, Tensor]:
+        """The optional tensors with a row for each image."""
+        return {name: getattr(self, name) for name in _OF_IMAGES if getattr(self, name) is not None}
+
     def __repr__(self) -> str:
-        images, texts = self._bounds[:2]  # type: ignore[attr-defined]
+        images, texts, _ = self._bounds
+        negatives = f"negatives={len(self.negatives)}, " if len(self.negatives) else ""
         return (
             f"Grounding(regions={len(self.boxes)}, phrases={len(self.spans)}, links={len(self.links)}, "
-            f"images<={images}, texts<={texts}, device={self.device})"
+            f"{negatives}images<={images}, texts<={texts}, device={self.device})"
         )
 
     def _repr_html_(self) -> str:
@@ -285,100 +299,38 @@ class Grounding:
         per_image = self.image_index.bincount().tolist()
         return table("Grounding", {**counts, "regions of each image": per_image, "device": self.device})
 
-
-# FSDP casts every tensor of a dataclass to the parameters' type; boxes must stay float32
-del Grounding.__dataclass_fields__
+    _bounds: tuple[int, int, int]
+    _text_rows: frozenset[int]
 
 
 def _starts(sizes: list[int]) -> list[int]:
     return [sum(sizes[:i]) for i in range(len(sizes))]
 
 
+def _all_or_none(name: str, each: list[Tensor | None]) -> Tensor | None:
+    given = [x for x in each if x is not None]
+    if 0 < len(given) < len(each):
+        raise GroundingError(f"{len(given)} of {len(each)} groundings have {name}: expected all or none.")
+    return torch.cat(given) if given else None
+
+
+def _kept_pairs(pairs: Tensor, keep_region: Tensor, keep_phrase: Tensor) -> tuple[Tensor, Tensor]:
+    """Pairs of what is kept, by their new rows, and which pairs these are."""
+    known = (pairs >= 0).all(1) & (pairs[:, 0] < len(keep_region)) & (pairs[:, 1] < len(keep_phrase))
+    keep = known.clone()
+    keep[known] = keep_region[pairs[known, 0]] & keep_phrase[pairs[known, 1]]
+    region, phrase = pairs[keep].unbind(1)
+    return torch.stack([(keep_region.cumsum(0) - 1)[region], (keep_phrase.cumsum(0) - 1)[phrase]], 1), keep
+
+
 def _bounds(g: Grounding) -> tuple[int, int, int]:
     """The smallest batch that fits: images, texts, tokens."""
     images = int(g.image_index.max()) + 1 if len(g.boxes) else 0
-    if not len(g.spans):
-        return images, 0, 0
-    return images, int(g.text_index.max()) + 1, int(g.spans[:, 1].max())
+    texts = max(_text_rows(g), default=-1) + 1
+    return images, texts, int(g.spans[:, 1].max()) if len(g.spans) else 0
 
 
-def _three_groups(lengths: Tensor) -> tuple[tuple[int, int], ...]:
-    """Cut sorted lengths where three groups, each padded to its longest, take the fewest positions.
-
-    Six or more give every group at least two: to a compiler, none and one are cases of their own.
-    """
-    count = len(lengths)
-    if not count:
-        return ((0, 0),) * 3
-    longest, most = lengths.unique(return_counts=True)  # a cut lies between two lengths
-    ends, framed = most.cumsum(0), longest + 2  # a start and an end token
-    first, third = ends * framed, (count - ends) * framed[-1]
-    second = (ends[None, :] - ends[:, None]) * framed
-    positions = first[:, None] + second + third
-    i, j = divmod(int(positions.masked_fill(second < 0, torch.iinfo(torch.int64).max).argmin()), len(ends))
-    one, two = int(ends[i]), int(ends[j])
-    if count >= 6:
-        one = min(max(one, 2), count - 4)
-        two = min(max(two, one + 2), count - 2)
-    cuts = (0, one, two, count)
-    return tuple((end - start, int(lengths[end - 1])) for start, end in itertools.pairwise(cuts))
-
-
-def _table(lengths: Tensor) -> tuple[int, int]:
-    """Rows and tokens for phrases of these sorted lengths: the longest share the last slot, and so on."""
-    tokens = lengths + 1  # an end token
-    rows = min(len(tokens), max(2, round(int(tokens.sum()) / _ROW_TOKENS)))
-    return rows, int(tokens.flip(0)[:: max(1, rows)].sum())
-
-
-def _bad_spans(spans: Tensor) -> Tensor:
-    return (spans[:, 0] < 0) | (spans[:, 0] >= spans[:, 1])
-
-
-def _faults(g: Grounding) -> list[tuple[Tensor, str]]:
-    """Rows of each kind that cannot be, with the words that say why."""
-    size = g.links.new_tensor([len(g.boxes), len(g.spans)])
-    return [
-        (
-            bad_boxes(g.boxes).nonzero(),
-            "boxes[{row}] is {boxes}: expected finite x1 < x2 and y1 < y2 in [0, 1] of the input image. "
-            "Divide pixel boxes by the image's width and height, or call Grounding.clean.",
-        ),
-        ((g.image_index < 0).nonzero(), "image_index[{row}] is {image_index}: expected 0 or more."),
-        (
-            _bad_spans(g.spans).nonzero(),
-            "spans[{row}] is {spans}: expected 0 <= start < end, in tokens. "
-            "Leave out phrases that the tokenizer did not find or cut off.",
-        ),
-        ((g.text_index < 0).nonzero(), "text_index[{row}] is {text_index}: expected 0 or more."),
-        (
-            ((g.links < 0) | (g.links >= size)).any(1).nonzero(),
-            "links[{row}] is {links}: expected a pair (region, phrase) "
-            f"with region < {len(g.boxes)} and phrase < {len(g.spans)}.",
-        ),
-    ]
-
-
-def _explain(g: Grounding, row: int, message: str) -> str:
-    rows = {name: getattr(g, name) for name in _LAYOUT}
-    return message.format(row=row, **{k: v[row].tolist() if row < len(v) else None for k, v in rows.items()})
-
-
-def _check_layout(g: Grounding) -> None:
-    optional = {name: (None, torch.int64) for name in _OPTIONAL if getattr(g, name) is not None}
-    layout: dict[str, tuple[int | None, torch.dtype]] = {**_LAYOUT, **optional}
-    for name, (columns, dtype) in layout.items():
-        value = getattr(g, name)
-        if not isinstance(value, Tensor):
-            raise GroundingError(f"{name} is a {type(value).__name__}: expected a torch.Tensor.")
-        if value.dtype != dtype:
-            raise GroundingError(f"{name} is {value.dtype}: expected {dtype}. Convert it with .to({dtype}).")
-        shape_ok = value.ndim == 1 if columns is None else value.ndim == 2 and value.shape[1] == columns
-        if not shape_ok:
-            wanted = "[n]" if columns is None else f"[n, {columns}]"
-            raise GroundingError(f"{name} has shape {list(value.shape)}: expected {wanted}.")
-    phrases = [("spans", name) for name in layout if name in ("text_index", "phrase_id", "wording")]
-    for one, other in (("boxes", "image_index"), *phrases):
-        rows, others = len(getattr(g, one)), len(getattr(g, other))
-        if rows != others:
-            raise GroundingError(f"{one} has {rows} rows and {other} {others}: expected as many.")
+def _text_rows(g: Grounding) -> list[int]:
+    """The rows of the texts that phrases lie in or that are further captions."""
+    rows = [g.text_index] if g.more_captions is None else [g.text_index, g.more_captions.flatten()]
+    return [row for row in torch.cat(rows).unique().tolist() if row >= 0]

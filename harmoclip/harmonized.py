@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Self
+from dataclasses import fields, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from harmoclip.capture import Captured
-from harmoclip.checks import check_batch, check_texts, flat_boxes, frozen
+from harmoclip.checks import check_batch, flat_boxes, frozen, image_batch, token_rows
+from harmoclip.encoding import Encoding
 from harmoclip.errors import CaptureError, InputError
 from harmoclip.grounding import Grounding
-from harmoclip.losses import Positives
+from harmoclip.losses.terms import Vectors
 from harmoclip.losses.weights import Weight
 from harmoclip.notebook import table
-from harmoclip.objective import GlobalRegion, Lexemes, Objective, Options, Temperatures, Vectors, one_of
-from harmoclip.ops import roi_align, span_pool
-from harmoclip.sharding import call_gathered
+from harmoclip.objective import Objective
+from harmoclip.options import Options, one_of
 from harmoclip.tensors import l2_normalize
 from harmoclip.tokenizers import Tokenizer
-from harmoclip.towers import Dense, Tap, Towers, find_towers
+from harmoclip.towers import Tap, Towers, find_towers
 from harmoclip.towers.base import one_grid
 
 
 def harmonize(
     model: nn.Module,
+    options: Options | None = None,
     *,
-    dense: str | None = None,
-    lexemes: Lexemes = "phrases",
-    global_region: GlobalRegion = "caption",
-    weights: Mapping[str, Weight] | None = None,
-    balance: bool = False,
-    temperatures: Temperatures = "shared",
-    positives: Positives | None = None,
-    local_loss: bool = True,
-    teacher: nn.Module | None = None,
+    teacher: nn.Module | bool | None = None,
     tokenizer: Tokenizer | None = None,
+    **changes: Any,
 ) -> Harmonized:
     """Attach region alignment to a CLIP, in the manner of HarmoCLIP (arXiv 2511.22594).
 
@@ -46,47 +43,55 @@ def harmonize(
 
     Args:
         model: Any CLIP of a supported family (see `harmoclip.towers`).
-        dense: The kind of dense image feature, `plain` or `value`; the tower's default where it is None.
-        lexemes: What a phrase is: its tokens in the caption's context (`spans`), its own text encoded alone
-            (`phrases`), or both, their losses averaged.
-        global_region: What an image's regions are held to: its `caption` or its `image` vector, by contrast
-            of the regions' mean, or each region to the vector of its own crop (`crops`).
-        weights: Factors of `global_contrastive`, `lexeme_region`, `global_region` (and `teacher`) in the sum;
-            those not named keep their defaults (1, 2, 0.25, 1). Each is a number, or a schedule
-            `[(step, weight), ...]` with straight lines between its points, where a step is one forward in
-            training mode. A loss of weight 0 is not computed.
-        balance: Scale each region term down wherever its gradient in the vectors it judges is larger than
-            that of the global contrastive term in the global vectors.
-        temperatures: One learned temperature, the model's (`shared`), or one more for each region term
-            (`separate`), which begin at the model's.
-        positives: Which phrases are right for which boxes beyond the links.
-        local_loss: With several ranks, each takes its own rows against all columns; False lets every rank
-            compute the whole loss. Both give the same value and gradients.
-        teacher: A frozen model, usually a copy of this one as it was: its global vectors are targets.
+        options: What is judged, and how; `harmoclip.Options` describes each. None takes the defaults.
+        teacher: A frozen model, usually a copy of this one as it was; True makes that copy. Its global
+            vectors are targets of this model's, and with `global_region="crops"` its vectors of the boxes cut
+            out are targets of the regions'.
         tokenizer: The model's own, for models whose settings do not name it; `harmo.tokenizer` gives it back.
+        **changes: Options by name, such as `lexemes="both"`, in the place of those in `options`.
 
     Raises:
         UnsupportedModelError: No tower adapter knows the model.
-        InputError: An option has an unknown value, the teacher is not frozen, or the tokenizer does not pad.
+        InputError: An option is unknown or has an unknown value, the teacher is not frozen, or the tokenizer
+            does not pad.
 
     Example:
         >>> import open_clip
         >>> model = open_clip.create_model("ViT-B-32", pretrained=None)
-        >>> with harmonize(model) as harmo:
+        >>> with harmonize(model, lexemes="both") as harmo:
         ...     harmo.towers.image.kinds
-        ('plain', 'value')
+        ('plain', 'value', 'self')
     """
-    options = Options(
-        lexemes=lexemes,
-        global_region=global_region,
-        weights=weights or {},
-        balance=balance,
-        temperatures=temperatures,
-        positives=positives or Positives(),
-        local_loss=local_loss,
-        teacher=teacher is not None,
-    )
-    return Harmonized(model, options, dense=dense, teacher=teacher, tokenizer=tokenizer)
+    chosen = _chosen(options or Options(), teacher, changes)
+    if chosen.teacher and not isinstance(teacher, nn.Module):
+        teacher = copy.deepcopy(model).requires_grad_(False)
+    held_to = teacher if isinstance(teacher, nn.Module) else None
+    return Harmonized(model, chosen, teacher=held_to, tokenizer=tokenizer)
+
+
+def _chosen(options: Options, teacher: nn.Module | bool | None, changes: Mapping[str, Any]) -> Options:
+    """The options with the changes, and whether there is a teacher."""
+    with_teacher = options.teacher if teacher is None else teacher is not False
+    if not with_teacher and "teacher" in (changes.get("weights") or {}):
+        raise InputError("'teacher' has a weight, but there is no teacher: expected harmonize(teacher=...).")
+    return options.changed({**changes, "teacher": with_teacher})
+
+
+def _signature() -> inspect.Signature:
+    """That of `harmonize` with every option of `Options`, for `help` and notebooks."""
+    own = [p for p in inspect.signature(harmonize).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    defaults = Options()
+    options = [
+        inspect.Parameter(
+            o.name, inspect.Parameter.KEYWORD_ONLY, default=getattr(defaults, o.name), annotation=o.type
+        )
+        for o in fields(Options)
+        if o.name != "teacher"
+    ]
+    return inspect.Signature([*own, *options], return_annotation="Harmonized")
+
+
+harmonize.__signature__ = _signature()  # type: ignore[attr-defined]
 
 
 class Harmonized(nn.Module):
@@ -97,7 +102,6 @@ class Harmonized(nn.Module):
         model: nn.Module,
         options: Options,
         *,
-        dense: str | None = None,
         teacher: nn.Module | None = None,
         tokenizer: Tokenizer | None = None,
     ) -> None:
@@ -109,12 +113,14 @@ class Harmonized(nn.Module):
             )
         self.model = model
         self.towers: Towers = find_towers(model)
-        self.dense = one_of("dense", dense or self.towers.image.default_kind, self.towers.image.kinds)
+        kinds = self.towers.image.kinds
+        self.dense = one_of("dense", options.dense or self.towers.image.default_kind, kinds)
         if tokenizer is not None:
             self.towers.text.tell_tokenizer(tokenizer)
         self.objective = Objective(options, self.towers.logit_scale, self.towers.logit_bias)
         self.teacher = teacher
-        self._teacher: Towers | None = None if teacher is None else find_towers(frozen(teacher))
+        teachers = None if teacher is None else find_towers(frozen(teacher))
+        self._encode = Encoding(self.towers, teachers, self.dense, options, self.objective.judged)
         self._taps: dict[str, dict[str, Tap]] = {"image": {}, "text": {}}
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
         self.attached = True
@@ -136,7 +142,7 @@ class Harmonized(nn.Module):
 
     @property
     def weights(self) -> dict[str, Weight]:
-        """The factor of each loss in the sum."""
+        """The factor of each loss in the sum; losses of weight 0 are not computed and not listed."""
         return self.objective.weights
 
     def train(self, mode: bool = True) -> Self:
@@ -148,46 +154,71 @@ class Harmonized(nn.Module):
 
     # ------------------------------------------------------------------ the objective
 
-    def forward(self, images: Tensor, texts: Tensor, grounding: Grounding) -> dict[str, Tensor]:
-        """The whole objective, with one pass of each tower.
+    def forward(
+        self, images: Tensor, texts: Tensor, grounding: Grounding, crops: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """The whole objective, with one pass of the image tower.
+
+        The text tower runs once over the captions and, with `lexemes="phrases"` or `"both"`, once more over
+        the distinct phrases, many of them side by side in few rows.
 
         Args:
             images: `[B, 3, H, W]`, as the model's preprocessing gives them.
-            texts: `[B, L]` token ids, one caption an image.
+            texts: `[T, L]` token ids: the captions of the B images, then texts of their own (`Grounding`).
             grounding: The regions and phrases of this batch.
+            crops: `[R, D]` vectors of the boxes cut out, where the caller has them, for
+                `global_region="crops"`; computed otherwise.
 
         Returns:
-            Float32 scalars `loss`, `global_contrastive_loss`, `lexeme_region_loss`, `global_region_loss`:
-            means over the samples of all ranks, the same on every rank.
+            Float32 scalars, the same on every rank: `loss`, and the terms that it is the weighted sum of, as
+            `global_contrastive_loss`, `lexeme_region_loss`, `global_region_loss`. A contrast needs something
+            to compare with: of one linked pair, or of one image, it is 0.
 
         Raises:
-            InputError: There are not as many captions as images.
-            GroundingError: The grounding points outside the batch.
+            InputError: There are fewer texts than images, or the images were not preprocessed.
+            GroundingError: The grounding points outside the batch, or leaves a text unused.
         """
+        images, texts = image_batch(images), token_rows(texts)
         check_batch(images, texts, grounding)
-        alone = self._alone(texts, grounding) if self._judges_lexemes() else None
+        alone = self._encode.alone(texts, grounding)
         with self.capture() as captured:
-            image_vectors = self.towers.encode_image(images)
-            text_vectors = self.towers.encode_text(texts)
-        vectors = image_vectors, text_vectors, alone, self._taught(images, texts)
-        return self._judge(captured, grounding, *vectors)
+            image = self.towers.encode_image(images)
+            text, more_text = self._encode.captions(texts, grounding, len(images))
+        teacher_image, teacher_text = self._encode.taught(images, texts)
+        vectors = Vectors(image, text, more_text, teacher_image=teacher_image, teacher_text=teacher_text)
+        return self._compute_losses(captured, grounding, vectors, alone, crops)
 
-    def region_loss(self, captured: Captured, grounding: Grounding) -> Tensor:
-        """The weighted lexeme-region and global-region losses of the user's own forward, a scalar.
+    def region_loss(
+        self,
+        captured: Captured,
+        grounding: Grounding,
+        texts: Tensor | None = None,
+        crops: Tensor | None = None,
+    ) -> Tensor:
+        """The weighted sum of the region terms for the user's own forward, a scalar.
 
         Args:
             captured: What `capture()` read during the model's forward.
             grounding: The regions and phrases of the same batch.
+            texts: `[T, L]` all token ids of the batch, where the model's forward was given its first rows,
+                the captions, alone; for `lexemes="phrases"`.
+            crops: `[R, D]` vectors of the boxes cut out, where the caller has them.
 
         Raises:
             CaptureError: A tower did not run, or ran twice, inside the capture.
             GroundingError: The grounding points outside the batch.
         """
         image, text = captured.of("image"), captured.of("text")
-        check_batch(image["images"], text["ids"], grounding)
-        vectors = self.towers.image.global_vectors(image), self.towers.text.global_vectors(text)
-        alone = self._alone(text["ids"], grounding) if self._judges_lexemes() else None
-        return self._judge(captured, grounding, *vectors, alone, region_only=True)["loss"]
+        seen = text["ids"]
+        ids = seen if texts is None or self.options.lexemes != "phrases" else token_rows(texts)
+        check_batch(image["images"], ids, grounding)
+        texts_seen, more = self.towers.text.global_vectors(text), grounding.more_captions
+        further = None if more is None or len(seen) < len(ids) else texts_seen[more.clamp(min=0)]
+        vectors = Vectors(
+            self.towers.image.global_vectors(image), texts_seen[: len(image["images"])], further
+        )
+        alone = self._encode.alone(ids, grounding)
+        return self._compute_losses(captured, grounding, vectors, alone, crops, region_only=True)["loss"]
 
     @contextmanager
     def capture(self) -> Iterator[Captured]:
@@ -220,44 +251,49 @@ class Harmonized(nn.Module):
     # ------------------------------------------------------------------ vectors
 
     def encode_regions(
-        self, images: Tensor, boxes: Tensor | Sequence[Tensor], image_index: Tensor | None = None
+        self,
+        images: Tensor,
+        boxes: Tensor | Sequence[Tensor] | Sequence[Sequence[float]],
+        image_index: Tensor | None = None,
     ) -> Tensor:
         """Vectors of boxes in the joint space, with L2 norm 1, comparable with the model's text vectors.
 
         Args:
-            images: `[B, 3, H, W]`, as the model's preprocessing gives them.
-            boxes: One `[R_i, 4]` tensor an image, or `[R, 4]` with `image_index`; xyxy in [0, 1].
-            image_index: `[R]` the image of each box, where `boxes` is one tensor.
+            images: `[B, 3, H, W]`, as the model's preprocessing gives them, or one image `[3, H, W]`.
+            boxes: One `[R_i, 4]` an image, or `[R, 4]` with `image_index`; xyxy in [0, 1]. Tensors, arrays or
+                lists, of any type; what rounding moved up to 1e-4 beyond the edge is moved back.
+            image_index: `[R]` the image of each box, where `boxes` is one tensor; not needed for one image.
 
         Returns:
             `[R, D]` float32, image by image in the order given.
 
         Raises:
-            InputError: The boxes do not go with the images.
+            InputError: The boxes do not go with the images, or the images were not preprocessed.
             GroundingError: A box is impossible; the message names it.
         """
-        boxes, image_index = flat_boxes(boxes, image_index, len(images))
-        grounding = Grounding.empty(boxes.device).replace(boxes=boxes, image_index=image_index)
+        images = image_batch(images)
+        flat, image_index = flat_boxes(boxes, image_index, len(images))
+        grounding = Grounding.empty(flat.device).replace(boxes=flat, image_index=image_index)
         grounding.check_batch(len(images), 0, 0)
         grounding = grounding.to(images.device)
         with self.capture() as captured:
             self.towers.encode_image(images)
-        return l2_normalize(self._regions(captured, grounding))
+        return l2_normalize(self._encode.regions(captured, grounding))
 
     def encode_dense(self, images: Tensor) -> Tensor:
         """A vector of the joint space for every patch, `[B, H, W, D]` float32 with L2 norm 1.
 
         Args:
-            images: `[B, 3, H, W]`, as the model's preprocessing gives them.
+            images: `[B, 3, H, W]`, as the model's preprocessing gives them, or one image `[3, H, W]`.
 
         Raises:
-            InputError: The images have several grids.
+            InputError: The images have several grids, or were not preprocessed.
         """
+        images = image_batch(images)
         with self.capture() as captured:
             self.towers.encode_image(images)
-        dense = self._features(captured)
-        vectors = l2_normalize(self.towers.image.project(dense.tokens[:, dense.prefix :]))
-        return vectors.unflatten(1, one_grid(dense))
+        dense = self._encode.features(captured)
+        return self._encode.patches(dense).unflatten(1, one_grid(dense))
 
     def encode_phrases(self, texts: Tensor, grounding: Grounding) -> Tensor:
         """Vectors of the grounding's phrases in the joint space, `[P, D]` float32 with L2 norm 1.
@@ -265,24 +301,29 @@ class Harmonized(nn.Module):
         With `lexemes="both"` it is the mean of the two forms.
 
         Args:
-            texts: `[B, L]` token ids of the captions.
+            texts: `[T, L]` token ids.
             grounding: Whose `spans` and `text_index` name the phrases.
 
         Raises:
             GroundingError: A span points outside the texts.
         """
-        check_texts(texts)
+        texts = token_rows(texts)
+        nothing = grounding.links[:0]
         phrases_only = grounding.replace(
             boxes=grounding.boxes[:0],
             image_index=grounding.image_index[:0],
-            links=grounding.links[:0],
+            links=nothing,
+            negatives=nothing,
             image_id=None,
+            captioned=None,
+            more_captions=None,
         )
         phrases_only.check_batch(0, len(texts), texts.shape[1])
         with self.capture() as captured:
-            self.towers.encode_text(texts)
-        forms = self._phrases(captured, grounding, self._alone(texts, grounding))
-        return l2_normalize(torch.stack([l2_normalize(v) for v in forms]).mean(0))
+            if self.options.lexemes != "phrases":
+                self.towers.encode_text(texts)
+        alone = None if self.options.lexemes == "spans" else self.towers.text.encode_phrases(texts, grounding)
+        return l2_normalize(l2_normalize(self._encode.phrases(captured, grounding, alone)).mean(0))
 
     # ------------------------------------------------------------------ attach and remove
 
@@ -330,73 +371,24 @@ class Harmonized(nn.Module):
 
     # ------------------------------------------------------------------ parts
 
-    def _judge(
+    def _compute_losses(
         self,
         captured: Captured,
         grounding: Grounding,
-        image: Tensor,
-        text: Tensor,
+        vectors: Vectors,
         alone: Tensor | None,
-        teacher: tuple[Tensor, Tensor] | None = None,
+        crops: Tensor | None = None,
+        *,
         region_only: bool = False,
     ) -> dict[str, Tensor]:
-        options, towers = self.options, self.towers
-        lexemes = crops = None
-        if self._judges_lexemes():
-            lexemes = torch.stack(self._phrases(captured, grounding, alone))
-        if self.weights["global_region"] != 0 and options.global_region == "crops":
-            crops = self._crops(captured.of("image")["images"], grounding)
-        vectors = Vectors(image, text, self._regions(captured, grounding), lexemes, crops, teacher)
-        return self.objective(
-            vectors, grounding, towers.logit_scale, towers.logit_bias, region_only=region_only
+        """Add the vectors of boxes and phrases to the global ones, and judge them all."""
+        images = captured.of("image")["images"]
+        judged, encode = self.objective.judged, self._encode
+        vectors = replace(
+            vectors,
+            regions=encode.regions(captured, grounding) if "regions" in judged else None,
+            phrases=encode.phrases(captured, grounding, alone) if "phrases" in judged else None,
+            crops=encode.crops(images, grounding, crops) if "crops" in judged else None,
         )
-
-    @torch.no_grad()
-    def _taught(self, images: Tensor, texts: Tensor) -> tuple[Tensor, Tensor] | None:
-        """The frozen model's global vectors."""
-        teacher = self._teacher
-        if teacher is None or self.weights["teacher"] == 0:
-            return None
-        return teacher.encode_image(images), teacher.encode_text(texts)
-
-    def _regions(self, captured: Captured, grounding: Grounding) -> Tensor:
-        return self.towers.image.regions(
-            self._features(captured), self.dense, grounding.boxes, grounding.image_index
-        )
-
-    def _features(self, captured: Captured) -> Dense:
-        tower, taken = self.towers.image, captured.of("image")
-        block = tower.taps(self.dense)["last"].module
-        return call_gathered(block, tower.dense, taken, self.dense)
-
-    def _judges_lexemes(self) -> bool:
-        return self.weights["lexeme_region"] != 0
-
-    def _phrases(self, captured: Captured, grounding: Grounding, alone: Tensor | None) -> list[Tensor]:
-        """Vectors `[P, D]` of the phrases, one tensor for each form that is asked for."""
-        tower, taken = self.towers.text, captured.of("text")
-        forms = [] if alone is None else [alone]
-        if self.options.lexemes in ("spans", "both"):
-            pooled = span_pool(tower.tokens(taken), grounding.spans, grounding.text_index)
-            forms.insert(0, tower.project(pooled))
-        return forms
-
-    def _alone(self, ids: Tensor, grounding: Grounding) -> Tensor | None:
-        """Vectors `[P, D]` of the phrases as texts of their own.
-
-        A training step runs it before the towers, so its second run, in the backward pass, comes after
-        theirs has freed what they kept.
-        """
-        if self.options.lexemes == "spans":
-            return None
-        return self.towers.text.encode_phrases(ids, grounding)
-
-    @torch.no_grad()
-    def _crops(self, images: Tensor, grounding: Grounding) -> Tensor:
-        """Image vectors `[R, D]` of the boxes, each cut out and resized to the model's input."""
-        size = tuple(images.shape[-2:])
-        pixels = grounding.boxes * grounding.boxes.new_tensor([size[1], size[0], size[1], size[0]])
-        rois = torch.cat([grounding.image_index[:, None].to(pixels.dtype), pixels], 1)
-        crops = roi_align(images, rois, size, aligned=True).to(images.dtype)
-        # without boxes the model still runs once: sharded ranks all have to, and models refuse empty batches
-        return self.towers.encode_image(crops if len(crops) else images[:1])[: len(crops)]
+        scale, bias = self.towers.logit_scale, self.towers.logit_bias
+        return self.objective(vectors, grounding, len(images), scale, bias, region_only=region_only)

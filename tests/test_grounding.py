@@ -20,21 +20,21 @@ def valid() -> dict[str, torch.Tensor]:
 
 def test_distinct_phrases():
     grounding = Grounding(**valid())
-    assert grounding.first_of_phrase.tolist() == [1, 0]
-    assert grounding.first_of_phrase[grounding.distinct_index].tolist() == [0, 1, 0]
-    assert grounding.longest_span == 3
+    assert grounding.plan.first.tolist() == [1, 0]
+    assert grounding.plan.first[grounding.plan.row_of].tolist() == [0, 1, 0]
+    assert grounding.plan.longest == 3
 
 
 def test_wordings_of_a_phrase_are_encoded_apart():
     wording = torch.tensor([4, 4, 5])
     grounding = Grounding(**valid(), wording=wording)
-    assert sorted(grounding.first_of_phrase.tolist()) == [0, 2]
-    standing = grounding.first_of_phrase[grounding.distinct_index]
+    assert sorted(grounding.plan.first.tolist()) == [0, 2]
+    standing = grounding.plan.first[grounding.plan.row_of]
     assert standing.tolist() == [0, 0, 2]
     cleaned, _ = Grounding.clean(**valid(), wording=wording)
     for copy in (grounding.replace(), grounding.to("cpu"), cleaned):
         assert copy.wording.tolist() == wording.tolist()
-    assert grounding.replace(wording=None).first_of_phrase.tolist() == [1, 0]
+    assert grounding.replace(wording=None).plan.first.tolist() == [1, 0]
     with pytest.raises(GroundingError, match="spans has 3 rows and wording 2"):
         grounding.replace(wording=wording[:2])
     with pytest.raises(GroundingError, match=r"wording is torch.float32: expected torch.int64"):
@@ -124,7 +124,7 @@ def test_to_keeps_everything():
     grounding = Grounding(**valid())
     moved = grounding.to("cpu")
     assert repr(moved) == repr(grounding)
-    torch.testing.assert_close(moved.first_of_phrase, grounding.first_of_phrase)
+    torch.testing.assert_close(moved.plan.first, grounding.plan.first)
 
 
 def test_clean_reports_and_reindexes():
@@ -167,11 +167,11 @@ def test_phrase_groups_take_the_fewest_positions(lengths):
         phrase_id=torch.arange(count).flip(0),
     )
     ordered = sorted(lengths)
-    found = [lengths[row] for row in grounding.first_of_phrase.tolist()]
+    found = [lengths[row] for row in grounding.plan.first.tolist()]
     assert found == ordered
-    assert [lengths[row] for row in grounding.first_of_phrase[grounding.distinct_index].tolist()] == lengths
-    assert grounding.longest_span == max(lengths, default=0)
-    groups = grounding.phrase_groups
+    assert [lengths[row] for row in grounding.plan.first[grounding.plan.row_of].tolist()] == lengths
+    assert grounding.plan.longest == max(lengths, default=0)
+    groups = grounding.plan.groups
     assert (len(groups), sum(size for size, _ in groups)) == (3, count)
     ends = [sum(size for size, _ in groups[:k]) for k in range(4)]
     for (_, longest), start_of, end_of in zip(groups, ends, ends[1:], strict=False):
@@ -211,5 +211,5 @@ def test_image_id_is_kept_and_checked():
 def test_collate_joins_image_ids():
     one = Grounding.empty().replace(image_id=torch.tensor([5]))
     assert Grounding.collate([one, one.replace(image_id=torch.tensor([6]))]).image_id.tolist() == [5, 6]
-    with pytest.raises(GroundingError, match="1 of 2 groundings have an image_id"):
+    with pytest.raises(GroundingError, match="1 of 2 groundings have image_id"):
         Grounding.collate([one, Grounding.empty()])

@@ -22,8 +22,8 @@ from harmoclip.capture import Captured
 from harmoclip.harmonized import harmonize
 from harmoclip.losses import GlobalContrastiveLoss, LexemeRegionLoss, Positives
 from harmoclip.losses.contrastive import temperature
-from harmoclip.objective import DEFAULT_WEIGHTS
 from harmoclip.ops import region_pool, roi_align, span_pool
+from harmoclip.options import default_weights
 from harmoclip.tensors import l2_normalize
 from rivals.data import NEGATIVES, Batch, Tokenizer, hard_negatives
 
@@ -288,7 +288,7 @@ def identity(name: str) -> str:
     options = {**defaults, "masking": True, **ABLATION.get(name, {})}
     options["dense"] = options["dense"] or "value"
     options["positives"] = options["positives"] or Positives()
-    options["weights"] = {**DEFAULT_WEIGHTS, **(options["weights"] or {})}
+    options["weights"] = {**default_weights(), **(options["weights"] or {})}
     return f"ours-{hashlib.sha1(json.dumps(options, sort_keys=True).encode()).hexdigest()[:12]}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,19 +13,19 @@ from torch.utils.checkpoint import checkpoint
 from harmoclip.losses.gather import Gathered, at_least_one, mean_over_ranks
 from harmoclip.tensors import full_precision, l2_normalize
 
-MAX_LOG_SCALE = math.log(100.0)
+MAX_LOGIT_SCALE = math.log(100.0)
 MAX_LOGITS = 2**22  # held at once; beyond it they are computed in chunks, and again in backward
-ABSENT = -1e4  # the logit of a column that is left out: exp() of it is 0 beside any cosine times 100
+ABSENT = -1e4  # the logit of what is left out: exp() of it is 0 beside any cosine times 100
 
 Labels = tuple[Tensor, ...]
 Target = Callable[[Labels, Labels], Tensor]
 
 
-def temperature(log_scale: Tensor) -> Tensor:
-    """The factor `exp(log_scale)` on cosines, at most 100 as in CLIP; beyond it the gradient still flows."""
-    log_scale = full_precision(log_scale)
-    clamped = log_scale.clamp(max=MAX_LOG_SCALE)
-    return (log_scale + (clamped - log_scale).detach()).exp()
+def temperature(logit_scale: Tensor) -> Tensor:
+    """The factor `exp(logit_scale)` on cosines, at most 100 as in CLIP; the gradient flows beyond it."""
+    logit_scale = full_precision(logit_scale)
+    clamped = logit_scale.clamp(max=MAX_LOGIT_SCALE)
+    return (logit_scale + (clamped - logit_scale).detach()).exp()
 
 
 def same_label(rows: Labels, columns: Labels) -> Tensor:
@@ -38,42 +38,54 @@ def symmetric_contrast(
     columns: Gathered,
     labels: tuple[Gathered, ...],
     target: Target,
-    log_scale: Tensor,
-    bias: Tensor | None = None,
+    logit_scale: Tensor,
+    logit_bias: Tensor | None = None,
     *,
     present: Gathered | None = None,
+    own_negatives: Gathered | None = None,
+    compete: bool = True,
     local_loss: bool = True,
 ) -> Tensor:
-    """Rows against all ranks' columns, and columns against all ranks' rows; a scalar, the same on every rank.
+    """Rows against all ranks' columns, and columns against all ranks' rows.
 
     Args:
-        rows: `[N, D]`, normalised here.
-        columns: `[N, D]`, normalised here; column i belongs to row i.
+        rows: `[N, D]`, normalized here.
+        columns: `[N, D]`, normalized here; column i belongs to row i.
         labels: Tensors that hold a row for each of the N, from which `target` tells the positives.
         target: How much each column is a positive of each row, in [0, 1]; symmetric in its arguments.
-        log_scale: Learned log temperature.
-        bias: Learned bias; where it is given, the sigmoid form is taken.
+        logit_scale: Learned log of the factor on cosines.
+        logit_bias: Learned bias; where it is given, the sigmoid form is taken.
         present: `[N]` bool, which of the N take part; all of them where it is None.
+        own_negatives: `[N]`, from `own_negatives`: what negatives of its own add to the loss of each row.
+        compete: Whether the positives of a row lower each other's share of the softmax (`softmax_losses`), or
+            each is compared with the negatives alone (`separate_softmax_losses`).
         local_loss: Each rank takes its own rows against all columns, instead of all against all.
+
+    Returns:
+        A scalar, the same on every rank: the mean over both directions and over the N that are present.
     """
-    device = rows.own.device.type
-    with torch.autocast(device, enabled=False):
-        scale = temperature(log_scale)
-        bias = None if bias is None else full_precision(bias)
-        label = tuple(x.own if local_loss else x.all for x in labels), tuple(x.all for x in labels)
+
+    def part(gathered: Gathered) -> Tensor:
+        return gathered.own if local_loss else gathered.all
+
+    with torch.autocast(rows.own.device.type, enabled=False):
+        scale = temperature(logit_scale)
+        logit_bias = None if logit_bias is None else full_precision(logit_bias)
+        row_labels, column_labels = tuple(part(x) for x in labels), tuple(x.all for x in labels)
+        absent = None if present is None else ~present.all
+        # the sigmoid form's two directions are the same sum, read by rows and by columns
+        back = None if logit_bias is None else own_negatives
         both = [
             row_losses(
-                l2_normalize(one.own if local_loss else one.all), l2_normalize(other.all),
-                *label, target, scale, bias,
-                None if present is None else ~present.all,
+                l2_normalize(part(one)), l2_normalize(other.all), row_labels, column_labels, target, scale,
+                logit_bias, absent, None if extra is None else part(extra), compete,
             )
-            for one, other in ((rows, columns), (columns, rows))
+            for one, other, extra in ((rows, columns, own_negatives), (columns, rows, back))
         ]  # fmt: skip
-        # the sigmoid form's two directions are the same sum, read by rows and by columns
         losses = torch.stack(both).mean(0)
         total: int | Tensor = sum(rows.counts)
         if present is not None:
-            losses = losses * (present.own if local_loss else present.all)
+            losses = losses * part(present)
             total = present.all.sum()
         return mean_over_ranks(losses.sum(), total) if local_loss else losses.sum() / at_least_one(total)
 
@@ -87,48 +99,56 @@ def row_losses(
     scale: Tensor,
     bias: Tensor | None = None,
     absent: Tensor | None = None,
+    own_negatives: Tensor | None = None,
+    compete: bool = True,
 ) -> Tensor:
     """The loss `[N]` of each row `[N, D]` among columns `[M, D]`, in chunks of rows where logits are many.
 
     A chunk keeps nothing of its logits and computes them again in backward, so memory grows with N + M.
+    `absent` is `[M]`; the other arguments are those of `symmetric_contrast`.
     """
-    fixed = (columns, column_labels, target, scale, bias, absent)
+    extra = () if own_negatives is None else (own_negatives,)
+    by_row = (*row_labels, *extra)
+    fixed = (columns, column_labels, target, scale, bias, absent, compete)
     chunks = 1
     while len(rows) * len(columns) > chunks * MAX_LOGITS:
         chunks *= 2  # powers of two: torch.compile meets few different numbers of chunks
     if chunks == 1:
-        return _losses(rows, row_labels, *fixed)
-    pieces = zip(
-        rows.tensor_split(chunks), *(label.tensor_split(chunks) for label in row_labels), strict=True
-    )
+        return _losses(rows, by_row, *fixed)
+    pieces = zip(rows.tensor_split(chunks), *(x.tensor_split(chunks) for x in by_row), strict=True)
     return torch.cat(
         [
-            checkpoint(_losses, piece, labels, *fixed, use_reentrant=False, preserve_rng_state=False)
-            for piece, *labels in pieces
+            checkpoint(_losses, piece, rest, *fixed, use_reentrant=False, preserve_rng_state=False)
+            for piece, *rest in pieces
         ]
     )
 
 
 def _losses(
     rows: Tensor,
-    row_labels: Labels,
+    by_row: Sequence[Tensor],
     columns: Tensor,
     column_labels: Labels,
     target: Target,
     scale: Tensor,
     bias: Tensor | None,
     absent: Tensor | None,
+    compete: bool,
 ) -> Tensor:
+    row_labels, extra = tuple(by_row[: len(column_labels)]), by_row[len(column_labels) :]
     logits = scale * (rows @ columns.T)
-    share = target(row_labels, column_labels).to(logits.dtype)
+    weight = target(row_labels, column_labels).to(logits.dtype)
     if bias is not None:
         logits = logits + bias
     if absent is not None:
         logits = logits.masked_fill(absent, ABSENT)
-    return softmax_losses(logits, share) if bias is None else sigmoid_losses(logits, share)
+        weight = weight.masked_fill(absent, 0)
+    if bias is not None:
+        return sigmoid_losses(logits, weight, *extra)
+    return (softmax_losses if compete else separate_softmax_losses)(logits, weight, *extra)
 
 
-def softmax_losses(logits: Tensor, share: Tensor) -> Tensor:
+def softmax_losses(logits: Tensor, weight: Tensor, own_negatives: Tensor | None = None) -> Tensor:
     """Cross entropy `[N]` of each row against its positives.
 
     `-sum_j t_ij log softmax(logits_i)_j / sum_j t_ij`: InfoNCE where a row has one positive, the supervised
@@ -136,18 +156,46 @@ def softmax_losses(logits: Tensor, share: Tensor) -> Tensor:
 
     Args:
         logits: `[N, M]`.
-        share: `[N, M]` t, in [0, 1], more than 0 somewhere in each row.
+        weight: `[N, M]` t, in [0, 1], more than 0 somewhere in each row that counts.
+        own_negatives: `[N]`, the log of the sum of exp over logits of each row's own negatives.
     """
-    return logits.logsumexp(1) - (share * logits).sum(1) / share.sum(1)
+    everything = logits.logsumexp(1)
+    if own_negatives is not None:
+        everything = torch.logaddexp(everything, own_negatives)
+    return everything - (weight * logits).sum(1) / _at_least_some(weight.sum(1))
 
 
-def sigmoid_losses(logits: Tensor, share: Tensor) -> Tensor:
+def separate_softmax_losses(logits: Tensor, weight: Tensor, own_negatives: Tensor | None = None) -> Tensor:
+    """Cross entropy `[N]` of each positive of a row among itself and the row's negatives, averaged.
+
+    `sum_j t_ij log(1 + sum_(k: t_ik = 0) exp(logits_ik - logits_ij)) / sum_j t_ij`: InfoNCE where a row has
+    one positive; where it has several, the loss of perfect vectors is 0, as positives do not compete.
+
+    Args:
+        logits: `[N, M]`.
+        weight: `[N, M]` t, in [0, 1], more than 0 somewhere in each row that counts.
+        own_negatives: `[N]`, the log of the sum of exp over logits of each row's own negatives.
+    """
+    negatives = logits.masked_fill(weight > 0, ABSENT).logsumexp(1)
+    if own_negatives is not None:
+        negatives = torch.logaddexp(negatives, own_negatives)
+    return (weight * F.softplus(negatives[:, None] - logits)).sum(1) / _at_least_some(weight.sum(1))
+
+
+def sigmoid_losses(logits: Tensor, weight: Tensor, own_negatives: Tensor | None = None) -> Tensor:
     """SigLIP's loss (arXiv 2303.15343) `[N]`: every pair is a binary question, summed over a row's columns.
 
     `sum_j softplus(logits_ij) - t_ij logits_ij`, which is `-log sigmoid(+-logits_ij)` where t is 1 or 0.
 
     Args:
         logits: `[N, M]`.
-        share: `[N, M]` t, in [0, 1].
+        weight: `[N, M]` t, in [0, 1].
+        own_negatives: `[N]`, the sum of softplus over logits of each row's own negatives.
     """
-    return (F.softplus(logits) - share * logits).sum(1)
+    losses = (F.softplus(logits) - weight * logits).sum(1)
+    return losses if own_negatives is None else losses + own_negatives
+
+
+def _at_least_some(weight: Tensor) -> Tensor:
+    """Something to divide by; a row without any positive is one that does not count."""
+    return weight.clamp(min=torch.finfo(weight.dtype).tiny)

@@ -15,6 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from harmoclip.tensors import full_precision
+
 
 class Gathered(NamedTuple):
     """The rows of a tensor on this rank and on all ranks."""
@@ -131,9 +133,32 @@ def mean_over_ranks(own_sum: Tensor, total: int | Tensor) -> Tensor:
     return value / world_size() + (mean - mean.detach())
 
 
+def sum_over_ranks(count: Tensor) -> Tensor:
+    """The sum of all ranks' values of a number that needs no gradient."""
+    if world_size() > 1:
+        count = count.clone()
+        dist.all_reduce(count)
+    return count
+
+
 def at_least_one(total: int | Tensor) -> int | Tensor:
     """A number of rows to divide by: the mean over no row is zero."""
     return total.clamp(min=1) if isinstance(total, Tensor) else max(total, 1)
+
+
+def gathered(rows: Tensor | Gathered, counts: tuple[int, ...] | None = None) -> Gathered:
+    """Rows of all ranks, vectors in float32 or wider; as they are where they were gathered before."""
+    if isinstance(rows, Gathered):
+        return rows
+    if rows.dtype == torch.bool:  # not every backend sends it
+        return gather(rows.to(torch.uint8), counts).map(lambda x: x.to(torch.bool))
+    return gather(full_precision(rows) if rows.is_floating_point() else rows, counts)
+
+
+def row_numbers(rows: Gathered) -> Gathered:
+    """The number of each row among the rows of all ranks."""
+    every = torch.arange(len(rows.all), device=rows.all.device)
+    return Gathered(every[rows.start : rows.start + len(rows.own)], every, rows.counts)
 
 
 def unique_index(index: Tensor) -> Tensor:

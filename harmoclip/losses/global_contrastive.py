@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from harmoclip.errors import InputError
 from harmoclip.losses.contrastive import same_label, symmetric_contrast
-from harmoclip.losses.gather import Gathered, gather
-from harmoclip.tensors import full_precision
+from harmoclip.losses.gather import Gathered, gathered, row_numbers
+from harmoclip.losses.terms import Step, Term
 
 
 class GlobalContrastiveLoss(nn.Module):
@@ -31,16 +34,25 @@ class GlobalContrastiveLoss(nn.Module):
         self,
         image: Tensor | Gathered,
         text: Tensor | Gathered,
-        log_scale: Tensor,
-        bias: Tensor | None = None,
+        logit_scale: Tensor,
+        logit_bias: Tensor | None = None,
+        *,
+        image_id: Tensor | Gathered | None = None,
+        captioned: Tensor | Gathered | None = None,
     ) -> Tensor:
         """The loss of a batch, a float32 scalar.
 
+        Every argument may be this rank's rows, or `gather`ed before.
+
         Args:
-            image: `[B, D]` image vectors, gathered before or not; row i belongs to text i.
+            image: `[B, D]` image vectors; row i belongs to text i.
             text: `[B, D]` text vectors.
-            log_scale: Learned log temperature.
-            bias: Learned bias; where it is given, the sigmoid form is taken.
+            logit_scale: Learned log of the factor on cosines.
+            logit_bias: Learned bias; where it is given, the sigmoid form is taken.
+            image_id: `[B]` int64, equal for the same photograph with another caption, on every rank: such
+                pairs are positives of each other, and each is compared with the captions of other
+                photographs alone. On all ranks or on none.
+            captioned: `[B]` bool, which images have a caption; the others are left out. On all ranks or none.
 
         Raises:
             InputError: The two do not have the same shape.
@@ -51,18 +63,60 @@ class GlobalContrastiveLoss(nn.Module):
                 f"image vectors are {shapes[0]}, text vectors {shapes[1]}: expected one text for each image."
             )
         images = gathered(image)
-        texts = gathered(text, images.counts)
         return symmetric_contrast(
-            images, texts, (numbers(images),), same_label, log_scale, bias, local_loss=self.local_loss
+            images,
+            gathered(text, images.counts),
+            (photographs(images, image_id),),
+            same_label,
+            logit_scale,
+            logit_bias,
+            present=None if captioned is None else gathered(captioned, images.counts),
+            compete=image_id is None,
+            local_loss=self.local_loss,
         )
 
 
-def gathered(vectors: Tensor | Gathered, counts: tuple[int, ...] | None = None) -> Gathered:
-    """Vectors of all ranks, in float32 or wider; as they are where they were gathered before."""
-    return vectors if isinstance(vectors, Gathered) else gather(full_precision(vectors), counts)
+def photographs(images: Gathered, image_id: Tensor | Gathered | None) -> Gathered:
+    """The label of each image of all ranks: its photograph, or its own number where nothing is known."""
+    return row_numbers(images) if image_id is None else gathered(image_id, images.counts)
 
 
-def numbers(rows: Gathered) -> Gathered:
-    """The number of each row among the rows of all ranks."""
-    every = torch.arange(len(rows.all), device=rows.all.device)
-    return Gathered(every[rows.start : rows.start + len(rows.own)], every, rows.counts)
+@dataclass(frozen=True)
+class GlobalContrastiveTerm(Term):
+    """Each image against the captions of the batch, as a term of the objective.
+
+    Where images have further captions, such as short ones beside long ones (FG-CLIP, arXiv 2505.05071), it is
+    the sum of a loss for each kind; images without a caption of a kind are left out of that one.
+    """
+
+    local_loss: bool
+
+    name: ClassVar[str] = "global_contrastive"
+    weight: ClassVar[float] = 1.0
+    judges: ClassVar[tuple[str, ...]] = ("image", "text", "more_text")
+    of_regions: ClassVar[bool] = False
+
+    def __call__(self, step: Step, logit_scale: Tensor, logit_bias: Tensor | None) -> Tensor:
+        """The loss of a batch."""
+        loss = GlobalContrastiveLoss(local_loss=self.local_loss)
+        image, image_id = step.of_images("image"), step.labels("image_id")
+        captions = [(step.of_images("text"), step.labels("captioned")), *_further(step)]
+        losses = [
+            loss(image, text, logit_scale, logit_bias, image_id=image_id, captioned=captioned)
+            for text, captioned in captions
+        ]
+        return torch.stack(losses).sum()
+
+
+def _further(step: Step) -> list[tuple[Gathered, Gathered]]:
+    """For each kind of further captions, their vectors and which images have one."""
+    rows = step.labels("more_captions")
+    if rows is None or step.vectors.more_text is None:
+        return []
+    text = step.of_images("more_text")
+
+    def of_kind(gathered: Gathered, kind: int) -> Gathered:
+        return gathered.map(lambda x: x[:, kind])
+
+    kinds = range(rows.own.shape[1])
+    return [(of_kind(text, kind), of_kind(rows, kind).map(lambda row: row >= 0)) for kind in kinds]

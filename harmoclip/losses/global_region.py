@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
 import torch
 from torch import Tensor, nn
 
 from harmoclip.losses.contrastive import same_label, symmetric_contrast
-from harmoclip.losses.gather import Gathered, gather
-from harmoclip.losses.global_contrastive import gathered, numbers
+from harmoclip.losses.distillation import DistillationLoss
+from harmoclip.losses.gather import Gathered, gather, gathered
+from harmoclip.losses.global_contrastive import photographs
+from harmoclip.losses.terms import Step, Term
 from harmoclip.tensors import l2_normalize
+
+GlobalRegion = Literal["caption", "image", "crops", "live_crops"]
 
 
 def region_mean(regions: Tensor, image_index: Tensor, images: int) -> tuple[Tensor, Tensor]:
@@ -43,8 +50,11 @@ class GlobalRegionLoss(nn.Module):
         regions: Tensor,
         image_index: Tensor,
         target: Tensor | Gathered,
-        log_scale: Tensor,
-        bias: Tensor | None = None,
+        logit_scale: Tensor,
+        logit_bias: Tensor | None = None,
+        *,
+        image_id: Tensor | Gathered | None = None,
+        present: Tensor | Gathered | None = None,
     ) -> Tensor:
         """The loss of a batch, a float32 scalar; zero and connected to the graph without regions.
 
@@ -52,20 +62,64 @@ class GlobalRegionLoss(nn.Module):
             regions: `[R, D]` region vectors.
             image_index: `[R]` the image of each region.
             target: `[B, D]` global vectors, one an image, gathered before or not.
-            log_scale: Learned log temperature.
-            bias: Learned bias; where it is given, the sigmoid form is taken.
+            logit_scale: Learned log of the factor on cosines.
+            logit_bias: Learned bias; where it is given, the sigmoid form is taken.
+            image_id: `[B]` equal for the same photograph, on every rank: such pairs are no negatives.
+            present: `[B]` bool, which targets there are; images without one are left out as well.
         """
         targets = gathered(target)
         mean, count = region_mean(regions, image_index, len(targets.own))
         packed = gather(torch.cat([mean, count[:, None]], 1), targets.counts)
-        means, counts = packed.map(lambda x: x[:, :-1]), packed.map(lambda x: x[:, -1])
+        means, takes_part = packed.map(lambda x: x[:, :-1]), packed.map(lambda x: x[:, -1] > 0)
+        if present is not None:
+            there = gathered(present, targets.counts)
+            takes_part = Gathered(takes_part.own & there.own, takes_part.all & there.all, there.counts)
         return symmetric_contrast(
             means,
             targets,
-            (numbers(means),),
+            (photographs(means, image_id),),
             same_label,
-            log_scale,
-            bias,
-            present=counts.map(lambda x: x > 0),
+            logit_scale,
+            logit_bias,
+            present=takes_part,
+            compete=image_id is None,
             local_loss=self.local_loss,
+        )
+
+
+@dataclass(frozen=True)
+class GlobalRegionTerm(Term):
+    """What an image's regions are held to: its caption or its own vector, or each region to its crop's."""
+
+    global_region: GlobalRegion
+    local_loss: bool
+
+    name: ClassVar[str] = "global_region"
+    weight: ClassVar[float] = 0.25
+
+    @property
+    def has_scale(self) -> bool:  # type: ignore[override]
+        """Whether it is a contrast."""
+        return self.global_region in ("caption", "image")
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """The regions, and what they are held to."""
+        return "regions", {"caption": "text", "image": "image"}.get(self.global_region, "crops")
+
+    def __call__(self, step: Step, logit_scale: Tensor, logit_bias: Tensor | None) -> Tensor:
+        """The loss of a batch."""
+        regions, target = (step.vectors[name] for name in self.judges)
+        if not self.has_scale:
+            live = self.global_region == "live_crops"
+            return DistillationLoss()(regions, target, step.counts.regions, learn_target=live)
+        loss = GlobalRegionLoss(local_loss=self.local_loss)
+        return loss(
+            regions,
+            step.grounding.image_index,
+            step.of_images(self.judges[1]),
+            logit_scale,
+            logit_bias,
+            image_id=step.labels("image_id"),
+            present=step.labels("captioned") if self.global_region == "caption" else None,
         )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from harmoclip.errors import InputError
-from harmoclip.losses.contrastive import symmetric_contrast
-from harmoclip.losses.gather import Gathered, gather, unique_index
+from harmoclip.losses.contrastive import symmetric_contrast, temperature
+from harmoclip.losses.gather import Gathered, gather, row_counts, unique_index
+from harmoclip.losses.own_negatives import own_negatives
 from harmoclip.losses.positives import Positives
+from harmoclip.losses.terms import Step, Term
 from harmoclip.tensors import full_precision
 
 
@@ -35,7 +40,7 @@ class LexemeRegionLoss(nn.Module):
 
     def __init__(self, positives: Positives | None = None, *, local_loss: bool = True) -> None:
         super().__init__()
-        self.positives = (positives or Positives()).checked()
+        self.positives = positives or Positives()
         self.local_loss = local_loss
 
     def forward(
@@ -45,11 +50,13 @@ class LexemeRegionLoss(nn.Module):
         links: Tensor,
         phrase_id: Tensor,
         image_index: Tensor,
-        log_scale: Tensor,
-        bias: Tensor | None = None,
+        logit_scale: Tensor,
+        logit_bias: Tensor | None = None,
         *,
         boxes: Tensor | None = None,
-        counts: tuple[int, ...] | None = None,
+        image_id: Tensor | None = None,
+        negatives: Tensor | None = None,
+        counts: tuple[tuple[int, ...], tuple[int, ...]] | None = None,
     ) -> Tensor:
         """The loss of a batch, a float32 scalar; zero and connected to the graph without links.
 
@@ -59,10 +66,12 @@ class LexemeRegionLoss(nn.Module):
             links: `[M, 2]` pairs (region, phrase).
             phrase_id: `[P]` equal for equal phrases, on every rank.
             image_index: `[R]` the image of each region.
-            log_scale: Learned log temperature.
-            bias: Learned bias; where it is given, the sigmoid form is taken.
+            logit_scale: Learned log of the factor on cosines.
+            logit_bias: Learned bias; where it is given, the sigmoid form is taken.
             boxes: `[R, 4]` xyxy, needed where overlapping boxes are positives.
-            counts: The links on each rank, where `row_counts` told them before.
+            image_id: `[B]` equal for the same photograph, on every rank: its images count as one image.
+            negatives: `[N, 2]` pairs (region, phrase) that are wrong: they join their own region's rows.
+            counts: The links and the negatives on each rank, where `row_counts` told them before.
 
         Raises:
             InputError: Boxes are missing.
@@ -73,22 +82,77 @@ class LexemeRegionLoss(nn.Module):
             )
         region, phrase = links.unbind(1)
         forms = lexemes if lexemes.ndim == 3 else lexemes[None]
-        rows = gather(full_precision(regions)[region], counts)
-        columns = gather(full_precision(forms)[:, phrase].transpose(0, 1), rows.counts)
-        labels = [phrase_id[phrase], unique_index(region), unique_index(image_index[region])]
-        known = [gather(torch.stack(labels, 1), rows.counts)]
-        if boxes is not None:
-            known.append(gather(boxes[region], rows.counts))
-        losses = [
-            symmetric_contrast(
+        negatives = links[:0] if negatives is None else negatives
+        link_counts, negative_counts = counts or row_counts(len(links), len(negatives), device=links.device)
+        rows = gather(full_precision(regions)[region], link_counts)
+        columns = gather(full_precision(forms)[:, phrase].transpose(0, 1), link_counts)
+        known = self._labels(links, phrase_id, image_index, boxes, image_id, link_counts)
+
+        def one_form(form: int) -> Tensor:
+            extra = None
+            if any(negative_counts):
+                scale = temperature(logit_scale)
+                extra = own_negatives(regions, forms[form], negatives, scale, logit_bias)[region]
+            return symmetric_contrast(
                 rows,
-                Gathered(columns.own[:, form], columns.all[:, form], columns.counts),
-                tuple(known),
+                columns.map(lambda x: x[:, form]),
+                known,
                 self.positives.weights,
-                log_scale,
-                bias,
+                logit_scale,
+                logit_bias,
+                own_negatives=None if extra is None else self._of_rows(extra, link_counts),
                 local_loss=self.local_loss,
             )
-            for form in range(len(forms))
-        ]
-        return torch.stack(losses).mean()
+
+        return torch.stack([one_form(form) for form in range(len(forms))]).mean()
+
+    def _of_rows(self, extra: Tensor, counts: tuple[int, ...]) -> Gathered:
+        """Values of this rank's rows; those of all ranks only where every rank computes the whole loss."""
+        return Gathered(extra, extra, counts) if self.local_loss else gather(extra, counts)
+
+    def _labels(
+        self,
+        links: Tensor,
+        phrase_id: Tensor,
+        image_index: Tensor,
+        boxes: Tensor | None,
+        image_id: Tensor | None,
+        counts: tuple[int, ...],
+    ) -> tuple[Gathered, ...]:
+        """Phrase, region and image of each link, and its box: what `Positives` asks for."""
+        region, phrase = links.unbind(1)
+        image = image_index[region]
+        image = unique_index(image) if image_id is None else image_id[image]
+        labels = gather(torch.stack([phrase_id[phrase], unique_index(region), image], 1), counts)
+        return (labels,) if boxes is None else (labels, gather(boxes[region], counts))
+
+
+@dataclass(frozen=True)
+class LexemeRegionTerm(Term):
+    """Each linked region against the phrases of the batch, as a term of the objective."""
+
+    positives: Positives
+    row_negatives: bool
+    local_loss: bool
+
+    name: ClassVar[str] = "lexeme_region"
+    weight: ClassVar[float] = 2.0
+    judges: ClassVar[tuple[str, ...]] = ("regions", "phrases")
+
+    def __call__(self, step: Step, logit_scale: Tensor, logit_bias: Tensor | None) -> Tensor:
+        """The loss of a batch."""
+        batch, counts = step.grounding, step.counts
+        none = tuple(0 for _ in counts.links)
+        return LexemeRegionLoss(self.positives, local_loss=self.local_loss)(
+            step.vectors["regions"],
+            step.vectors["phrases"],
+            batch.links,
+            batch.phrase_id,
+            batch.image_index,
+            logit_scale,
+            logit_bias,
+            boxes=batch.boxes,
+            image_id=batch.image_id,
+            negatives=batch.negatives if self.row_negatives else None,
+            counts=(counts.links, counts.negatives if self.row_negatives else none),
+        )

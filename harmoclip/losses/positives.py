@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -11,7 +11,8 @@ from harmoclip.errors import InputError
 from harmoclip.losses.contrastive import Labels
 
 
-class Positives(NamedTuple):
+@dataclass(frozen=True)
+class Positives:
     """How far phrase j is right for region i, for pairs (region, phrase) that are linked.
 
     1 where the phrases of both pairs are equal, or where the regions are two boxes of one image whose IoU is
@@ -24,7 +25,7 @@ class Positives(NamedTuple):
         overlap: IoU in (0, 1] from which a box counts as the other one too; None for never.
 
     Raises:
-        InputError: A weight or the IoU is out of range (from `checked`).
+        InputError: A weight or the IoU is out of range.
 
     Example:
         >>> import torch
@@ -35,12 +36,17 @@ class Positives(NamedTuple):
                 [1.0000, 0.0000, 1.0000]])
     """
 
-    same_box: float = 1.0
-    same_image: float = 0.0
-    overlap: float | None = 0.7
+    same_box: float = field(
+        default=1.0, metadata={"meaning": "0 to 1: how right other phrases of the same box are"}
+    )
+    same_image: float = field(
+        default=0.0, metadata={"meaning": "0 to 1: how right other phrases of the same image are"}
+    )
+    overlap: float | None = field(
+        default=0.7, metadata={"meaning": "IoU from which boxes of one image count as one; null: never"}
+    )
 
-    def checked(self) -> Positives:
-        """The same, or an error that says what is wrong with it."""
+    def __post_init__(self) -> None:
         for name, value in (("same_box", self.same_box), ("same_image", self.same_image)):
             if not 0 <= value <= 1:
                 raise InputError(
@@ -48,7 +54,6 @@ class Positives(NamedTuple):
                 )
         if self.overlap is not None and not 0 < self.overlap <= 1:
             raise InputError(f"overlap is {self.overlap}: expected an IoU above 0 and up to 1, or None.")
-        return self
 
     def weights(self, rows: Labels, columns: Labels) -> Tensor:
         """`[N, M]` float32 weights in [0, 1].

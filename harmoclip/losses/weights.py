@@ -62,8 +62,13 @@ def weight_at(weight: Weight, step: Tensor) -> float | Tensor:
 
 
 def gradient_norm(loss: Tensor, vectors: Sequence[Tensor]) -> Tensor:
-    """The L2 norm of the gradient, in the vectors of all ranks, of a loss that is the mean over all ranks."""
-    grads = torch.autograd.grad(loss, vectors, retain_graph=True, allow_unused=True)
+    """The L2 norm of the gradient, in the vectors of all ranks, of a loss that is the mean over all ranks.
+
+    Args:
+        loss: A scalar.
+        vectors: Those that need a gradient, as those of a frozen tower do not; the norm in none is 0.
+    """
+    grads = torch.autograd.grad(loss, vectors, retain_graph=True, allow_unused=True) if vectors else ()
     square = loss.new_zeros(()) + sum(g.to(loss.dtype).square().sum() for g in grads if g is not None)
     if world_size() > 1:
         dist.all_reduce(square)

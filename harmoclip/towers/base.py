@@ -104,15 +104,15 @@ class TextTower(ABC):
         Without phrases the model still runs, on a caption: sharded ranks all have to, and models refuse
         empty batches.
         """
-        vectors, rows = [], grounding.first_of_phrase
-        for count, longest in grounding.phrase_groups:
+        vectors, rows = [], grounding.plan.first
+        for count, longest in grounding.plan.groups:
             if count:
                 group = self.phrase_texts(ids, grounding, rows[:count], longest)
                 vectors.append(recomputed(self.encode, group))
             else:
                 vectors.append(recomputed(self.encode, ids[:1])[:0])
             rows = rows[count:]
-        return torch.cat(vectors)[grounding.distinct_index]
+        return torch.cat(vectors)[grounding.plan.row_of]
 
     def phrase_texts(self, ids: Tensor, grounding: Grounding, phrases: Tensor, longest: int) -> Tensor:
         """Token ids of the given phrases as texts of their own; `longest` of their spans is known.

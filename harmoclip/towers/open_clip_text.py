@@ -78,18 +78,18 @@ class OpenClipText(TextTower):
             return super().encode_phrases(ids, grounding)
         if not len(grounding.spans):
             return recomputed(self.encode, ids[:1])[:0]
-        phrases = grounding.first_of_phrase
-        texts = self.phrase_texts(ids, grounding, phrases, grounding.longest_span)
+        phrases = grounding.plan.first
+        texts = self.phrase_texts(ids, grounding, phrases, grounding.plan.longest)
         start = (self.special or self.guess_special(ids)).start
         begin, end = grounding.spans[phrases].unbind(1)
-        packed = pack(texts, start, end - begin + 1, *grounding.phrase_table)
+        packed = pack(texts, start, end - begin + 1, *grounding.plan.table)
         column = packed.column(self._position(texts), start)
 
         def encode(ids: Tensor) -> Tensor:
             x = self._run(ids, packed.position, packed.mask)[packed.row, column]
             return self.project(self.holder.ln_final(x))
 
-        return recomputed(encode, packed.ids)[grounding.distinct_index]
+        return recomputed(encode, packed.ids)[grounding.plan.row_of]
 
     def short_rows_are_exact(self) -> bool:
         """Whether attention is causal, without an appended class token, and pooled by the text's own end."""

@@ -38,7 +38,7 @@ class Packed(NamedTuple):
 def pack(texts: Tensor, start: int, lengths: Tensor, rows: int, tokens: int) -> Packed:
     """Lay texts side by side: each sees the start tokens and its own, at its own positions.
 
-    A row is a sequence of slots, each as long as its longest text; `Grounding.phrase_table` gives its size.
+    A row is a sequence of slots, each as long as its longest text; `PhrasePlan.table` gives its size.
 
     Args:
         texts: `[P, W]` token ids, all with the same start tokens, short ones first.

@@ -23,16 +23,9 @@ def _key(default: Any, meaning: str) -> Any:
 
 def _objective() -> dict[str, Any]:
     """The options of `harmonize` with their defaults."""
-    from harmoclip.losses import Positives
-    from harmoclip.objective import DEFAULT_WEIGHTS, Options
+    from harmoclip.options import Options
 
-    options = {item.name: item.default for item in dataclasses.fields(Options)}
-    return {
-        "dense": None,
-        **options,
-        "weights": {**DEFAULT_WEIGHTS, "teacher": 1.0},
-        "positives": Positives()._asdict(),
-    }
+    return dataclasses.asdict(Options())
 
 
 @dataclass(frozen=True)

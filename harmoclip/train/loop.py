@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from harmoclip.errors import InputError, TrainingError
 from harmoclip.harmonized import Harmonized, harmonize
 from harmoclip.losses import Positives
 from harmoclip.models import load_model
+from harmoclip.options import Options
 from harmoclip.sharding import call_gathered
 from harmoclip.train.batches import Batches
 from harmoclip.train.checkpoint import Checkpoints, Progress, sweep, write_whole
@@ -211,11 +211,7 @@ class Run:
 
 def _attach(model: torch.nn.Module, objective: Mapping[str, Any]) -> Harmonized:
     """Harmonize with the options of a configuration; a teacher is the model as it is now."""
-    options = dict(objective)
-    teacher = copy.deepcopy(model).requires_grad_(False) if options.pop("teacher") else None
-    weights = {k: v for k, v in options.pop("weights").items() if k != "teacher" or teacher is not None}
-    positives = Positives(**options.pop("positives"))
-    return harmonize(model, weights=weights, positives=positives, teacher=teacher, **options)
+    return harmonize(model, Options(**{**objective, "positives": Positives(**objective["positives"])}))
 
 
 def _own_parameters(harmo: torch.nn.Module, model: torch.nn.Module) -> list[dict[str, Any]]:

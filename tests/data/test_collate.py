@@ -48,7 +48,7 @@ def test_wordings_are_the_tokens(tokenizer):
     assert len(set(grounding.phrase_id.tolist())) == 1
     first, second, third = grounding.wording.tolist()
     assert first == third != second
-    assert grounding.first_of_phrase.sort().values.tolist() == [0, 1]
+    assert grounding.plan.first.sort().values.tolist() == [0, 1]
 
 
 def test_phrases_past_the_context_lose_their_row_and_links(tokenizer):

@@ -232,5 +232,5 @@ def test_separate_temperatures_learn_apart():
     harmo, batch = harmoclip.harmonize(small(), temperatures="separate"), draw((3, 2, 4, 5))
     torch.testing.assert_close(harmo(*batch), harmoclip.harmonize(small())(*batch))
     harmo(*batch)["loss"].backward()
-    scales = [harmo.model.logit_scale, *harmo.objective.log_scales.values()]
+    scales = [harmo.model.logit_scale, *harmo.objective.logit_scales.values()]
     assert len({round(scale.grad.item(), 9) for scale in scales}) == 3

@@ -33,7 +33,7 @@ def grounding_of(lengths):
 @given(st.lists(st.integers(1, 10), min_size=1, max_size=60), st.integers(0, 2))
 def test_every_text_sees_the_start_and_itself(lengths, start):
     lengths = torch.tensor(sorted(lengths))
-    rows, tokens = grounding_of(lengths.tolist()).phrase_table
+    rows, tokens = grounding_of(lengths.tolist()).plan.table
     own = torch.arange(len(lengths))[:, None] * 100 + torch.arange(WIDTH)  # no token twice
     texts = torch.cat([torch.arange(-start, 0).expand(len(lengths), start), own], 1)
     packed = pack(texts, start, lengths + 1, rows, tokens)
@@ -74,7 +74,7 @@ def test_packed_phrases_and_their_gradients_are_those_of_each_alone(lengths):
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 75), min_size=2, max_size=400))
 def test_a_table_wastes_little(lengths):
-    rows, tokens = grounding_of(lengths).phrase_table
+    rows, tokens = grounding_of(lengths).plan.table
     used = sum(lengths) + len(lengths)
     steps = [1 + max(lengths)] * 2  # one slot that is not full, and slots of unlike lengths
     assert used <= rows * tokens <= used + rows * sum(steps)
