@@ -11,7 +11,8 @@ from typing import Annotated
 import open_clip
 import typer
 
-from harmoclip.segment import CaptionSegmenter, align, draw_phrases
+from harmoclip.draw import draw_phrases
+from harmoclip.segment import CaptionSegmenter, align
 
 
 def main(

@@ -14,6 +14,7 @@ from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.tradeoff import pareto_front
 
 Point = tuple[float, float]
+LEAST_SPAN = 0.1
 
 
 def draw_tradeoff(
@@ -27,8 +28,10 @@ def draw_tradeoff(
 ) -> Any:
     """A matplotlib figure of models by their global and their region measure; up and right is better.
 
+    Axes show at least ten points of a hundred, so that noise does not look like a difference.
+
     Args:
-        points: Name to (global, region) measure.
+        points: Name to (global, region) measure, both fractions in [0, 1].
         spread: Name to the standard deviation of both.
         curve: Join the points in the order given, as of a sweep.
         xlabel: What the global measure is.
@@ -57,11 +60,20 @@ def draw_tradeoff(
             name, (x, y), xytext=(6 if right else -6, 6 if up else -13), textcoords="offset points",
             ha="left" if right else "right", color=colour, fontsize=9,
         )  # fmt: skip
-    ax.margins(0.2)
+    xs, ys = zip(*points.values(), strict=True)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title, xlim=_limits(xs), ylim=_limits(ys))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     ax.grid(alpha=0.3)
-    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     ax.legend(loc="lower right", frameon=False)
     return figure
+
+
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    """Where an axis of fractions begins and ends: around the values, at least `LEAST_SPAN` long."""
+    middle, span = (min(values) + max(values)) / 2, max(values) - min(values)
+    half = max(LEAST_SPAN, 1.4 * span) / 2
+    return middle - half, middle + half
 
 
 def _free_side(point: Point, points: Sequence[Point]) -> tuple[bool, bool]:

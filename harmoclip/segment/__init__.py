@@ -1,7 +1,6 @@
 """Captions to phrases, and phrases to the tokens of any CLIP text tower. Never imports torch."""
 
 from harmoclip.segment.align import Aligner, TokenSpan, align
-from harmoclip.segment.draw import draw_phrases
 from harmoclip.segment.phrase import Attribute, Head, Phrase, Relation, normalize_phrase, phrase_id
 from harmoclip.segment.segmenter import CaptionSegmenter
 
@@ -14,7 +13,6 @@ __all__ = [
     "Relation",
     "TokenSpan",
     "align",
-    "draw_phrases",
     "normalize_phrase",
     "phrase_id",
 ]

@@ -38,7 +38,7 @@ def draw_sample(sample: Sample, *, ax: Axes | None = None) -> Axes:
     order = sorted(range(len(sample.boxes)), key=lambda row: row in named)  # grey below
     ax = draw_boxes(
         sample.image,
-        sample.boxes[order],
+        sample.boxes[order].nan_to_num().clamp(-0.05, 1.05),  # what is outside is shown at the edge
         [" | ".join(texts[p] for p in named.get(row, [])) for row in order],
         colors=[PALETTE[named[row][0] % len(PALETTE)] if row in named else _UNLINKED for row in order],
         ax=ax,

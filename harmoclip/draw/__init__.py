@@ -1,0 +1,16 @@
+"""What a model sees, drawn on Matplotlib axes, which every function returns; `draw_phrases` gives an SVG."""
+
+from harmoclip.draw.boxes import draw_boxes
+from harmoclip.draw.images import PALETTE, draw_image, pixels
+from harmoclip.draw.phrases import draw_phrases
+from harmoclip.draw.similarity import draw_matrix, draw_similarity
+
+__all__ = [
+    "PALETTE",
+    "draw_boxes",
+    "draw_image",
+    "draw_matrix",
+    "draw_phrases",
+    "draw_similarity",
+    "pixels",
+]
