@@ -134,7 +134,7 @@ def test_no_block_goes_unread(page):
 
 
 def test_configuration_keys_in_commands_are_real():
-    from harmoclip.train.config import load_config
+    from harmoclip.train import load_config
 
     for page in PAGES:
         for words in commands(page):

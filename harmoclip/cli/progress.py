@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Self, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Protocol, Self, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
+from rich.table import Column
 
 T = TypeVar("T")
-Advance = Callable[..., None]
-"""Called with how much is done and, where there is one, a note to show beside it."""
-
 QUIET_FOR = 30.0
 """Seconds between the lines of a command whose standard error is no terminal."""
 
 
+class Advance(Protocol):
+    """Moves a bar."""
+
+    def __call__(self, done: int, note: str = "", /, speak: bool = False) -> None:
+        """So much is done; the note stands beside it, and `speak` says that it is worth a line."""
+
+
 class Progress:
     """Bars on standard error, one a task; where that is no terminal, a line each `every` seconds.
+
+    Args:
+        console: Where to; None is standard error.
+        every: Seconds between lines.
 
     Example:
         >>> with Progress() as progress:  # doctest: +SKIP
@@ -33,14 +42,17 @@ class Progress:
         self.every = every
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
+            BarColumn(bar_width=max(4, min(40, self.console.width - 74))),
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[note]}", style="cyan"),
+            TextColumn("{task.fields[note]}", style="cyan", table_column=Column()),  # the one that wraps
         )
-        self._bars = Bars(
-            *columns, console=self.console, refresh_per_second=4, disable=not self.console.is_terminal
-        )
+        self._bars = Bars(*columns, console=self.console, refresh_per_second=4, disable=not self.live)
+
+    @property
+    def live(self) -> bool:
+        """Whether bars are drawn."""
+        return self.console.is_terminal
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -50,12 +62,18 @@ class Progress:
         self._bars.stop()
 
     def task(self, title: str, total: int | None = None, done: int = 0) -> Advance:
-        """A bar of its own; what is returned moves it."""
-        if not self.console.is_terminal:
+        """A bar of its own; what is returned moves it.
+
+        Args:
+            title: Before the bar.
+            total: Where it ends, if that is known.
+            done: Where it begins.
+        """
+        if not self.live:
             return self._lines(title, total)
         bar = self._bars.add_task(title, total=total, completed=done, note="")
 
-        def advance(done: int, note: str = "") -> None:
+        def advance(done: int, note: str = "", /, speak: bool = False) -> None:
             self._bars.update(bar, completed=done, note=note)
 
         return advance
@@ -72,15 +90,13 @@ class Progress:
         self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def _lines(self, title: str, total: int | None) -> Advance:
-        start = spoken = time.monotonic()
+        spoken = time.monotonic()
 
-        def advance(done: int, note: str = "") -> None:
+        def advance(done: int, note: str = "", /, speak: bool = False) -> None:
             nonlocal spoken
             now = time.monotonic()
-            if now - spoken < self.every:
-                return
-            spoken = now
-            of = f" of {total}" if total is not None else ""
-            self.say(f"{title}: {done}{of} after {now - start:.0f} s  {note}".rstrip())
+            if speak or now - spoken >= self.every:
+                spoken = now
+                self.say(f"{title} {done}{f'/{total}' if total else ''}  {note}".strip())
 
         return advance

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from harmoclip.cli.progress import Advance, Progress
+
+if TYPE_CHECKING:
+    from harmoclip.train.log import Status
 
 
 def train(
@@ -15,14 +22,17 @@ def train(
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print the whole configuration, and do nothing else.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the last losses and measures as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the last losses and measures as JSON.")
+    ] = False,
 ) -> None:
     """Train a CLIP with region alignment, on Accelerate.
 
     The same command takes up a run that was stopped or killed, with the same losses as one that was not.
     """
+    _require_accelerate()
     from harmoclip.errors import InputError
-    from harmoclip.train.config import load_config, to_yaml
+    from harmoclip.train.config_file import load_config, to_yaml
 
     overrides = list(overrides or ())
     if config is not None and "=" in config:
@@ -36,14 +46,51 @@ def train(
     if print_config:
         print(to_yaml(chosen), end="")
         return
-    _require_accelerate()
     from harmoclip.train.loop import train as run
 
-    result = run(chosen)
-    if json:
-        import json as writer
+    with Progress() as progress:
+        result = run(chosen, Shown(progress))
+    if as_json:
+        print(json.dumps(result))
 
-        print(writer.dumps(result))
+
+class Shown:
+    """A run on a terminal: a bar with loss, scores, rate and speed; elsewhere a line now and then."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.advance: Advance
+
+    def begin(self, step: int, steps: int) -> None:
+        """The run starts after a step."""
+        self.advance = self.progress.task("" if self.progress.live else "step", steps, step)
+
+    def step(self, status: Status) -> None:
+        """A step was made."""
+        short = [f"loss {status.losses['loss']:.3f}", *scores(status.measures)]
+        pace = [f"lr {status.rate:.1e}", f"{status.images_per_second:.0f} img/s"]
+        if self.progress.live:
+            self.advance(status.step, " ".join([*short, *pace]))
+        else:
+            parts = [f"{_short(name)} {value:.3f}" for name, value in status.losses.items()]
+            line = "  ".join([*parts, *scores(status.measures), *pace])
+            self.advance(status.step, line, speak=status.worth_a_line)
+
+    def say(self, text: str) -> None:
+        """One line for people."""
+        self.progress.say(text)
+
+
+def scores(measures: Mapping[str, float]) -> list[str]:
+    """The last scores of both sides, in per cent."""
+    if not measures:
+        return []
+    recall = (measures["i2t_r1"] + measures["t2i_r1"]) / 2
+    return [f"R@1 {recall:.1%}", f"box {measures['box_top1']:.1%}"]
+
+
+def _short(name: str) -> str:
+    return name.removesuffix("_loss").replace("_", " ")
 
 
 def _require_accelerate() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-PARTIAL = ".partial"
+from accelerate import Accelerator
+
+from harmoclip.files import PARTIAL, remove_whole
+
 STATE = "state.json"
 
 
@@ -23,34 +25,18 @@ class Stateful(Protocol):
         """Take the state up again."""
 
 
-class Progress:
-    """How far a run is; kept in its checkpoints."""
-
-    def __init__(self) -> None:
-        self.step = 0
-        self.best: float | None = None
-
-    def state_dict(self) -> dict[str, Any]:
-        """The state as plain values."""
-        return dict(vars(self))
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take the state up again."""
-        self.__dict__.update(state)
-
-
 class Checkpoints:
     """The newest `keep` checkpoints of a run, `step-00000100` and so on.
 
     Args:
         folder: Where they are.
-        accelerator: Saves and loads model (safetensors), optimiser, gradient scaler and random states.
+        accelerator: Saves and loads model (safetensors), optimizer, gradient scaler and random states.
         keep: How many stay.
         parts: What else has a state; it is kept as JSON, which unlike a pickle cannot run code.
     """
 
     def __init__(
-        self, folder: Path, accelerator: Any, keep: int, parts: Mapping[str, Stateful] | None = None
+        self, folder: Path, accelerator: Accelerator, keep: int, parts: Mapping[str, Stateful] | None = None
     ) -> None:
         self.folder, self.accelerator, self.keep = folder, accelerator, keep
         self.parts = parts or {}
@@ -58,6 +44,11 @@ class Checkpoints:
     def newest(self) -> Path | None:
         """The newest complete checkpoint."""
         return max(self._complete(), default=None)
+
+    def newest_step(self) -> int:
+        """How many steps the newest checkpoint has made; 0 where there is none."""
+        newest = self.newest()
+        return 0 if newest is None else int(newest.name.removeprefix("step-"))
 
     def save(self, step: int) -> None:
         """Write the state as of a step, then drop the oldest."""
@@ -86,27 +77,3 @@ class Checkpoints:
 
     def _complete(self) -> list[Path]:
         return [path for path in self.folder.glob("step-*") if path.suffix != PARTIAL]
-
-
-def sweep(folder: Path) -> None:
-    """Remove what a killed run left half-written in a folder."""
-    for partial in folder.glob(f"*{PARTIAL}"):
-        if partial.is_dir():
-            shutil.rmtree(partial)
-        else:
-            partial.unlink()
-
-
-def remove_whole(folder: Path) -> None:
-    """Remove a folder so that a kill in between leaves a name that says it is partial."""
-    if folder.exists():
-        old = folder.with_name(f"{folder.name}.old{PARTIAL}")
-        os.replace(folder, old)
-        shutil.rmtree(old)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there in full or not at all."""
-    partial = path.with_name(path.name + PARTIAL)
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

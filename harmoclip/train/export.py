@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from harmoclip.errors import InputError
-from harmoclip.train.checkpoint import PARTIAL, remove_whole
+from harmoclip.files import PARTIAL, remove_whole
 
 
-def export(model: Any, weights: Mapping[str, Tensor], name: str, folder: Path) -> None:
+def export(
+    model: Any, weights: Mapping[str, Tensor], shapes: Mapping[str, torch.Size], name: str, folder: Path
+) -> None:
     """Write a model for `transformers.AutoModel` or `open_clip.create_model("local-dir:...")`.
 
+    Adapters of peft become part of the weights; they are kept beside them too, in `adapter`.
+
     Args:
-        model: The user's model, of open_clip or Hugging Face.
+        model: The user's model, of open_clip or Hugging Face, or peft's wrapper of it.
         weights: Its state dict.
+        shapes: Of the weights of the model as it was loaded; sharding gives scalars a dimension.
         name: The name it was loaded by; configuration, tokenizer and image processor come from there.
         folder: Replaced as a whole, once everything is written.
 
@@ -27,8 +34,13 @@ def export(model: Any, weights: Mapping[str, Tensor], name: str, folder: Path) -
         InputError: The model is neither a Hugging Face model nor an open_clip architecture.
     """
     partial = folder.with_name(folder.name + PARTIAL)
+    if hasattr(model, "merge_and_unload"):
+        model.save_pretrained(str(partial / "adapter"))
+        model = copy.deepcopy(model).merge_and_unload()
+        weights = model.state_dict()
+    whole = {key: weights[key].cpu().reshape(shape).contiguous() for key, shape in shapes.items()}
     save = _save_transformers if hasattr(model, "save_pretrained") else _save_open_clip
-    save(model, {key: tensor.contiguous() for key, tensor in weights.items()}, name, partial)
+    save(model, whole, name, partial)
     remove_whole(folder)
     os.replace(partial, folder)
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from accelerate import Accelerator, DistributedType, FullyShardedDataParallelPlugin, PartialState
 
-from harmoclip.train import loop
-from harmoclip.train.config import load_config
+from harmoclip.train import load_config, loop
 
 os.environ |= {
     "FSDP_VERSION": "2",

@@ -3,7 +3,7 @@
 import pytest
 from tiny_models import write_open_clip
 
-from harmoclip.train.config import load_config
+from harmoclip.train import load_config
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,10 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from harmoclip.train.checkpoint import Checkpoints, Progress, remove_whole, sweep, write_whole
+from harmoclip.files import remove_whole, sweep, write_whole
+from harmoclip.train.checkpoint import Checkpoints
+from harmoclip.train.data import Counts
+from harmoclip.train.loop import Position
 
 
 def test_partial_checkpoints_are_never_taken(tmp_path):
@@ -55,8 +58,8 @@ def test_a_checkpoint_needs_no_unsafe_pickle_and_holds_the_random_state(tmp_path
     model, optimizer = accelerator.prepare(model, torch.optim.AdamW(model.parameters()))
     model(torch.rand(1, 2)).sum().backward()
     optimizer.step()
-    progress = Progress()
-    progress.step, progress.best = 7, 0.5
+    progress = Position()
+    progress.step, progress.best, progress.seen = 7, 0.5, Counts(samples=3)
     Checkpoints(tmp_path, accelerator, 2, {"progress": progress}).save(7)
     expected = torch.rand(3)
     safe, load = [], torch.load
@@ -66,8 +69,8 @@ def test_a_checkpoint_needs_no_unsafe_pickle_and_holds_the_random_state(tmp_path
         return load(*arguments, **options)
 
     monkeypatch.setattr(torch, "load", watched)
-    later = Progress()
+    later = Position()
     assert Checkpoints(tmp_path, accelerator, 2, {"progress": later}).resume()
-    assert vars(later) == {"step": 7, "best": 0.5}
+    assert vars(later) == {"step": 7, "best": 0.5, "seen": Counts(samples=3)}
     assert torch.equal(torch.rand(3), expected)
     assert safe == [True, True]  # the optimiser and the random states; model and progress are no pickles

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from train_processes import DDP, FSDP2, finish, kill_after
 
-from harmoclip.train.report import read_lines
+from harmoclip.train.log import read_lines
 
 pytest_plugins = ["small_runs"]
 pytestmark = [

@@ -12,10 +12,24 @@ from harmoclip.cli import train as command
 from harmoclip.data import write_shards
 from harmoclip.data.scenes import Scenes
 from harmoclip.errors import DataError, InputError
+from harmoclip.train.log import Unwatched, read_lines
 from harmoclip.train.loop import Run, train
-from harmoclip.train.report import read_lines
 
 pytest_plugins = ["small_runs"]
+
+
+class Watching(Unwatched):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.seen, self.said = [], []
+
+    def step(self, status):
+        self.seen.append(status)
+
+    def say(self, text):
+        self.said.append(text)
+
 
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("coco", "shards")]
 
@@ -111,8 +125,58 @@ def test_gradient_accumulation_takes_that_many_batches(config, tmp_path):
 def test_a_folder_of_another_run_is_refused(config, tmp_path):
     out = tmp_path / "run"
     train(config(out, "steps=1"))
-    with pytest.raises(InputError, match="another configuration: steps was 1 and is 2"):
-        train(config(out, "steps=2"))
+    with pytest.raises(InputError, match=r"another configuration: seed was 0 and is 3\. Give another"):
+        train(config(out, "steps=1", "seed=3", "log_every=2"))
+
+
+def test_a_run_can_be_made_longer(config, tmp_path):
+    """With a constant rate it is the run that was long from the start."""
+    constant = ["optimizer.schedule=constant", "optimizer.layer_decay=0.9"]
+    train(config(tmp_path / "long", *constant))
+    for steps in (4, 7, 12):
+        train(config(tmp_path / "grown", *constant, f"steps={steps}"))
+    names = ("losses.jsonl", "final/open_clip_model.safetensors")
+    for name in names:
+        assert (tmp_path / "long" / name).read_bytes() == (tmp_path / "grown" / name).read_bytes()
+    with pytest.raises(InputError, match=r"steps is 7, but the run in .* has made 12"):
+        train(config(tmp_path / "grown", *constant, "steps=7"))
+
+
+def test_a_longer_run_goes_on_with_the_rates_of_a_run_of_that_length(config, tmp_path):
+    rates = {}
+    for name, lengths in {"long": (8,), "grown": (4, 8)}.items():
+        for steps in lengths:
+            run = Run(config(tmp_path / name, f"steps={steps}"), watch := Watching())
+            run.train()
+        rates[name] = [status.rate for status in watch.seen]
+    assert rates["grown"] == rates["long"][4:]
+
+
+def test_what_decides_no_loss_may_change_when_a_run_is_taken_up(config, tmp_path):
+    """Workers, logging, checkpoints, the tracker, how often it is measured, and the folder's own name."""
+    same = ["optimizer.schedule=constant", "evaluation.split=test", "evaluation.samples=4"]
+    train(config(tmp_path / "whole", *same))
+    train(config(tmp_path / "parts", *same, "steps=5", "evaluation.every=4"))
+    (tmp_path / "parts").rename(tmp_path / "moved")
+    changed = ["data.workers=1", "log_every=1", "checkpoint.every=2", "checkpoint.keep=1", "tracker=none"]
+    changed += ["data.cache=phrases.sqlite", "evaluation.every=6", "data.on_broken=skip"]
+    train(config(tmp_path / "moved", *same, *changed))
+    whole, moved = (read_lines(tmp_path / name / "losses.jsonl") for name in ("whole", "moved"))
+    assert whole == moved
+    assert [line["step"] for line in read_lines(tmp_path / "moved" / "measures.jsonl")] == [4, 5, 6, 12]
+    assert [p.name for p in (tmp_path / "moved" / "checkpoints").iterdir()] == ["step-00000012"]
+
+
+def test_a_batch_of_one_is_refused(config, tmp_path):
+    with pytest.raises(InputError, match="at least 2 samples in a batch of all processes"):
+        train(config(tmp_path / "run", "data.batch_size=1", "optimizer.accumulate=4"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("out", ["/proc/x/y", "/dev/null/run"])
+def test_a_folder_that_cannot_be_written_is_found_before_the_work(out, config):
+    with pytest.raises(InputError, match=f"out is '{out}', where nothing can be written"):
+        train(config(out))
 
 
 def test_a_run_that_never_began_does_not_hold_its_folder(config, tmp_path):
@@ -159,5 +223,5 @@ def test_tensorboard_has_the_losses_and_the_rates_of_their_steps(config, tmp_pat
 
 
 def test_json_on_standard_output_and_nothing_else(options, tmp_path, capsys):
-    command.train(None, [*options, "steps=1", f"out={tmp_path / 'run'}"], json=True)
+    command.train(None, [*options, "steps=1", f"out={tmp_path / 'run'}"], as_json=True)
     assert json.loads(capsys.readouterr().out)["step"] == 1

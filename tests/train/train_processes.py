@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from harmoclip.train.report import read_lines
+from harmoclip.train.log import read_lines
 
 ALONE = [sys.executable, "-m", "harmoclip", "train"]
 _TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]

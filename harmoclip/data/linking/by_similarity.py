@@ -12,6 +12,7 @@ from harmoclip.data.sample import Sample
 from harmoclip.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
+    from harmoclip.data.collate import Batch
     from harmoclip.harmonized import Harmonized
 
 Assignment = Literal["one_to_one", "transport"]
@@ -69,15 +70,37 @@ def link(
             f"similarity has shape {list(similarity.shape)} and {int(similarity.isnan().sum())} NaN: "
             f"expected {list(expected)}, one row a box and one column a phrase, without NaN."
         )
+    matches = find_matches(similarity, assignment=assignment, threshold=threshold, temperature=temperature)
+    return sample.replace(links=tuple((m.region, m.phrase) for m in matches)), matches
+
+
+def find_matches(
+    similarity: Tensor,
+    *,
+    assignment: Assignment = "one_to_one",
+    threshold: float = 0.5,
+    temperature: float = 0.02,
+) -> list[Match]:
+    """The matches of boxes and phrases of one image by their similarity, as `link` describes it.
+
+    Args:
+        similarity: `[R, P]`, without NaN.
+        assignment: As of `link`.
+        threshold: As of `link`.
+        temperature: As of `link`.
+
+    Raises:
+        InputError: A number is out of range.
+        MissingDependencyError: `one_to_one` without SciPy.
+    """
     if not 0 <= threshold <= 1 or temperature <= 0 or assignment not in _ASSIGNMENTS:
         raise InputError(
             f"assignment is {assignment!r}, threshold {threshold}, temperature {temperature}: expected "
             f"{' or '.join(_ASSIGNMENTS)}, a threshold in [0, 1] and a temperature over 0."
         )
-    matches: list[Match] = []
-    if similarity.numel():
-        matches = _ASSIGNMENTS[assignment](similarity.double() / temperature, threshold)
-    return sample.replace(links=tuple((m.region, m.phrase) for m in matches)), matches
+    if not similarity.numel():
+        return []
+    return _ASSIGNMENTS[assignment](similarity.double() / temperature, threshold)
 
 
 @torch.no_grad()
@@ -107,6 +130,31 @@ def model_similarity(
         texts = harmo.towers.encode_text(tokenizer(list(sample.phrase_texts)).to(device)).float()
         similarity[seen.labels] = (regions @ torch.nn.functional.normalize(texts, dim=-1).T).cpu()
     return similarity
+
+
+@torch.no_grad()
+def link_batch(harmo: Harmonized, batch: Batch, *, threshold: float = 0.5) -> Batch:
+    """Link phrases to boxes of the images of a batch that come without any link, as `link` does one to one.
+
+    Args:
+        harmo: A harmonized model that is not trained, such as a copy of the one that is.
+        batch: On the device of the model.
+        threshold: Pairs with less confidence are left out, 0 to 1.
+    """
+    images, texts, grounding = batch
+    if not len(grounding.boxes) or not len(grounding.spans):
+        return batch
+    regions = harmo.encode_regions(images, grounding.boxes, grounding.image_index)
+    similarity = (regions @ harmo.encode_phrases(texts, grounding).T).cpu()
+    owner_of_box, owner_of_phrase = grounding.image_index.cpu(), grounding.text_index.cpu()
+    links = grounding.links.tolist()
+    linked = {int(owner_of_box[region]) for region, _ in links}
+    for image in sorted(set(range(len(images))) - linked):
+        rows, columns = ((owner == image).nonzero()[:, 0] for owner in (owner_of_box, owner_of_phrase))
+        found = find_matches(similarity[rows][:, columns], threshold=threshold)
+        links += [[int(rows[match.region]), int(columns[match.phrase])] for match in found]
+    made = torch.tensor(links, dtype=torch.int64, device=grounding.links.device).view(-1, 2)
+    return batch._replace(grounding=grounding.replace(links=made))
 
 
 def _one_to_one(scores: Tensor, threshold: float) -> list[Match]:

@@ -9,9 +9,8 @@ from accelerate import Accelerator
 from harmoclip.data import Shards, write_shards
 from harmoclip.data.scenes import Scenes
 from harmoclip.errors import InputError
-from harmoclip.train.batches import Batches
-from harmoclip.train.config import load_config
-from harmoclip.train.sources import held_out
+from harmoclip.train import load_config
+from harmoclip.train.data import Batches, held_out
 
 MODEL = SimpleNamespace(visual=SimpleNamespace(preprocess_cfg={"size": 32}))
 LOADED = SimpleNamespace(model=MODEL, preprocess=None, tokenizer=open_clip.tokenize)
@@ -40,12 +39,12 @@ def test_batches_go_on_from_their_state_with_the_same_pixels(kind, workers, shar
     resumed = batches(*options)
     resumed.load_state_dict(stopped.state_dict())
     for one, other in zip(whole[5:], itertools.islice(resumed, 4), strict=True):
-        torch.testing.assert_close(one.images, other.images, rtol=0, atol=0)
-        torch.testing.assert_close(one.texts, other.texts, rtol=0, atol=0)
+        torch.testing.assert_close(one.batch.images, other.batch.images, rtol=0, atol=0)
+        torch.testing.assert_close(one.batch.texts, other.batch.texts, rtol=0, atol=0)
 
 
 def test_shards_are_shuffled_as_the_configuration_says(shards):
-    first = [next(iter(batches(f"data.path={shards}", f"data.shuffle={n}"))).texts for n in (0, 100)]
+    first = [next(iter(batches(f"data.path={shards}", f"data.shuffle={n}"))).batch.texts for n in (0, 100)]
     in_order = open_clip.tokenize([s.caption for s in itertools.islice(Shards(str(shards)), 4)])
     assert torch.equal(first[0], in_order)
     assert not torch.equal(first[1], in_order)

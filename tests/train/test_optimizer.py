@@ -1,17 +1,19 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
 from conftest import small_config
 
 from harmoclip.errors import InputError
+from harmoclip.harmonized import harmonize
 from harmoclip.train.config import OptimizerConfig
-from harmoclip.train.parameters import blocks_of, parameter_groups, place_of, set_rates
+from harmoclip.train.optimizer import blocks_of, parameter_groups, place_of, rate, set_rates
 
 
 def groups_by_name(model, **options):
     names = {id(p): name for name, p in model.named_parameters()}
-    groups = parameter_groups(model, replace(OptimizerConfig(), **options))
+    groups = parameter_groups(harmonize(model), replace(OptimizerConfig(), **options))
     return groups, {names[id(p)]: group for group in groups for p in group["params"]}
 
 
@@ -106,3 +108,17 @@ def test_what_joins_two_stages_goes_with_the_upper_one():
     assert place_of("visual.s.1.down.weight", blocks).depth == 3
     assert place_of("visual.head.weight", blocks).depth == 4
     assert place_of("visual.stem.0.weight", blocks).depth == 0
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
+def test_rises_linearly_then_never_again(schedule):
+    rates = [rate(step, steps=50, warmup=10, schedule=schedule) for step in range(50)]
+    assert rates[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
+    assert all(a >= b for a, b in pairwise(rates[9:]))
+    assert rates[-1] > 0
+
+
+def test_cosine_is_half_in_the_middle_and_linear_falls_evenly():
+    assert rate(30, steps=50, warmup=10, schedule="cosine") == pytest.approx(0.5)
+    assert rate(20, steps=50, warmup=10, schedule="linear") == pytest.approx(0.75)
+    assert rate(49, steps=50, warmup=0, schedule="constant") == 1

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 
 from harmoclip.errors import InputError
+from harmoclip.harmonized import Harmonized
 from harmoclip.train.config import OptimizerConfig
 
 _IMAGE = re.compile(r"^(visual|vision|image)")
@@ -28,19 +31,30 @@ class Place(NamedTuple):
     depth: int
 
 
-def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
+def make_optimizer(harmo: Harmonized, config: OptimizerConfig) -> torch.optim.AdamW:
+    """AdamW over everything that learns."""
+    return torch.optim.AdamW(
+        parameter_groups(harmo, config),
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        eps=config.epsilon,
+    )
+
+
+def parameter_groups(harmo: Harmonized, config: OptimizerConfig) -> list[dict[str, Any]]:
     """Groups for the optimiser, each with its factor on the learning rate and the step it joins in.
 
     The factor is `layer_decay ** (blocks above)`. Blocks that are never trained lose `requires_grad`.
     Norms, biases, scales and embeddings of one dimension have no weight decay.
 
     Args:
-        model: The CLIP.
+        harmo: The model, with what harmonizing added to learn, such as a temperature of its own.
         config: Its `layer_decay`, `image_blocks`, `text_blocks`, `unlock_at` and `weight_decay` are read.
 
     Raises:
         InputError: A tower has fewer blocks than shall be trained, or nothing is trained at all.
     """
+    model = harmo.model
     blocks = {tower: blocks_of(model, tower) for tower in ("image", "text")}
     asked = {"image": config.image_blocks, "text": config.text_blocks}
     for tower, count in asked.items():
@@ -58,7 +72,9 @@ def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str
         elif parameter.requires_grad:
             start = (config.unlock_at or 0) if locked else 0
             members[config.layer_decay**height, start, parameter.ndim >= 2].append(parameter)
-    if not members:
+    theirs = {id(p) for p in model.parameters()}
+    members[1.0, 0, False] += [p for p in harmo.parameters() if id(p) not in theirs and p.requires_grad]
+    if not any(members.values()):
         raise InputError("nothing is trained: every block of both towers is locked.")
     return [
         {
@@ -68,6 +84,7 @@ def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str
             "weight_decay": config.weight_decay if decays else 0.0,
         }
         for (factor, start, decays), group in members.items()
+        if group
     ]
 
 
@@ -118,6 +135,11 @@ def blocks_of(model: nn.Module, tower: str) -> list[str]:
     ]
 
 
+def tower_blocks(model: nn.Module) -> list[nn.Module]:
+    """The blocks of both towers."""
+    return [model.get_submodule(name) for tower in ("image", "text") for name in blocks_of(model, tower)]
+
+
 def _shared(path: Sequence[str], other: Sequence[str]) -> int:
     """How many parts two paths begin with together."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path, other, strict=False)))
@@ -126,3 +148,27 @@ def _shared(path: Sequence[str], other: Sequence[str]) -> int:
 def _locked(trained: int | None, height: int, blocks: int) -> bool:
     """Whether a parameter at this height lies below the trained blocks; 0 locks the whole tower."""
     return trained is not None and (trained == 0 or (height > trained and trained < blocks))
+
+
+def rate(step: int, *, steps: int, warmup: int, schedule: str) -> float:
+    """The factor on the learning rate in [0, 1]: linear warm-up, then `cosine`, `linear` or `constant`.
+
+    It depends on the step alone: nothing to save, nothing to restore. Where a run is made longer, the steps
+    that come have the rate of a run of the new length.
+
+    Args:
+        step: Counted from 0.
+        steps: How many there are.
+        warmup: How many of them rise linearly.
+        schedule: What comes after.
+
+    Example:
+        >>> [rate(s, steps=6, warmup=2, schedule="linear") for s in range(6)]
+        [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
+    """
+    if step < warmup:
+        return (step + 1) / warmup
+    done = (step - warmup) / max(1, steps - warmup)
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * done))
+    return 1 - done if schedule == "linear" else 1.0

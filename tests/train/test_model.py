@@ -1,7 +1,7 @@
 import torch
 
 from harmoclip.harmonized import harmonize
-from harmoclip.train.sharding import ready_for_shards
+from harmoclip.train.model import ready_for_shards
 
 
 def test_no_scalar_is_left_and_nothing_else_changes(clip, batch):

@@ -1,0 +1,281 @@
+"""The data of a run: opened as its configuration says, in batches without end, and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch.utils.data import Dataset
+
+from harmoclip.data import Batch, Collator, Loader, PhraseCache, Sample, open_dataset, transform_for
+from harmoclip.data.formats.registry import FORMATS, STREAMS, recognise
+from harmoclip.data.linking.grounding_finder import GroundingFinder
+from harmoclip.data.scenes import Scenes
+from harmoclip.errors import DataError, InputError, TrainingError
+from harmoclip.models import LoadedModel
+from harmoclip.options import Options
+from harmoclip.segment import CaptionSegmenter
+from harmoclip.train.config import Config, DataConfig
+
+
+class Counts(NamedTuple):
+    """How much of everything there was."""
+
+    samples: int = 0
+    boxes: int = 0
+    dropped: int = 0
+    """Boxes that the transform dropped, as impossible, too small or outside the crop."""
+    phrases: int = 0
+    links: int = 0
+
+    def __add__(self, other: tuple[int, ...]) -> Counts:  # type: ignore[override]
+        return Counts(*(mine + its for mine, its in zip(self, other, strict=True)))
+
+
+class Counted(NamedTuple):
+    """A batch, what is in it, and what could not be read."""
+
+    batch: Batch
+    counts: Counts
+    broken: list[str]
+
+
+class Batches:
+    """This rank's endless batches of a configuration's data.
+
+    Register it for checkpointing: its state holds where each rank is.
+
+    Args:
+        config: What to read, and how.
+        loaded: The model with its tokenizer and preprocessing.
+        accelerator: Says which rank this is.
+
+    Raises:
+        InputError: There is one sample in a batch of all ranks, or an option has an unknown value.
+        DataError: The data is not what it should be.
+    """
+
+    def __init__(self, config: Config, loaded: LoadedModel, accelerator: Accelerator) -> None:
+        data, ranks = config.data, accelerator.num_processes
+        if data.batch_size * ranks == 1:
+            raise InputError(
+                "data.batch_size is 1 in one process: expected at least 2 samples in a batch of all "
+                "processes, for an image learns by being told from the others of its batch, and "
+                "optimizer.accumulate adds no others to it. Give data.batch_size=2 or more."
+            )
+        broken: list[DataError] = []  # filled and emptied in whichever process reads
+        skip = broken.append if data.on_broken == "skip" else None
+        dataset = _open(config, data.path, data.split, data.size, data.shuffle, skip)
+        transform = transform_for(_source(loaded), crop=_crop(data.crop), flip=data.flip)
+        self.loader: Loader[Counted] = Loader(
+            dataset,
+            _Counting(Collator(loaded.tokenizer), broken),
+            transform=_Steps(_finder(data, dataset), transform),
+            batch_size=data.batch_size,
+            workers=data.workers,
+            seed=config.seed,
+            rank=accelerator.process_index,
+            ranks=ranks,
+            pin_memory=accelerator.device.type == "cuda",
+        )
+
+    def __iter__(self) -> Iterator[Counted]:
+        return self.loader.endless()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where every rank is; all ranks have to ask."""
+        return {"ranks": gather_object([self.loader.state_dict()])}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there.
+
+        Raises:
+            InputError: The state is of another number of ranks, batch size or seed.
+        """
+        places, ranks = state["ranks"], self.loader.ranks
+        if len(places) != ranks:
+            raise InputError(
+                f"the checkpoint is of {len(places)} processes, this run has {ranks}: expected the same "
+                "number, or the order of the data would be another. Give another `out` to begin anew."
+            )
+        self.loader.load_state_dict(places[self.loader.rank])
+
+    def samples(self) -> int | None:
+        """How many samples the data has; None for shards, which do not say."""
+        dataset = self.loader.dataset
+        return len(dataset) if hasattr(dataset, "__len__") else None
+
+    def about(self) -> str:
+        """How much data there is."""
+        count = self.samples()
+        return f"{len(self.loader.dataset.urls)} shards" if count is None else f"{count} samples"
+
+
+def check_grounding(seen: Counts, objective: Options) -> None:
+    """See that samples hold what the terms of an objective learn from.
+
+    Raises:
+        TrainingError: A term judges regions and there is no box, or phrases and there is no link.
+    """
+    terms = [term for term in objective.terms() if term.of_regions]
+    without = " ".join(f"objective.weights.{term.name}=0" for term in terms)
+    held = (
+        f"{seen.samples} samples held {seen.boxes} boxes, {seen.phrases} phrases and {seen.links} links of a "
+        "phrase to a box"
+    )
+    if terms and not seen.boxes:
+        mend = "Give data with boxes"
+        if seen.dropped:
+            mend = (
+                f"All {seen.dropped} boxes were dropped as impossible or too small: data.unit and "
+                "data.box_format say what their numbers mean, and `harmoclip data check` shows them"
+            )
+        raise TrainingError(f"{held}: no region loss has anything to learn from. {mend}, or give {without}.")
+    if any("phrases" in term.judges for term in terms) and not seen.links:
+        raise TrainingError(
+            f"{held}: no loss between regions and phrases has anything to learn from. Find phrases with "
+            "data.segment=true and link them with data.link=words or data.link=similarity, or give "
+            "objective.weights.lexeme_region=0."
+        )
+
+
+def held_out(config: Config, loaded: LoadedModel) -> tuple[Sequence[Sample], Sequence[str] | None] | None:
+    """The samples to measure on with the names of their classes, or None where there is no evaluation."""
+    chosen = config.evaluation
+    if chosen.path is None and chosen.split is None:
+        return None
+    broken: list[DataError] = []
+    skip = broken.append if config.data.on_broken == "skip" else None
+    dataset = _open(config, chosen.path or config.data.path, chosen.split, chosen.samples, 0, skip)
+    transform = _Steps(_finder(config.data, dataset), transform_for(_source(loaded)))
+    readable = (sample for sample in _in_order(dataset) if sample is not None)
+    samples = [transform(sample) for sample in islice(readable, chosen.samples)]
+    return [sample for sample in samples if sample is not None], getattr(dataset, "class_names", None)
+
+
+def _open(
+    config: Config,
+    path: str | None,
+    split: str | None,
+    size: int,
+    shuffle: int,
+    skip: Callable[[DataError], None] | None,
+) -> Any:
+    data = config.data
+    if data.format == "scenes":
+        return Scenes(split or "train", size, seed=config.seed)
+    if path is None:
+        raise InputError(
+            "data.path is null: expected where the data is; data.format=scenes needs none, it is generated."
+        )
+    form = data.format or recognise(path)
+    stream: dict[str, Any] = {}
+    if form in STREAMS:
+        stream = {"shuffle": shuffle, "seed": config.seed, "on_broken": skip}
+    dataset = open_dataset(
+        path,
+        form,
+        split=split,
+        images=data.images,
+        unit=data.unit,
+        box_format=data.box_format,
+        cache=None if data.segment and not _segments(form) else data.cache,
+        **stream,
+    )
+    return dataset if form in STREAMS or skip is None else _Readable(dataset, skip)
+
+
+def _segments(form: str) -> bool:
+    """Whether a format finds phrases itself."""
+    return form in FORMATS and "segment" in FORMATS[form].options
+
+
+def _finder(data: DataConfig, dataset: Any) -> Callable[[Sample], Sample] | None:
+    """What finds the phrases and links that the data lacks; those by similarity the loop finds."""
+    if not data.segment and data.link != "words":
+        return None
+    names = None
+    if data.link == "words":
+        names = getattr(dataset, "class_names", None)
+        if names is None:
+            raise InputError(
+                "data.link is words, but the data does not name the classes of its boxes: expected names, "
+                "such as COCO's. data.link=similarity needs none."
+            )
+    segment = None
+    if data.segment:
+        segment = CaptionSegmenter() if data.cache is None else PhraseCache(data.cache)
+    return GroundingFinder(segment, names)
+
+
+class _Steps:
+    """One transform after another; None, for what could not be read, passes through."""
+
+    def __init__(self, *steps: Callable[[Sample], Sample] | None) -> None:
+        self.steps = [step for step in steps if step is not None]
+
+    def __call__(self, sample: Any) -> Any:
+        for step in self.steps:
+            sample = sample and step(sample)
+        return sample
+
+
+class _Readable(Dataset[Sample | None]):
+    """A data set that gives None for a sample that cannot be read, and tells why."""
+
+    def __init__(self, dataset: Any, skip: Callable[[DataError], None]) -> None:
+        self.dataset, self.skip = dataset, skip
+        self.class_names = getattr(dataset, "class_names", None)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Sample | None:
+        try:
+            sample: Sample = self.dataset[index]
+        except DataError as error:
+            self.skip(error)
+            return None
+        return sample
+
+
+class _Counting:
+    """A collator that counts, and leaves out what could not be read."""
+
+    def __init__(self, collate: Callable[[Sequence[Sample]], Batch], broken: list[DataError]) -> None:
+        self.collate, self.broken = collate, broken
+
+    def __call__(self, samples: Sequence[Sample | None]) -> Counted:
+        readable = [sample for sample in samples if sample is not None]
+        broken = [str(error) for error in self.broken]
+        self.broken.clear()
+        if not readable:
+            raise DataError(f"no sample of a batch of {len(samples)} can be read. The first: {broken[0]}")
+        batch = self.collate(readable)
+        grounding = batch.grounding
+        counts = Counts(
+            len(readable),
+            len(grounding.boxes),
+            sum(sample.dropped for sample in readable),
+            len(grounding.spans),
+            len(grounding.links),
+        )
+        return Counted(batch, counts, broken)
+
+
+def _in_order(dataset: Any) -> Iterator[Sample | None]:
+    if not hasattr(dataset, "__len__"):
+        return iter(dataset)
+    return (dataset[row] for row in range(len(dataset)))
+
+
+def _source(loaded: LoadedModel) -> Any:
+    """What says how the model's images are prepared."""
+    return getattr(loaded.preprocess, "processor", loaded.model)
+
+
+def _crop(smallest: float | None) -> tuple[float, float] | None:
+    return None if smallest is None else (smallest, 1.0)

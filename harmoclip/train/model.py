@@ -1,0 +1,94 @@
+"""The model that a run trains: loaded, with adapters if they are asked for, harmonized, ready for shards."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from torch import nn
+
+from harmoclip.errors import InputError, MissingDependencyError
+from harmoclip.harmonized import Harmonized, harmonize
+from harmoclip.models import LoadedModel, load_model
+from harmoclip.options import Options
+from harmoclip.train.config import Config, LoraConfig
+from harmoclip.train.optimizer import tower_blocks
+
+
+def load(config: Config) -> LoadedModel:
+    """The model of a configuration with float32 weights, whatever it was stored in.
+
+    Weights of half precision cannot be trained by Adam, whose steps are smaller than their rounding; mixed
+    precision, which is Accelerate's, keeps float32 weights.
+    """
+    loaded = load_model(config.model.name, config.model.pretrained)
+    loaded.model.float()
+    return loaded
+
+
+def build(loaded: LoadedModel, objective: Options, lora: LoraConfig) -> Harmonized:
+    """The loaded model with region alignment; a teacher is the model as it is now."""
+    model = loaded.model
+    teacher = frozen_copy(model) if objective.teacher else None
+    if lora.rank is not None:
+        model = with_adapters(model, lora)
+    return harmonize(model, objective, teacher=teacher, tokenizer=loaded.tokenizer)
+
+
+def frozen_copy(model: nn.Module) -> nn.Module:
+    """The model as it is now, which no longer learns."""
+    return copy.deepcopy(model).requires_grad_(False).eval()
+
+
+# ---------------------------------------------------------------------- adapters
+
+
+def with_adapters(model: nn.Module, lora: LoraConfig) -> nn.Module:
+    """The model wrapped by peft: low-rank adapters learn, and nothing else does.
+
+    Raises:
+        MissingDependencyError: peft is not installed.
+        InputError: No module has a name that ends in one of the targets, or peft cannot adapt one.
+    """
+    try:
+        import peft
+    except ImportError as error:
+        raise MissingDependencyError('lora.rank needs peft: pip install "harmoclip[train]".') from error
+    targets = list(lora.targets or projections(model))
+    options: dict[str, Any] = {"r": lora.rank, "lora_alpha": lora.alpha, "target_modules": targets}
+    try:
+        wrapped: nn.Module = peft.get_peft_model(model, peft.LoraConfig(**options))
+    except ValueError as error:
+        raise InputError(f"lora.targets is {targets}: {error}") from error
+    return wrapped
+
+
+def projections(model: nn.Module) -> list[str]:
+    """The names of every linear map and every attention of the blocks of both towers."""
+    names = {module: name for name, module in model.named_modules()}
+    found = []
+    for block in tower_blocks(model):
+        attentions = {m for m in block.modules() if isinstance(m, nn.MultiheadAttention)}
+        inside = {part for attention in attentions for part in attention.children()}
+        linear = {m for m in block.modules() if isinstance(m, nn.Linear) and m not in inside}
+        found += [names[module] for module in (*attentions, *linear)]
+    return sorted(found)
+
+
+# ---------------------------------------------------------------------- shards
+
+
+def ready_for_shards(harmo: Harmonized) -> None:
+    """Name the blocks that Accelerate shards one by one, and give scalars a dimension: FSDP2 refuses them.
+
+    Args:
+        harmo: Changed in place; `logit_scale` and the like become `[1]`.
+    """
+    blocks = tower_blocks(harmo.model)
+    # where Accelerate's `transformer_based_wrap` looks when no class is named
+    vars(harmo)["_no_split_modules"] = sorted({type(block).__name__ for block in blocks})
+    for module in harmo.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.ndim == 0:
+                wide = nn.Parameter(parameter.detach().reshape(1), parameter.requires_grad)
+                setattr(module, name, wide)
