@@ -48,7 +48,7 @@ def small_models(folders, monkeypatch, tmp_path):
     import transformers
 
     import harmoclip.models
-    import harmoclip.train.loop
+    import harmoclip.train.model
 
     def small(function):
         def called(name, *args, **kwargs):
@@ -65,7 +65,7 @@ def small_models(folders, monkeypatch, tmp_path):
     def load_small(asked, *args, **kwargs):
         return load(f"hf:{folders['hf']}" if asked.startswith("hf:") else folders["open_clip"])
 
-    for module in (harmoclip.models, harmoclip.train.loop):
+    for module in (harmoclip.models, harmoclip.train.model):
         monkeypatch.setattr(module, "load_model", load_small)
     english, load_pipeline = installed_pipeline(), spacy.load
     monkeypatch.setattr(spacy, "load", lambda name, **options: load_pipeline(english, **options))
