@@ -8,6 +8,7 @@ from harmoclip.errors import InputError
 from harmoclip.segment.clean import locate
 from harmoclip.segment.encoders import Encoder, Offsets
 from harmoclip.segment.families import encoder_for
+from harmoclip.segment.words import inside_word
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class TokenSpan:
         start: First position; 0 unless the status is "exact".
         end: One past the last position; 0 unless the status is "exact".
         status: "exact"; "truncated", when the tokenizer cuts the caption before the span ends; "not_found",
-            when no run of tokens says the span and nothing else.
+            when no run of tokens says the span and nothing else, or the span begins or ends inside a word.
     """
 
     start: int
@@ -54,6 +55,8 @@ class Aligner:
         return [self._align(caption, text, row, start, end) for start, end in _checked(caption, spans)]
 
     def _align(self, caption: str, text: str, row: Offsets, start: int, end: int) -> TokenSpan:
+        if inside_word(caption, start) or inside_word(caption, end):
+            return _NOT_FOUND
         place = locate(caption, text, start, end, self.encoder.clean)
         if place is None:
             return _NOT_FOUND

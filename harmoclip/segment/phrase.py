@@ -9,7 +9,7 @@ from harmoclip.notebook import table
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
-AttributeKind = Literal["adjective", "colour", "material", "number"]
+AttributeKind = Literal["adjective", "color", "material", "number"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Attribute:
         text: As spelled in the caption.
         start: First character, counted in the caption as given.
         end: One past the last character.
-        kind: "adjective" (participles too), "colour", "material" or "number".
+        kind: "adjective" (participles too), "color", "material" or "number".
     """
 
     text: str
@@ -72,7 +72,7 @@ class Phrase:
         start: First character, counted in the caption as given.
         end: One past the last character.
         head: What it is: "dogs" in "two brown dogs", "people" in "a group of people".
-        attributes: Adjectives, colours, numbers and materials that stand in the phrase.
+        attributes: Adjectives, colors, numbers and materials that stand in the phrase.
         relations: Relations of which this phrase is the subject.
         reason: None for a phrase that names something visible; else why it does not: "pronoun", "absent",
             "comparison", "frame", "spatial", "time", "event", "attribute" or "abstract".

@@ -11,6 +11,7 @@ from harmoclip.segment.generic import generic_phrases
 from harmoclip.segment.phrase import Phrase
 from harmoclip.segment.pipeline import check_pipeline, load_pipeline, unused_components
 from harmoclip.segment.pool import map_batches
+from harmoclip.segment.reading import Reading, read
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -50,7 +51,8 @@ class CaptionSegmenter:
         Raises:
             InputError: The caption is not text, or longer than the pipeline can parse.
         """
-        return self.phrases(self.nlp(self._readable(caption), disable=self._unused), caption)
+        reading = read(self.check(caption))
+        return self._phrases(self.nlp(reading.text, disable=self._unused), reading)
 
     def pipe(
         self, captions: Iterable[str], batch_size: int = 256, workers: int = 1
@@ -67,15 +69,13 @@ class CaptionSegmenter:
         """
         return map_batches(functools.partial(_segment_batch, self), captions, batch_size, workers)
 
-    def phrases(self, doc: "Doc", caption: str | None = None) -> list[Phrase]:
-        """The phrases of a caption that is already parsed.
+    def phrases(self, doc: "Doc") -> list[Phrase]:
+        """The phrases of a text that is already parsed, with tags and a dependency parse."""
+        return self._phrases(doc, Reading(doc.text, doc.text, range(len(doc.text) + 1)))
 
-        Args:
-            doc: A Doc with tags and a dependency parse.
-            caption: The text as given, where the doc holds it in lower case.
-        """
-        read = english_phrases if doc.lang_ == "en" else generic_phrases
-        return read(doc, doc.text if caption is None else caption, keep_all=self.keep_all)
+    def _phrases(self, doc: "Doc", reading: Reading) -> list[Phrase]:
+        find = english_phrases if doc.lang_ == "en" else generic_phrases
+        return find(doc, reading, keep_all=self.keep_all)
 
     def check(self, caption: object) -> str:
         """The caption itself, if it can be segmented.
@@ -95,16 +95,12 @@ class CaptionSegmenter:
             )
         return caption
 
-    def _readable(self, caption: str) -> str:
-        """The caption as the parser reads it best: not all in capitals."""
-        lower = self.check(caption).lower()
-        return lower if caption.isupper() and len(lower) == len(caption) else caption
-
 
 def _segment_batch(segmenter: CaptionSegmenter, captions: list[str]) -> list[list[Phrase]]:
     nlp = segmenter.nlp
-    readable = [segmenter._readable(caption) for caption in captions]
+    readings = [read(segmenter.check(caption)) for caption in captions]
     # words met here are forgotten after the batch, so that memory stays flat over millions of captions
     with nullcontext() if nlp.vocab.in_memory_zone else nlp.memory_zone():
-        docs = nlp.pipe(readable, batch_size=len(captions), disable=segmenter._unused)
-        return [segmenter.phrases(doc, caption) for doc, caption in zip(docs, captions, strict=True)]
+        texts = (reading.text for reading in readings)
+        docs = nlp.pipe(texts, batch_size=len(captions), disable=segmenter._unused)
+        return [segmenter._phrases(doc, reading) for doc, reading in zip(docs, readings, strict=True)]

@@ -258,3 +258,10 @@ def test_tokenizers_that_cannot_be_aligned(tokenizer):
 def test_aligner_travels_to_workers():
     aligner = pickle.loads(pickle.dumps(align(SIMPLE)))
     assert aligner("a red hat", [(2, 9)]) == [TokenSpan(2, 4, "exact")]
+
+
+@pytest.mark.parametrize("phrase", ["-white cat", "white cat", "s tail", "A black", "at", "rap"])
+def test_part_of_a_word_is_not_found(phrase):
+    caption = "A black-and-white cat's tail and a trap."
+    start = caption.rindex(phrase)
+    assert align(SIMPLE)(caption, [(start, start + len(phrase))])[0].status == "not_found"

@@ -64,6 +64,32 @@ EXAMPLES = [
     "[a hall way] with [a night stand] in [the city center]",
     "[a man] on [his back] with [his feet] up, riding on {horseback|abstract}",
     "[A PERSON] ON [THE SLOPE]",
+    # words with hyphens and slashes, entities, emoji, shorthand
+    "[A black-and-white cat] by [a pick-up truck] and [a baby-blue car]",
+    "[A 3-year-old girl] eats [cake] in [a state-of-the-art kitchen]",
+    "[A multi-colored kite] over [a bike/walk path] by [a two-story house]",
+    "{An old-fashioned black-and-white photo|frame} of [a t-shirt].",
+    "[A man] &amp; [a woman] with [a cat &#39;s tail] and [caf&eacute; tables]",
+    "[Tom] &quot;[the cat]&quot; and [a ham &amp; cheese sandwich]",
+    "[A cat] 🐱 on [a mat] w/ [a ball] w/o {a leash|absent}",
+    "{A b&w photo|frame} of [a man] and/or [a dog].",
+    # denied
+    "There isn't {a dog|absent} in [the yard].",
+    "[A dog] but not {a cat|absent}, [a cow] instead of {a horse|absent}.",
+    "{Neither dog|absent} is running, neither {a man|absent} nor {a boy|absent} sits.",
+    "There is not {a single car|absent}, not {a person|absent} in {sight|abstract}.",
+    "[A cake] with {zero candles|absent} and {no plates|absent}, {forks|absent}, or {knives|absent}",
+    "[A dog] that is not {a poodle|absent} next to [a boy] not wearing {a hat|absent} or {shoes|absent}",
+    "[A woman] who doesn't have {a hat|absent} on [a street] free of {cars|absent}",
+    "{Nobody|pronoun} sits on [a desk] without {any books|absent}",
+    "[A clock] with {its hands|absent} missing, {the lid|absent} is absent.",
+    "[A bear] lacks {an ear|absent}, and {the driver|absent} is not visible.",
+    "[A table] with {nothing|pronoun} but [a towel], not only [a dog] but also [a cat]",
+    "[A no parking sign] and {no one|pronoun} wearing {a hat|absent} near [a tree]",
+    "[A dog] that can't reach [a bone] not on {a leash|absent}",
+    # what a writer of descriptions adds
+    "{A lively atmosphere|abstract} with {a sense|abstract} of {calm|abstract}",
+    "[A wet street] suggesting {a recent rain|abstract}, and {the overall ambiance|abstract}",
 ]
 
 
@@ -108,10 +134,26 @@ def test_attributes(segment):
     assert [(a.text, a.kind) for a in phrase.attributes] == [
         ("Three", "number"),
         ("small", "adjective"),
-        ("brown", "colour"),
+        ("brown", "color"),
         ("wooden", "material"),
     ]
     assert phrase.head.lemma == "box"
+
+
+@pytest.mark.parametrize(
+    ("caption", "attributes"),
+    [
+        ("A multi-colored kite", [("multi-colored", "color")]),
+        ("A black-and-white 3-year-old cat", [("black-and-white", "color"), ("3-year-old", "adjective")]),
+        ("A light-blue two-story house", [("light-blue", "color"), ("two-story", "adjective")]),
+        ("A stained-glass window", [("stained-glass", "material")]),
+        ("A half-eaten t-shirt sandwich", [("half-eaten", "adjective")]),
+        ("A b&amp;w cat", [("b&amp;w", "color")]),
+    ],
+)
+def test_attributes_that_are_several_words_to_a_parser(segment, caption, attributes):
+    phrase = segment(caption)[0]
+    assert [(a.text, a.kind) for a in phrase.attributes] == attributes
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from harmoclip.errors import InputError, MissingDependencyError
 from harmoclip.segment import CaptionSegmenter, normalize_phrase, phrase_id
 from harmoclip.segment.pipeline import load_pipeline
+from harmoclip.segment.words import inside_word
 
 CAPTIONS = [
     "A man in a red hat walks two dogs.",
@@ -57,6 +58,38 @@ def test_spans_lie_inside_ordered_and_apart(caption):
         for part in (*phrase.attributes, *phrase.relations):
             assert caption[part.start : part.end] == part.text
         last = phrase.end
+
+
+JOINED = [
+    "black-and-white",
+    "3-year-old",
+    "pick-up",
+    "state-of-the-art",
+    "bike/walk",
+    "o'clock",
+    "rock-n-roll",
+]
+
+
+@settings(max_examples=80, derandomize=True, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["a man", "the", "dogs'", "of", "on", "isn't", "man's", "b&amp;w", "w/", ",", "cat"])
+        | st.sampled_from(JOINED)
+        | st.tuples(
+            st.sampled_from(["red", "dog", "12", "up", "the", "ball", "it"]),
+            st.sampled_from(["-", "/", "'", "’", "-and-"]),
+            st.sampled_from(["red", "eating", "in", "year", "story", "on", "d"]),
+        ).map("".join),
+        min_size=1,
+        max_size=10,
+    ).map(" ".join)
+)
+def test_no_phrase_begins_or_ends_inside_a_word(caption):
+    for phrase in segmenter()(caption):
+        for part in (phrase, phrase.head, *phrase.attributes):
+            assert not inside_word(caption, part.start), (caption, part)
+            assert not inside_word(caption, part.end), (caption, part)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 256])

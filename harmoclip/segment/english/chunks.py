@@ -71,8 +71,6 @@ def _step(tokens: Tokens, i: int, *, opened: bool, noun: int | None) -> int:
         return 0 if _new_phrase(tokens, i, noun) else 1
     if tag == "POS" or (tokens.word(i) == "'s" and noun == i - 1 and tokens.is_noun(i + 1)):
         return 1 if noun == i - 1 and _noun_ahead(tokens, i + 1) else 0
-    if tag in ("HYPH", "AFX") or tokens.word(i) == "-":
-        return _hyphen(tokens, i)
     if not _noun_ahead(tokens, i + 1):
         return 0
     if tag in ("JJ", "JJR", "JJS", "AFX"):
@@ -118,11 +116,6 @@ def _new_phrase(tokens: Tokens, i: int, noun: int | None) -> bool:
     while start > 0 and tokens.tag(start - 1)[:2] in ("NN", "JJ"):
         start -= 1
     return tokens.word(start - 1) in ("a", "an")
-
-
-def _hyphen(tokens: Tokens, i: int) -> int:
-    joined = tokens.touches(i) and tokens.touches(i + 1) if i + 1 < len(tokens) else False
-    return 1 if joined and _noun_ahead(tokens, i + 1) else 0
 
 
 def _compound_adjective(tokens: Tokens, i: int) -> bool:

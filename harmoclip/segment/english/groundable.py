@@ -1,36 +1,34 @@
 """Say why a noun phrase names nothing visible, or that it does name something."""
 
+from collections.abc import Sequence
+
 from harmoclip.segment.english import lexicon as lx
+from harmoclip.segment.english.absence import find_absent
 from harmoclip.segment.english.chunks import Chunk
 from harmoclip.segment.english.frames import is_frame
 from harmoclip.segment.english.tokens import Tokens
 
 
-def reason_against(tokens: Tokens, chunk: Chunk, *, first: bool) -> str | None:
-    """Why the phrase cannot be grounded; None if it can.
+def reasons_against(tokens: Tokens, chunks: Sequence[Chunk]) -> list[str | None]:
+    """Why each phrase of a caption cannot be grounded; None where it can."""
+    reasons = [_reason(tokens, chunk, first=chunk is chunks[0]) for chunk in chunks]
+    absent = find_absent(tokens, chunks)
+    return [
+        "absent" if missing and reason != "pronoun" else reason
+        for reason, missing in zip(reasons, absent, strict=True)
+    ]
 
-    Args:
-        tokens: The caption.
-        chunk: The phrase.
-        first: Whether it is the first phrase of the caption.
-    """
+
+def _reason(tokens: Tokens, chunk: Chunk, *, first: bool) -> str | None:
     head = tokens.word(chunk.head).removesuffix("s")
     if tokens.word(chunk.head - 1) in lx.OBJECT_COMPOUNDS.get(head, ()):
         return None
-    for reason, holds in _REASONS:
-        if holds(tokens, chunk, first):
-            return reason
-    return None
+    return next((reason for reason, holds in _REASONS if holds(tokens, chunk, first)), None)
 
 
 def _is_pronoun(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
     """'one', 'something', 'another'."""
     return tokens.word(chunk.head) in lx.PRONOUNS
-
-
-def _is_absent(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
-    """'no people', 'without a helmet'."""
-    return tokens.word(chunk.start) == "no" or tokens.word(chunk.start - 1) == "without"
 
 
 def _is_comparison(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
@@ -98,9 +96,11 @@ def _is_attribute(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
 
 
 def _is_abstract(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
-    """'tricks', 'a view', 'on display', 'in line'."""
+    """'tricks', 'a calm mood', 'on display', 'suggesting a recent rain'."""
     word = tokens.word(chunk.head)
     if lx.noun_in(word, lx.ABSTRACT):
+        return True
+    if tokens.word(chunk.start - 1) in lx.GUESSERS:
         return True
     return _is_bare(chunk) and tokens.tag(chunk.start - 1) == "IN" and word in lx.BARE_ABSTRACT
 
@@ -111,7 +111,6 @@ def _is_bare(chunk: Chunk) -> bool:
 
 _REASONS = (
     ("pronoun", _is_pronoun),
-    ("absent", _is_absent),
     ("comparison", _is_comparison),
     ("frame", _is_camera),
     ("frame", _is_frame),

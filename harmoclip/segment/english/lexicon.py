@@ -59,10 +59,49 @@ WRAPPERS = _words("content contents exterior inside interior outside remnant res
 
 PRONOUNS = _words("""
     all another any anybody anyone anything both each everybody everyone everything few half he herself
-    him himself i it itself many me most myself none nothing one ones other others several she some
-    somebody someone something that them themselves these they this those us we what which who whom you
-    yourself
+    him himself i it itself many me most myself no-one nobody none nothing one ones other others several
+    she some somebody someone something that them themselves these they this those us we what which who
+    whom you yourself
 """)
+
+# First words of phrases that name what is not there.
+NO = _words("0 neither no nor zero")
+
+# 'no parking signs' are there.
+SIGNS = _words("area policy sign symbol zone")
+FORBIDDEN = _words(
+    "biking diving dumping entry fishing littering parking passing smoking swimming trespassing"
+)
+
+# Words before what is not there.
+WITHOUT = _words("""
+    barely hardly lack lacked lacking lacks minus missing neither nor sans scarcely without
+""")
+WITHOUT_PAIRS = frozenset(
+    [
+        ("instead", "of"),
+        ("rather", "than"),
+        ("lack", "of"),
+        ("absence", "of"),
+        ("free", "of"),
+        ("free", "from"),
+    ]
+    + [(word, "of") for word in ("bare", "clear", "devoid", "empty", "void")]
+    + [("opposed", "to")]
+)
+NOT = _words("longer n't never not without")
+NOBODY = _words("no-one nobody none nothing")
+NOT_ONLY = _words("far just merely only simply")
+NOT_ALL = _words("all each enough every everyone many most much the two")
+HAVING = _words("""
+    carry carrying contain containing depict depicting feature featuring had has have having hold
+    holding include including see seeing show showing use using wear wearing
+""")
+
+# Words after what is not there.
+BEING = _words("are be been being is was were")
+PRESENT = _words("available included pictured present seen shown there visible")
+MISSING = _words("absent gone missing nowhere")
 
 # Words for the picture, when one of FRAME_FOLLOWERS comes next.
 FRAMES = _words("""
@@ -77,6 +116,12 @@ FRAME_FOLLOWERS = _words("""
 """)
 
 ALWAYS_FRAMES = _words("angle close close-up closeup footage glimpse overview perspective up view")
+
+# What these do is a guess or an impression: 'suggesting a recent rain'.
+GUESSERS = _words("""
+    convey conveying conveys evoke evokes evoking exude exudes exuding hint hinting hints implies imply
+    implying indicate indicates indicating suggest suggesting suggests
+""")
 
 # Words for a picture that somebody takes, poses for or looks at.
 CAMERA_SHOTS = _words("image photo photograph pic picture portrait selfie shot video")
@@ -155,20 +200,29 @@ OBJECT_COMPOUNDS = {
 }
 
 ABSTRACT = _words("""
-    ability action addition advantage air amazement amount annoyance anticipation approach arrival
-    attempt attention balance beauty business call captivity care celebration chance choice close
-    comfort company competition completion concentration concept concern condition confinement confusion
-    conjunction construction consumption contemplation contrast culture curiosity danger decision degree
-    departure depth detail disarray disgust distress diversity duty effect energy environment example
-    excitement existence experience extent fact fashion fear feeling flight focus force formation fun
-    function genre gesture guard happiness help history honor horseback idea illusion information
-    instance interest job joy kind knowledge leisure life look loose love manner memory mid mid-air
-    midair mode moment mood motion movement name nature need number opportunity order ownership pace
-    peace perfection pleasure plenty pose position possibility power preparation process progress
-    protest purpose pursuit rate rear reason relation return route sale sense serenity service silence
-    single skill sleep sort speed state status strength stunt style surprise sync synch tandem theme
-    thought title tradition transit transport transportation travel tribute trick turn type unison use
-    version watch way width wild
+    ability action addition advantage aesthetic air allure amazement ambiance ambience amount annoyance
+    anticipation appeal approach arrival aspect atmosphere attempt attention attitude aura authenticity
+    balance beauty business call calm calmness camaraderie captivity care celebration chance chaos charm
+    cheer cheerfulness choice close closeness comfort company competition completion concentration
+    concept concern condition confinement confusion conjunction construction consumption contemplation
+    contrast cosiness coziness creativity culture curiosity danger decision degree delight departure
+    depth detail dignity disarray disgust distress diversity drama duty dynamism effect elegance emotion
+    emphasis energy enjoyment enthusiasm environment essence example excitement existence experience
+    exploration extent fact fashion fear feel feeling femininity flair flight focus force formation
+    freedom friendliness friendship fun function functionality genre gesture grace grandeur gravity
+    guard happiness harmony help hint history honor hope horseback hospitality humor idea illusion
+    impression individuality information innocence inspiration instance intensity intention interest
+    intimacy intrigue isolation job joy joyfulness juxtaposition kind knowledge leisure life liveliness
+    loneliness look loose love luxury majesty manner melancholy memory mid mid-air midair mode moment
+    mood motion movement mystery name narrative nature need nostalgia number opportunity optimism
+    opulence order organization ownership pace peace perfection personality playfulness pleasure plenty
+    pose position possibility power practicality preparation presence process professionalism progress
+    protest purpose pursuit quiet quietness rate readiness realism rear reason relation relaxation
+    resilience return romance route sale sense serenity service silence simplicity sincerity single
+    skill sleep solitude sophistication sort speed spirit spontaneity state status stillness strength
+    stunt style surprise symmetry sync synch tandem tension theme thought title togetherness tone
+    tradition tranquility tranquillity transit transport transportation travel tribute trick turn type
+    unison unity use version vibe vibrancy vitality warmth watch way whimsy width wild wonder
 """)
 
 # Abstract after a preposition and without an article.
@@ -186,11 +240,19 @@ ATTRIBUTES = _words("color colour design flavor height hue length pattern shape 
 # Quantities that the tagger calls adjectives or nouns.
 NUMBERS = _words("couple dozen few hundred hundreds lots many multiple numerous several")
 
+# 'two-story', 'four-wheel'
+COUNTS = _words(
+    "double eight five four half multi nine one quarter seven single six ten three triple two twin"
+)
+
 COLORS = _words("""
     aqua beige black blue brown burgundy camouflage cream crimson gold gray green grey ivory khaki
     lavender magenta maroon navy orange pink plaid purple red silver tan teal turquoise violet white
     yellow
 """)
+
+# 'multi-colored'
+COLORED = _words("color colored colour coloured hued tinted toned")
 
 COLOR_MODIFIERS = _words("a all and bright dark deep light pale solid the")
 

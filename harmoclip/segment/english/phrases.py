@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING
 
 from harmoclip.segment.english import lexicon as lx
 from harmoclip.segment.english.chunks import Chunk, find_chunks
-from harmoclip.segment.english.groundable import reason_against
+from harmoclip.segment.english.groundable import reasons_against
 from harmoclip.segment.english.joins import join_over_of
 from harmoclip.segment.english.relations import find_relations
 from harmoclip.segment.english.singular import singular
 from harmoclip.segment.english.tags import mend
 from harmoclip.segment.english.tokens import Tokens
 from harmoclip.segment.phrase import Attribute, AttributeKind, Head, Phrase
+from harmoclip.segment.reading import Reading
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -18,18 +19,18 @@ if TYPE_CHECKING:
 _ADJECTIVES = ("JJ", "JJR", "JJS", "VBN", "VBG", "VBD")
 
 
-def english_phrases(doc: "Doc", caption: str, *, keep_all: bool) -> list[Phrase]:
+def english_phrases(doc: "Doc", reading: Reading, *, keep_all: bool) -> list[Phrase]:
     """The phrases of a parsed caption.
 
     Args:
-        doc: The caption with tags and a dependency parse.
-        caption: The caption as given; the doc may hold it in lower case.
+        doc: The reading with tags and a dependency parse.
+        reading: How the caption was read.
         keep_all: Whether to keep phrases that cannot be grounded.
     """
-    tokens = Tokens.read(doc)
+    caption, tokens = reading.caption, Tokens.read(doc, reading.places)
     mend(tokens)
     chunks = join_over_of(tokens, find_chunks(tokens))
-    reasons = [reason_against(tokens, chunk, first=chunk is chunks[0]) for chunk in chunks]
+    reasons = reasons_against(tokens, chunks)
     kept = [
         (chunk, reason) for chunk, reason in zip(chunks, reasons, strict=True) if keep_all or reason is None
     ]
@@ -65,10 +66,13 @@ def _attributes(tokens: Tokens, caption: str, chunk: Chunk) -> tuple[Attribute, 
 
 def _kind(tokens: Tokens, i: int) -> AttributeKind | None:
     word, tag = tokens.words[i], tokens.tags[i]
+    parts = word.split("-")
+    first, last = parts[0], parts[-1]
     if tag == "CD" or word in lx.NUMBERS:
         return "number"
-    if word in lx.COLORS:
-        return "colour"
-    if word in lx.MATERIALS:
+    if last in lx.COLORS or (len(parts) > 1 and last in lx.COLORED):
+        return "color"
+    if last in lx.MATERIALS:
         return "material"
-    return "adjective" if tag in _ADJECTIVES else None
+    counted = len(parts) > 1 and (first.isdigit() or first in lx.COUNTS)
+    return "adjective" if tag in _ADJECTIVES or counted else None

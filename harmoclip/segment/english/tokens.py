@@ -1,22 +1,28 @@
-"""One parsed caption as plain lists, which the rules read many times."""
+"""One parsed caption as plain lists of its words, which the rules read many times."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harmoclip.segment.words import inside_word
+
 if TYPE_CHECKING:
-    from spacy.tokens import Doc
+    from spacy.tokens import Doc, Token
+
+# Words of their own within 'isn't', 'cannot', 'gonna'.
+_CONTRACTED = ("n't", "nt", "not", "na", "ta")
 
 
 @dataclass(slots=True)
 class Tokens:
-    """Parallel lists over the tokens of a caption.
+    """Parallel lists over the words of a caption.
 
     Attributes:
         words: Lower-case text.
         tags: Penn Treebank tags, mended in place by the rules.
         deps: Dependency labels.
         heads: Index of each token's head; a root is its own head.
-        starts: First character.
+        starts: First character, counted in the caption as given.
         ends: One past the last character.
     """
 
@@ -28,17 +34,23 @@ class Tokens:
     ends: list[int]
 
     @classmethod
-    def read(cls, doc: "Doc") -> "Tokens":
-        """Read the parts of a Doc that the rules use, without its whitespace tokens."""
-        tokens = [token for token in doc if not token.is_space]
-        place = {token.i: index for index, token in enumerate(tokens)}
+    def read(cls, doc: "Doc", places: Sequence[int]) -> "Tokens":
+        """Read the parts of a Doc that the rules use: its words, without whitespace.
+
+        Args:
+            doc: The parsed text.
+            places: Where each character of that text stands in the caption.
+        """
+        words = _words(doc)
+        place = {token.i: index for index, word in enumerate(words) for token in word}
+        tops = [word[0] if len(word) == 1 else min(word, key=_depth) for word in words]
         return cls(
-            words=[token.lower_ for token in tokens],
-            tags=[token.tag_ for token in tokens],
-            deps=[token.dep_ for token in tokens],
-            heads=[place.get(token.head.i, index) for index, token in enumerate(tokens)],
-            starts=[token.idx for token in tokens],
-            ends=[token.idx + len(token) for token in tokens],
+            words=["".join([token.lower_ for token in word]) for word in words],
+            tags=[_tag(word) for word in words],
+            deps=[top.dep_ for top in tops],
+            heads=[place.get(top.head.i, index) for index, top in enumerate(tops)],
+            starts=[places[word[0].idx] for word in words],
+            ends=[places[word[-1].idx + len(word[-1])] for word in words],
         )
 
     def __len__(self) -> int:
@@ -56,6 +68,27 @@ class Tokens:
         """Whether the token is tagged as a common or proper noun."""
         return self.tag(index).startswith("NN")
 
-    def touches(self, index: int) -> bool:
-        """Whether no space stands between the token and the one before it."""
-        return index > 0 and self.starts[index] == self.ends[index - 1]
+
+def _words(doc: "Doc") -> list[list["Token"]]:
+    """The tokens of each word; a tokenizer may cut words at hyphens and slashes."""
+    words: list[list[Token]] = []
+    for token in doc:
+        if words and inside_word(doc.text, token.idx) and token.lower_ not in _CONTRACTED:
+            words[-1].append(token)
+        elif not token.is_space:
+            words.append([token])
+    return words
+
+
+def _depth(token: "Token") -> int:
+    """Steps to the root of the parse: the highest part of a word stands for it, lest heads go in circles."""
+    return sum(1 for _ in token.ancestors)
+
+
+def _tag(word: list["Token"]) -> str:
+    """That of the last part, as in 'black-and-white', unless it is none that can stand before a noun."""
+    tag: str = word[-1].tag_
+    if len(word) == 1 or tag.startswith(("NN", "JJ", "VB", "CD")):
+        return tag
+    following = word[-1].i + 1 < len(word[-1].doc) and word[-1].nbor().tag_
+    return "JJ" if following and following.startswith(("NN", "JJ", "CD", "VBN")) else "NN"
