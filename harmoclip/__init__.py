@@ -4,32 +4,38 @@ In the manner of HarmoCLIP (arXiv 2511.22594). Public names load when first used
 `import harmoclip` stays as light as `import torch`.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
+
+import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:
+if _TYPE_CHECKING:
     from harmoclip.grounding import Grounding as Grounding
     from harmoclip.harmonized import Harmonized as Harmonized
     from harmoclip.harmonized import harmonize as harmonize
     from harmoclip.interpolation import interpolate as interpolate
     from harmoclip.models import load_model as load_model
+    from harmoclip.options import Options as Options
     from harmoclip.segment import CaptionSegmenter as CaptionSegmenter
 
 _HOME = {
-    "CaptionSegmenter": "harmoclip.segment",
-    "Grounding": "harmoclip.grounding",
-    "Harmonized": "harmoclip.harmonized",
-    "harmonize": "harmoclip.harmonized",
-    "interpolate": "harmoclip.interpolation",
-    "load_model": "harmoclip.models",
+    "CaptionSegmenter": "segment",
+    "Grounding": "grounding",
+    "Harmonized": "harmonized",
+    "Options": "options",
+    "harmonize": "harmonized",
+    "interpolate": "interpolation",
+    "load_model": "models",
 }
+_MODULES = ["boxes", "data", "draw", "errors", "evaluate", "losses", "ops", "segment", "towers", "train"]
 
 __all__ = [
     "CaptionSegmenter",
     "Grounding",
     "Harmonized",
+    "Options",
     "__version__",
     "harmonize",
     "interpolate",
@@ -37,13 +43,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'harmoclip' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        value = getattr(_importlib.import_module(f"harmoclip.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+    if name in _MODULES:
+        return _importlib.import_module(f"harmoclip.{name}")
+    raise AttributeError(f"module 'harmoclip' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted([*__all__, *_MODULES, "__doc__", "__file__", "__name__", "__path__"])

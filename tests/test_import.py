@@ -26,3 +26,18 @@ def test_every_public_name_loads():
     import harmoclip
 
     assert all(getattr(harmoclip, name) is not None for name in harmoclip.__all__)
+
+
+def test_packages_load_when_they_are_used():
+    loaded = loaded_by("import harmoclip; harmoclip.losses, harmoclip.errors")
+    assert "harmoclip.losses" in loaded
+    assert "harmoclip.data" not in loaded
+    assert "harmoclip.data" in loaded_by("import harmoclip; harmoclip.data")
+
+
+def test_dir_lists_what_is_public():
+    import harmoclip
+
+    names = set(dir(harmoclip))
+    assert {*harmoclip.__all__, "data", "evaluate", "losses", "ops", "segment", "towers", "train"} <= names
+    assert not names & {"importlib", "Any", "TYPE_CHECKING", "annotations"}

@@ -25,6 +25,26 @@ def row_loss(logits, share, sigmoid):
     return sum(t * (total - z) for z, t in zip(logits, share, strict=True)) / sum(share)
 
 
+def separate_row_loss(logits, share):
+    """Every positive among itself and the negatives, averaged."""
+    negatives = [z for z, t in zip(logits, share, strict=True) if not t]
+    positives = [(z, t) for z, t in zip(logits, share, strict=True) if t]
+    terms = [t * (sum(n.exp() for n in [z, *negatives]).log() - z) for z, t in positives]
+    return sum(terms) / sum(t for _, t in positives)
+
+
+def contrast_of_photographs(image, text, image_id, log_scale, bias=None):
+    """The global contrast where captions of one photograph are positives of each other."""
+    share = [[float(a == b) for b in image_id] for a in image_id]
+    if bias is not None:
+        return contrast(image, text, share, log_scale, bias)
+    logit = [[log_scale.exp() * cosine(i, t) for t in text] for i in image]
+    count = range(len(image))
+    forth = [separate_row_loss(logit[i], share[i]) for i in count]
+    back = [separate_row_loss([row[j] for row in logit], [row[j] for row in share]) for j in count]
+    return (sum(forth) + sum(back)) / (2 * len(image))
+
+
 def contrast(rows, columns, share, log_scale, bias=None):
     """Mean over both directions of the mean over rows; share[i][j] is how far column j is right for row i."""
     count = len(rows)
@@ -72,3 +92,35 @@ def global_region(regions, image_index, target, log_scale, bias=None):
             targets.append(target[image])
     share = [[float(i == j) for j in range(len(means))] for i in range(len(means))]
     return contrast(means, targets, share, log_scale, bias)
+
+
+def lexeme_region_with_negatives(regions, lexemes, links, phrase_id, negatives, log_scale, bias=None):
+    """Equal phrases are positives; a region's negatives are further columns of its own rows."""
+    pairs, wrong = links.tolist(), negatives.tolist()
+
+    def logit(r, p):
+        return log_scale.exp() * cosine(regions[r], lexemes[p]) + (0 if bias is None else bias)
+
+    def share(p, q):
+        return float(phrase_id[p] == phrase_id[q])
+
+    total, sigmoid = 0, bias is not None
+    for r, p in pairs:
+        own = [logit(r, n) for s, n in wrong if s == r]
+        row = [logit(r, q) for _, q in pairs] + own
+        total = total + row_loss(row, [share(p, q) for _, q in pairs] + [0.0] * len(own), sigmoid)
+    for _, p in pairs:
+        if not sigmoid:
+            total = total + row_loss([logit(r, p) for r, _ in pairs], [share(p, q) for _, q in pairs], False)
+    return total / len(pairs) / (1 if sigmoid else 2)
+
+
+def hard_negative(regions, lexemes, links, negatives, log_scale):
+    """FG-CLIP's: cross entropy of a region's phrase among it and the region's own negatives."""
+    losses = []
+    for r, p in links.tolist():
+        own = [n for s, n in negatives.tolist() if s == r]
+        if own:
+            z = [log_scale.exp() * cosine(regions[r], lexemes[q]) for q in [p, *own]]
+            losses.append(sum(x.exp() for x in z).log() - z[0])
+    return sum(losses) / len(losses)
