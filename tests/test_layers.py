@@ -9,7 +9,7 @@ import harmoclip
 ROOT = Path(harmoclip.__file__).parent
 # a room may import those before it and those in its own line
 ORDER = [
-    {"errors", "tensors", "tokenizers", "notebook", "boxes"},
+    {"errors", "tensors", "tokenizers", "notebook", "boxes", "files"},
     {"segment"},
     {"ops"},
     {"losses"},
