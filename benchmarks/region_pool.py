@@ -23,8 +23,9 @@ import torchvision
 from peak_memory import added_mib
 from torch import Tensor
 
-from harmoclip.ops import bagwise, boxwise, region_pool, separable
-from harmoclip.ops.weights import region_factors
+from harmoclip.ops import region_pool
+from harmoclip.ops._weights import region_factors
+from harmoclip.ops.backends import bags, boxwise, cpu
 
 BINS = 7
 ROUND = 5
@@ -200,19 +201,19 @@ def threshold() -> None:
         tokens = torch.randn(batch, grid * grid, 768, generator=generator)
         grad = torch.randn(batch * boxes, 1, 1, 768, generator=generator)
         pool = {
-            "bags": lambda: bagwise.pool(tokens, *where, 0),  # noqa: B023
-            "cells": lambda: over_cells(lambda: separable.pool(tokens, *where, 0)),  # noqa: B023
+            "bags": lambda: bags.pool(tokens, *where, 0),  # noqa: B023
+            "cells": lambda: over_cells(lambda: cpu.pool(tokens, *where, 0)),  # noqa: B023
         }
         size = (batch, grid * grid, 0)
         spread = {
             "boxes": lambda: boxwise.spread(grad, *where, *size),  # noqa: B023
-            "cells": lambda: over_cells(lambda: separable.spread(grad, *where, *size)),  # noqa: B023
+            "cells": lambda: over_cells(lambda: cpu.spread(grad, *where, *size)),  # noqa: B023
         }
         row: Case = {"grid": grid, "batch": batch, "boxes": boxes, "side": side}
         for name, ways in (("pool", pool), ("spread", spread)):
             row |= {f"{name}_{way}": round(least(function), 3) for way, function in ways.items()}
-        row["pool_chosen"] = "bags" if bagwise.pays(tokens, high, wide) else "cells"
-        by_box = boxwise.pays(high, wide, batch * grid**2, *separable.SPREAD_COSTS)
+        row["pool_chosen"] = "bags" if bags.pays(tokens, high, wide) else "cells"
+        by_box = boxwise.pays(high, wide, batch * grid**2, *cpu.SPREAD_COSTS)
         row["spread_chosen"] = "boxes" if by_box else "cells"
         rows.append(row)
         print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
@@ -231,7 +232,7 @@ def threshold() -> None:
 def over_cells(function: Callable[[], Any]) -> Any:
     """Run with the choice held to the product with every cell."""
     with (
-        mock.patch.object(bagwise, "pays", return_value=False),
+        mock.patch.object(bags, "pays", return_value=False),
         mock.patch.object(boxwise, "pays", return_value=False),
     ):
         return function()

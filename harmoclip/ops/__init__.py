@@ -1,12 +1,12 @@
 """Pooling operators: tensors in, tensors out, no model and no loss."""
 
-from harmoclip.ops import batching as batching  # registers the rules
+from harmoclip.ops import _vmap as _vmap  # registers the rules
+from harmoclip.ops._weights import region_weights
 from harmoclip.ops.backends import available_backends
 from harmoclip.ops.mask_pool import mask_pool
 from harmoclip.ops.region_pool import region_pool
 from harmoclip.ops.roi_align import RoIAlign, roi_align
 from harmoclip.ops.span_pool import span_pool
-from harmoclip.ops.weights import region_weights
 
 __all__ = [
     "RoIAlign",

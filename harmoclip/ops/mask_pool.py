@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harmoclip.errors import InputError
-from harmoclip.ops.pooling import pool
-from harmoclip.ops.tokens import token_layout
-from harmoclip.ops.weights import Grid, compute_dtype
+from harmoclip.ops._layout import token_layout
+from harmoclip.ops._pooling import pool
+from harmoclip.ops._weights import Grid, compute_dtype
 
 
 def mask_pool(
@@ -36,7 +36,7 @@ def mask_pool(
         layout: "tokens", "nhwc" or "nchw".
         normalize_tokens: Give every token unit length before pooling.
         normalize: Give every result unit length.
-        backend: "auto", "reference", "separable" or "triton"; see `available_backends`.
+        backend: "auto", "reference", "cpu" or "triton"; see `available_backends`.
 
     Returns:
         `[R, C]` in the dtype of the tokens.

@@ -6,10 +6,10 @@ from torch import Tensor
 
 from harmoclip.errors import InputError
 from harmoclip.ops import backends
+from harmoclip.ops._layout import token_layout
+from harmoclip.ops._pooling import pool, roi_factors_op
+from harmoclip.ops._weights import Grid, check_boxes, compute_dtype, pair, region_factors
 from harmoclip.ops.mask_pool import mask_product
-from harmoclip.ops.pooling import pool, roi_factors_op
-from harmoclip.ops.tokens import token_layout
-from harmoclip.ops.weights import Grid, check_boxes, compute_dtype, pair, region_factors
 
 
 def region_pool(
@@ -44,7 +44,7 @@ def region_pool(
         sampling_ratio: Samples a bin and axis; if not positive, one a cell begun (`ceil(cells / bins)`).
         normalize_tokens: Give every token unit length before pooling (without a copy of the tokens).
         normalize: Give every result unit length.
-        backend: "auto", "reference", "separable" or "triton"; see `available_backends`.
+        backend: "auto", "reference", "cpu" or "triton"; see `available_backends`.
 
     Returns:
         `[R, C]` in the dtype of the tokens; `[0, C]`, still connected to the graph, without boxes.

@@ -8,8 +8,9 @@ from torch.jit.annotations import BroadcastingList2
 from torch.nn.modules.utils import _pair
 
 from harmoclip.errors import BoxShapeError, QuantizedBatchError
-from harmoclip.ops import backends, reference
-from harmoclip.ops.weights import roi_factors
+from harmoclip.ops import backends
+from harmoclip.ops._weights import roi_factors
+from harmoclip.ops.backends import reference
 
 
 @torch.fx.wrap
@@ -37,7 +38,7 @@ def roi_align(
         sampling_ratio: Samples a bin and axis; if not positive, `ceil(cells of the box / bins)`.
         aligned: Put the centre of the first cell at 0.5 instead of 0. Without it (torchvision's default)
             boxes also count as at least one cell large.
-        backend: "auto", "reference", "separable" or "triton"; see `available_backends`.
+        backend: "auto", "reference", "cpu" or "triton"; see `available_backends`.
 
     Returns:
         `[K, C, rows, columns]` in the dtype of the input.
@@ -64,7 +65,7 @@ def roi_align(
     if not is_scripting():
         backend = backends.choose(backend, features)
     elif backend == "auto":
-        backend = "triton" if features.is_cuda else "separable"
+        backend = "triton" if features.is_cuda else "cpu"
     out = _align(features, rois, height, width, spatial_scale, sampling_ratio, aligned, backend)
     if input.is_quantized:
         return torch.quantize_per_tensor(out, input.q_scale(), input.q_zero_point(), input.dtype)
@@ -83,16 +84,11 @@ def _align(
 ) -> Tensor:
     index, corners = rois[:, 0].to(torch.int64), rois[:, 1:]
     corners = corners.detach().to(torch.float64 if input.dtype == torch.float64 else torch.float32)
-    sizes = [input.shape[2], input.shape[3], height, width]
-    tokens = input.permute(0, 2, 3, 1).flatten(1, 2)
-    if not is_scripting() and backend == "reference":
-        rows, cols = roi_factors(corners, sizes, spatial_scale, sampling_ratio, aligned)
-        out = reference.pool(tokens, rows, cols, index, 0)
-    else:
-        rows, cols = torch.ops.harmoclip.roi_factors(
-            corners, sizes, spatial_scale, sampling_ratio, aligned, backend
-        )
-        out = torch.ops.harmoclip.pool(tokens, rows, cols, index, 0, backend)
+    options = (spatial_scale, sampling_ratio, aligned)
+    if is_scripting() or backend != "reference":
+        return torch.ops.harmoclip.roi_align(input, corners, index, [height, width], *options, backend)
+    rows, cols = roi_factors(corners, [input.shape[2], input.shape[3], height, width], *options)
+    out = reference.pool(input.permute(0, 2, 3, 1).flatten(1, 2), rows, cols, index, 0)
     return out.permute(0, 3, 1, 2).contiguous()
 
 

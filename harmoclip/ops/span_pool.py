@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from harmoclip.errors import InputError
+from harmoclip.ops._weights import compute_dtype
 from harmoclip.ops.mask_pool import mask_product
-from harmoclip.ops.weights import compute_dtype
 
 
 def span_pool(tokens: Tensor, spans: Tensor, text_index: Tensor, *, backend: str = "auto") -> Tensor:

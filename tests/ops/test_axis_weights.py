@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harmoclip.ops.weights import axis_weights, region_factors
+from harmoclip.ops._weights import axis_weights, region_factors
 
 
 def sample_by_sample(start, extent, size, bins, ratio):

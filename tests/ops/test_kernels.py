@@ -10,8 +10,8 @@ triton = pytest.importorskip("triton", reason="triton is not installed")
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
-from harmoclip.ops import kernels  # noqa: E402
-from harmoclip.ops.triton import OPTIONS, TILE  # noqa: E402
+from harmoclip.ops.backends import triton_kernels as kernels  # noqa: E402
+from harmoclip.ops.backends.triton import OPTIONS, TILE  # noqa: E402
 
 POINTERS = {"index": "*i64", "order": "*i64", "offsets": "*i64"}
 

@@ -5,7 +5,7 @@ import torch
 import torchvision
 
 from harmoclip.ops import mask_pool, region_pool, roi_align
-from harmoclip.ops.pooling import pool_op
+from harmoclip.ops._pooling import pool_op
 
 pytestmark = [
     pytest.mark.gpu,

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from harmoclip.ops import kernels
-from harmoclip.ops.weights import compute_dtype, to_cells
+from harmoclip.ops._weights import compute_dtype, to_cells
+from harmoclip.ops.backends import triton_kernels as kernels
 
 TILE = {"CELLS": 32, "CHANNELS": 128}
 # positions of samples round as on the CPU, so that a sample on the edge of the map falls on the same side
@@ -12,7 +12,7 @@ OPTIONS = {"enable_fp_fusion": False}
 
 
 def pool(tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int) -> Tensor:
-    """As `separable.pool`; a region of an image that is not there gets NaN."""
+    """As `cpu.pool`; a region of an image that is not there gets NaN."""
     (regions, p, height), (q, width) = rows.shape, cols.shape[1:]
     out = tokens.new_empty(regions, p, q, tokens.shape[2])
     if out.numel():
@@ -26,7 +26,7 @@ def pool(tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int)
 def spread(
     grad: Tensor, rows: Tensor, cols: Tensor, index: Tensor, batch: int, length: int, prefix: int
 ) -> Tensor:
-    """As `separable.spread`; every value is gathered and written once, never added to."""
+    """As `cpu.spread`; every value is gathered and written once, never added to."""
     (p, height), (q, width), channels = rows.shape[1:], cols.shape[1:], grad.shape[3]
     out = grad.new_empty(batch, length, channels)
     image, order = index.sort(stable=True)
@@ -40,7 +40,7 @@ def spread(
 
 
 def correlate(tokens: Tensor, grad: Tensor, index: Tensor, prefix: int) -> Tensor:
-    """As `separable.correlate`."""
+    """As `cpu.correlate`."""
     cells = tokens.shape[1] - prefix
     out = tokens.new_empty(len(grad), cells, dtype=compute_dtype(tokens.dtype))
     if out.numel():
@@ -51,10 +51,26 @@ def correlate(tokens: Tensor, grad: Tensor, index: Tensor, prefix: int) -> Tenso
     return out
 
 
+def roi_align(
+    features: Tensor,
+    corners: Tensor,
+    index: Tensor,
+    bins: list[int],
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+) -> Tensor:
+    """As `cpu.roi_align`."""
+    sizes = [*features.shape[2:], *bins]
+    rows, cols = roi_factors(corners, sizes, spatial_scale, sampling_ratio, aligned)
+    tokens = features.permute(0, 2, 3, 1).flatten(1, 2)
+    return pool(tokens, rows, cols, index, 0).permute(0, 3, 1, 2).contiguous()
+
+
 def roi_factors(
     corners: Tensor, sizes: list[int], spatial_scale: float, sampling_ratio: int, aligned: bool
 ) -> tuple[Tensor, Tensor]:
-    """As `weights.roi_factors`, without a look at the boxes from the host."""
+    """As `_weights.roi_factors`, without a look at the boxes from the host."""
     cells = to_cells(corners, spatial_scale, aligned)
     extents = cells[:, 2:] - cells[:, :2]
     if not aligned:

@@ -1,11 +1,11 @@
-"""How the operators of `pooling` map over a further dimension: the mapped batches become one longer batch."""
+"""How the operators of `_pooling` map over a further dimension: the mapped batches become one longer one."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from harmoclip.ops.pooling import correlate_op, pool_op, spread_op
+from harmoclip.ops._pooling import correlate_op, pool_op, roi_align_op, spread_op
 
 
 def _joined(values: Tensor, dim: int | None, size: int) -> Tensor:
@@ -59,3 +59,13 @@ def _(
     tokens, grad = _joined(tokens, dims[0], size), _joined(grad, dims[1], size)
     index = _joined_index(index, dims[2], size, len(tokens) // size)
     return correlate_op(tokens, grad, index, prefix, backend).unflatten(0, (size, -1)), 0
+
+
+@roi_align_op.register_vmap
+def _(
+    info: Any, dims: Any, features: Tensor, corners: Tensor, index: Tensor, bins: list[int], *options: Any
+) -> tuple[Tensor, int]:
+    size = info.batch_size
+    features, corners = _joined(features, dims[0], size), _joined(corners, dims[1], size)
+    index = _joined_index(index, dims[2], size, len(features) // size)
+    return roi_align_op(features, corners, index, bins, *options).unflatten(0, (size, -1)), 0

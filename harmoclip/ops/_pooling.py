@@ -1,4 +1,4 @@
-"""The three operators behind every pooling function, closed under differentiation.
+"""The operators behind every pooling function, closed under differentiation.
 
 `pool` is linear in the tokens and, where each region is one row of weights over all tokens, in the weights.
 Its derivatives are `spread` (in the tokens) and `correlate` (in the weights), and the derivatives of those
@@ -10,13 +10,13 @@ from typing import Any, List  # noqa: UP035  (torch 2.6 reads no list[int] in an
 import torch
 from torch import Tensor
 
-from harmoclip.ops import backends, reference
-from harmoclip.ops.weights import roi_factors
+from harmoclip.ops import backends
+from harmoclip.ops.backends import reference
 
 
 @torch.library.custom_op("harmoclip::pool", mutates_args=())
 def pool_op(tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int, backend: str) -> Tensor:
-    """`[B, N, C]`, `[R, P, H]`, `[R, Q, W]`, `[R]` to `[R, P, Q, C]`; see `separable.pool`."""
+    """`[B, N, C]`, `[R, P, H]`, `[R, Q, W]`, `[R]` to `[R, P, Q, C]`; see `cpu.pool`."""
     with torch.autocast(tokens.device.type, enabled=False):
         return backends.implementation(backend).pool(tokens, rows, cols, index, prefix)
 
@@ -32,14 +32,14 @@ def spread_op(
     prefix: int,
     backend: str,
 ) -> Tensor:
-    """`[R, P, Q, C]` to `[batch, length, C]`; see `separable.spread`."""
+    """`[R, P, Q, C]` to `[batch, length, C]`; see `cpu.spread`."""
     with torch.autocast(grad.device.type, enabled=False):
         return backends.implementation(backend).spread(grad, rows, cols, index, batch, length, prefix)
 
 
 @torch.library.custom_op("harmoclip::correlate", mutates_args=())
 def correlate_op(tokens: Tensor, grad: Tensor, index: Tensor, prefix: int, backend: str) -> Tensor:
-    """`[B, N, C]`, `[R, C]` to `[R, N - prefix]`; see `separable.correlate`."""
+    """`[B, N, C]`, `[R, C]` to `[R, N - prefix]`; see `cpu.correlate`."""
     with torch.autocast(grad.device.type, enabled=False):
         return backends.implementation(backend).correlate(tokens, grad, index, prefix)
 
@@ -53,12 +53,10 @@ def roi_factors_op(
     aligned: bool,
     backend: str,
 ) -> tuple[Tensor, Tensor]:
-    """`[K, 4]` and H, W, P, Q to `[K, P, H]` and `[K, Q, W]`; see `weights.roi_factors`."""
-    if backend == "triton":
-        return backends.implementation(backend).roi_factors(
-            corners, sizes, spatial_scale, sampling_ratio, aligned
-        )
-    return roi_factors(corners, sizes, spatial_scale, sampling_ratio, aligned)
+    """`[K, 4]` and H, W, P, Q to `[K, P, H]` and `[K, Q, W]`; see `_weights.roi_factors`."""
+    return backends.implementation(backend).roi_factors(
+        corners, sizes, spatial_scale, sampling_ratio, aligned
+    )
 
 
 @roi_factors_op.register_fake
@@ -72,6 +70,38 @@ def _(
 ) -> tuple[Tensor, Tensor]:
     height, width, p, q = sizes
     return corners.new_empty(len(corners), p, height), corners.new_empty(len(corners), q, width)
+
+
+@torch.library.custom_op("harmoclip::roi_align", mutates_args=())
+def roi_align_op(
+    features: Tensor,
+    corners: Tensor,
+    index: Tensor,
+    bins: List[int],  # noqa: UP006
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+    backend: str,
+) -> Tensor:
+    """`[B, C, H, W]`, `[K, 4]` and `[K]` to `[K, C, *bins]`; see `roi_align`."""
+    with torch.autocast(features.device.type, enabled=False):
+        return backends.implementation(backend).roi_align(
+            features, corners, index, bins, spatial_scale, sampling_ratio, aligned
+        )
+
+
+@roi_align_op.register_fake
+def _(
+    features: Tensor,
+    corners: Tensor,
+    index: Tensor,
+    bins: List[int],  # noqa: UP006
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+    backend: str,
+) -> Tensor:
+    return features.new_empty(len(corners), features.shape[1], *bins)
 
 
 def pool(tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int, backend: str) -> Tensor:
@@ -161,6 +191,22 @@ def _correlate_backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
     return d_tokens, d_grad, None, None, None
 
 
+def _keep_roi_align(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    features, corners, index, bins, *ctx.options, ctx.backend = inputs
+    ctx.shape, ctx.sizes = features.shape, [*features.shape[2:], *bins]
+    ctx.save_for_backward(corners, index)
+
+
+def _roi_align_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    corners, index = ctx.saved_tensors
+    batch, _, height, width = ctx.shape
+    rows, cols = roi_factors_op(corners, ctx.sizes, *ctx.options, ctx.backend)
+    where = (rows, cols, index, batch, height * width, 0, ctx.backend)
+    d_features = spread_op(grad.permute(0, 2, 3, 1), *where).unflatten(1, (height, width)).permute(0, 3, 1, 2)
+    return d_features, None, None, None, None, None, None, None
+
+
 pool_op.register_autograd(_pool_backward, setup_context=_keep_pool)
 spread_op.register_autograd(_spread_backward, setup_context=_keep_spread)
 correlate_op.register_autograd(_correlate_backward, setup_context=_keep_correlate)
+roi_align_op.register_autograd(_roi_align_backward, setup_context=_keep_roi_align)

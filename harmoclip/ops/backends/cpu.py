@@ -1,4 +1,8 @@
-"""The pooling products on any device and dtype: batched matrix products, without a copy of the features."""
+"""The pooling products on any device and dtype, by whichever way costs least for the boxes given.
+
+Three ways: one product with all cells, bags of the cells that have weight, and, for a few RoIAligned boxes of
+maps in `[B, C, H, W]`, torchvision's own kernel.
+"""
 
 from collections.abc import Iterator
 
@@ -6,12 +10,17 @@ import torch
 from torch import Tensor
 
 from harmoclip.errors import InputError
-from harmoclip.ops import bagwise, boxwise
-from harmoclip.ops.weights import compute_dtype
+from harmoclip.ops import _weights
+from harmoclip.ops._weights import compute_dtype
+from harmoclip.ops.backends import bags
+from harmoclip.ops.backends.threads import one_thread, split
 
-# of a box, and of a cell under it
-POOL_COSTS = 50, 0.25
-SPREAD_COSTS = 80, 0.5
+# Costs are measured by `benchmarks/region_pool.py --threshold`.
+# of a weighted cell, what a cell of the batch costs in the product with all cells, and a box over every cell
+POOL_COSTS = 3.5, 0.23
+SPREAD_COSTS = 3.5, 0.23
+# of a sample and channel in torchvision's kernel, what a call costs as bags, and a value of the map
+BAGS_CALL, BAGS_VALUE = 650_000, 0.2
 
 
 def pool(tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int) -> Tensor:
@@ -19,11 +28,10 @@ def pool(tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int)
 
     Shapes: `[B, N, C]`, `[R, P, H]`, `[R, Q, W]`, `[R]` to `[R, P, Q, C]`.
     """
-    _check(rows, cols, index, len(tokens))
-    if bagwise.pays(tokens, rows, cols):
-        return bagwise.pool(tokens, rows, cols, index, prefix)
-    if boxwise.pays(rows, cols, tokens[..., 0].numel(), *POOL_COSTS):
-        return boxwise.pool(tokens, rows, cols, index, prefix)
+    _check((rows, cols), index, len(tokens))
+    as_rows = bags.are_rows(tokens) and tokens.dtype == rows.dtype
+    if _bags_pay(rows, cols, len(tokens), *POOL_COSTS, as_rows=as_rows):
+        return bags.pool(tokens, rows, cols, index, prefix)
     groups = _Groups(index, len(tokens))
     features = tokens[:, prefix:].to(rows.dtype)
     out = groups.unpad(_outer(groups.pad(rows), groups.pad(cols)) @ features)
@@ -36,8 +44,8 @@ def spread(
     grad: Tensor, rows: Tensor, cols: Tensor, index: Tensor, batch: int, length: int, prefix: int
 ) -> Tensor:
     """The adjoint of `pool` in its tokens: `[batch, length, C]`, zero where no region reaches."""
-    if boxwise.pays(rows, cols, batch * length, *SPREAD_COSTS):
-        return boxwise.spread(grad, rows, cols, index, batch, length, prefix)
+    if _bags_pay(rows, cols, batch, *SPREAD_COSTS):
+        return bags.spread(grad, rows, cols, index, batch, length, prefix)
     groups = _Groups(index, batch)
     grads = grad[:, 0, 0].to(rows.dtype)
     # the prefix has weights of zero here: one product fills the whole gradient
@@ -57,6 +65,73 @@ def correlate(tokens: Tensor, grad: Tensor, index: Tensor, prefix: int) -> Tenso
     for image, crowd in groups.crowds():
         out[crowd] = grads[crowd] @ features[image]
     return out
+
+
+def roi_factors(
+    corners: Tensor, sizes: list[int], spatial_scale: float, sampling_ratio: int, aligned: bool
+) -> tuple[Tensor, Tensor]:
+    """As `_weights.roi_factors`."""
+    with one_thread():
+        return _weights.roi_factors(corners, sizes, spatial_scale, sampling_ratio, aligned)
+
+
+def roi_align(
+    features: Tensor,
+    corners: Tensor,
+    index: Tensor,
+    bins: list[int],
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+) -> Tensor:
+    """`[B, C, H, W]`, boxes `[K, 4]` and their images `[K]` to `[K, C, *bins]`."""
+    _check((corners,), index, len(features))
+    if _kernel_pays(features, corners * spatial_scale, bins, sampling_ratio, aligned):
+        import torchvision  # noqa: F401  registers the kernel; heavy, and not always needed
+
+        rois = torch.cat([index[:, None].to(corners), corners], 1)
+        kernel = torch.ops.torchvision.roi_align
+        out = kernel(features.to(rois.dtype), rois, spatial_scale, *bins, sampling_ratio, aligned)
+        return out.to(features.dtype)
+    sizes = [*features.shape[2:], *bins]
+    rows, cols = roi_factors(corners, sizes, spatial_scale, sampling_ratio, aligned)
+    tokens = features.permute(0, 2, 3, 1).flatten(1, 2)
+    out = bags.pool(tokens, rows, cols, index, 0).permute(0, 3, 1, 2)
+    with one_thread() as threads, split(2 * out.numel(), threads):
+        return out.contiguous()
+
+
+def _kernel_pays(
+    features: Tensor, corners: Tensor, bins: list[int], sampling_ratio: int, aligned: bool
+) -> bool:
+    """Whether torchvision's kernel, which reads every sample of every channel, costs less than bags."""
+    if features.device.type != "cpu":
+        return False
+    if sampling_ratio > 0:
+        samples = float(sampling_ratio**2 * len(corners))
+    else:
+        extents = corners[:, 2:] - corners[:, :2]  # [K, 2], wide and high
+        if aligned and (extents < 0).any():  # where the kernel fails
+            return False
+        extents = extents if aligned else extents.clamp(min=1)
+        samples = float((extents / extents.new_tensor([bins[1], bins[0]])).ceil().prod(1).sum())
+    channels = features.shape[1]
+    values = 0 if features.is_contiguous(memory_format=torch.channels_last) else features.numel()
+    return samples * bins[0] * bins[1] * channels < BAGS_CALL + BAGS_VALUE * values
+
+
+def _bags_pay(
+    rows: Tensor, cols: Tensor, batch: int, per_cell: float, per_box: float, *, as_rows: bool = True
+) -> bool:
+    """Whether bags cost less than the product with every cell of the batch; several bins a box always do.
+
+    `as_rows` says that no copy is needed to read the cells one by one.
+    """
+    if not len(rows) or rows.shape[1] * cols.shape[1] > 1:
+        return True
+    cells = rows.shape[2] * cols.shape[2]
+    entries = float(bags.entry_count(rows, cols).sum())
+    return as_rows and entries < (per_cell * batch + per_box * len(rows)) * cells
 
 
 class _Groups:
@@ -122,12 +197,16 @@ def _outer(rows: Tensor, cols: Tensor, prefix: int = 0) -> Tensor:
     return out
 
 
-def _check(rows: Tensor, cols: Tensor, index: Tensor, batch: int) -> None:
-    if not (rows.sum() + cols.sum()).isfinite():
-        finite = rows.flatten(1).isfinite().all(1) & cols.flatten(1).isfinite().all(1)
+def _check(of_regions: tuple[Tensor, ...], index: Tensor, batch: int) -> None:
+    """Raise where numbers of a region are not finite, or its image is not in the batch."""
+    if not all(values.sum().isfinite() for values in of_regions):
+        finite = torch.stack([values.flatten(1).isfinite().all(1) for values in of_regions]).all(0)
         raise InputError(f"region {int(finite.int().argmin())} is not finite; drop it or repair it.")
-    if len(index) and not 0 <= int(index.min()) <= int(index.max()) < batch:
+    if not len(index):
+        return
+    low, high = (int(end) for end in index.aminmax())
+    if low < 0 or high >= batch:
         raise InputError(
             f"the image of a region must lie in [0, {batch}), the batch given; "
-            f"the indices run from {int(index.min())} to {int(index.max())}."
+            f"the indices run from {low} to {high}."
         )

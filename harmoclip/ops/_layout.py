@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from harmoclip.errors import InputError
-from harmoclip.ops.weights import Grid
+from harmoclip.ops._weights import Grid
 
 LAYOUTS = {"tokens": 3, "nhwc": 4, "nchw": 4}
 
