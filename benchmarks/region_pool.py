@@ -3,7 +3,8 @@
 Each side gets the layout that suits it: ours tokens `[B, N, C]`, torchvision contiguous `[B, C, H, W]`. Boxes
 have sides of 10 % to 90 % of the image, uniformly. Correctness is checked first. The rounds interleave the
 candidates, so that a disturbance meets all of them. `--quick` measures what the JSON of the last line needs;
-without it the whole sweep runs, and writes a CSV and a plot under results/.
+without it the whole sweep runs, and writes a CSV and a plot under results/. `--detection` and `--busy`
+measure `roi_align` at the sizes of detectors, see `detection.py`.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import detection
 import torch
 import torchvision
 from peak_memory import added_mib
@@ -25,7 +27,7 @@ from torch import Tensor
 
 from harmoclip.ops import region_pool
 from harmoclip.ops._weights import region_factors
-from harmoclip.ops.backends import bags, boxwise, cpu
+from harmoclip.ops.backends import bags, cpu
 
 BINS = 7
 ROUND = 5
@@ -206,21 +208,21 @@ def threshold() -> None:
         }
         size = (batch, grid * grid, 0)
         spread = {
-            "boxes": lambda: boxwise.spread(grad, *where, *size),  # noqa: B023
+            "bags": lambda: bags.spread(grad, *where, *size),  # noqa: B023
             "cells": lambda: over_cells(lambda: cpu.spread(grad, *where, *size)),  # noqa: B023
         }
         row: Case = {"grid": grid, "batch": batch, "boxes": boxes, "side": side}
         for name, ways in (("pool", pool), ("spread", spread)):
             row |= {f"{name}_{way}": round(least(function), 3) for way, function in ways.items()}
-        row["pool_chosen"] = "bags" if bags.pays(tokens, high, wide) else "cells"
-        by_box = boxwise.pays(high, wide, batch * grid**2, *cpu.SPREAD_COSTS)
-        row["spread_chosen"] = "boxes" if by_box else "cells"
+        row["entries"] = int(bags.entry_count(high, wide).sum())
+        row["pool_chosen"] = chosen(bags, "pool", lambda: cpu.pool(tokens, *where, 0))  # noqa: B023
+        row["spread_chosen"] = chosen(bags, "spread", lambda: cpu.spread(grad, *where, *size))  # noqa: B023
         rows.append(row)
         print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     write(rows, "region_pool_threshold.csv")
-    for name, other in (("pool", "bags"), ("spread", "boxes")):
+    for name in ("pool", "spread"):
         lost = [
-            row[f"{name}_{row[name + '_chosen']}"] / min(row[f"{name}_{other}"], row[f"{name}_cells"])
+            row[f"{name}_{row[name + '_chosen']}"] / min(row[f"{name}_bags"], row[f"{name}_cells"])
             for row in rows
         ]
         print(
@@ -231,11 +233,15 @@ def threshold() -> None:
 
 def over_cells(function: Callable[[], Any]) -> Any:
     """Run with the choice held to the product with every cell."""
-    with (
-        mock.patch.object(bags, "pays", return_value=False),
-        mock.patch.object(boxwise, "pays", return_value=False),
-    ):
+    with mock.patch.object(cpu, "_bags_pay", return_value=False):
         return function()
+
+
+def chosen(module: Any, name: str, function: Callable[[], Any]) -> str:
+    """Which way the choice takes."""
+    with mock.patch.object(module, name, wraps=getattr(module, name)) as way:
+        function()
+    return "bags" if way.called else "cells"
 
 
 def least(function: Callable[[], Any]) -> float:
@@ -287,9 +293,15 @@ def main() -> None:
     parser.add_argument(
         "--threshold", action="store_true", help="only the sweep behind the choice on the CPU"
     )
+    parser.add_argument("--detection", action="store_true", help="only roi_align at the sizes of detectors")
+    parser.add_argument("--busy", action="store_true", help="the same while other processes use all cores")
     options = parser.parse_args()
     if options.threshold:
         threshold()
+        return
+    if options.detection or options.busy:
+        rows = detection.run(busy=options.busy)
+        write(rows, f"roi_align_{'busy' if options.busy else 'detection'}.csv")
         return
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     card = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"

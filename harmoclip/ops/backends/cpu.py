@@ -17,8 +17,8 @@ from harmoclip.ops.backends.threads import one_thread, split
 
 # Costs are measured by `benchmarks/region_pool.py --threshold`.
 # of a weighted cell, what a cell of the batch costs in the product with all cells, and a box over every cell
-POOL_COSTS = 3.5, 0.23
-SPREAD_COSTS = 3.5, 0.23
+POOL_COSTS = 1.5, 0.3
+SPREAD_COSTS = 7.0, 0.06
 # of a sample and channel in torchvision's kernel, what a call costs as bags, and a value of the map
 BAGS_CALL, BAGS_VALUE = 650_000, 0.2
 
