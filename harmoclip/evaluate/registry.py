@@ -46,6 +46,18 @@ YARDSTICKS: dict[str, Yardstick] = {
         "retrieval on Karpathy's test split",
         "dataset_flickr30k.json beside flickr30k-images/",
     ),
+    "flickr-entities": Yardstick(
+        f"{_HERE}.flickr_entities",
+        "1505.04870",
+        "retrieval; the right one of the image's boxes for a phrase; pointing; grounding among --proposals",
+        "Annotations/, Sentences/, SPLIT.txt and flickr30k-images/",
+    ),
+    "fg-ovd": Yardstick(
+        f"{_HERE}.fg_ovd",
+        "2311.17518",
+        "the right caption of a box among ten that are nearly right, by level and by attribute",
+        "1_attributes.json, 2_attributes.json, ..., with COCO's val2017/",
+    ),
     "refcoco": Yardstick(
         f"{_HERE}.refcoco",
         "1608.00272, 1511.02283",
