@@ -17,15 +17,6 @@ from harmoclip.towers.registry import IMAGE_TOWERS, TEXT_TOWERS, image_tower, re
 
 
 @register
-def open_clip(model: Any) -> Towers | None:
-    """`visual`, `text` or its parts, `encode_image` and `encode_text`: open_clip, OpenAI's clip."""
-    if not parts(model, "visual", "encode_image", "encode_text"):
-        return None
-    image, text = image_tower(model.visual), text_tower(getattr(model, "text", model))
-    return None if image is None or text is None else Towers(model, image, text)
-
-
-@register
 def hugging_face(model: Any) -> Towers | None:
     """`vision_model` and `text_model` of transformers, or a part that ends in the joint space."""
     image = image_tower(model) if parts(vision_of(model), "encoder") else None
@@ -33,6 +24,15 @@ def hugging_face(model: Any) -> Towers | None:
     if image is None and text is None:
         return None
     return HfTowers(model, image or NoTower(), text or NoTower())
+
+
+@register
+def open_clip(model: Any) -> Towers | None:
+    """`visual`, `text` or its parts, `encode_image` and `encode_text`: open_clip, OpenAI's clip."""
+    if not parts(model, "visual", "encode_image", "encode_text"):
+        return None
+    image, text = image_tower(model.visual), text_tower(getattr(model, "text", model))
+    return None if image is None or text is None else Towers(model, image, text)
 
 
 def why_not(model: Any) -> str:
