@@ -10,14 +10,15 @@ from harmoclip.cli.progress import Progress
 
 def segment(
     source: Annotated[
-        str, typer.Argument(help=".txt, .jsonl, .csv, .tsv, .parquet, COCO .json, or shards 'x-{00..09}.tar'")
+        str,
+        typer.Argument(
+            help=".txt, .jsonl, .csv, .tsv, .parquet, COCO .json, shards 'x-{00..9}.tar', - for stdin"
+        ),
     ],
     output: Annotated[Path, typer.Argument(help="Where to write: a .jsonl file or a .parquet folder")],
-    column: Annotated[str, typer.Option(help="Field that holds the caption")] = "caption",
+    column: Annotated[str, typer.Option(help="Field that holds the caption, or its number")] = "caption",
     keep: Annotated[list[str] | None, typer.Option(help="Another field to write along; repeatable")] = None,
-    form: Annotated[
-        str | None, typer.Option("--format", help="Format, where the name does not say it")
-    ] = None,
+    format: Annotated[str | None, typer.Option(help="Format, where the name does not say it")] = None,
     pipeline: Annotated[str | None, typer.Option(help="spaCy pipeline, by name or folder")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes")] = 1,
     batch_size: Annotated[int, typer.Option(min=1, help="Captions parsed at a time")] = 256,
@@ -31,7 +32,7 @@ def segment(
     from harmoclip.segment.run import bad_path, segment_source
     from harmoclip.segment.segmenter import CaptionSegmenter
 
-    captions = open_source(source, form=form, column=column, keep=tuple(keep or ()))
+    captions = open_source(source, format=format, column=column, keep=tuple(keep or ()))
     segmenter = CaptionSegmenter(pipeline, keep_all=keep_all)
     with Progress() as progress:
         advance = progress.task("segment", captions.total)

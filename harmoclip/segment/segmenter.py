@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
+RULES_VERSION = 2
+"""Another number for each change of what the segmenter finds: phrases kept on disk go by it."""
+
 
 class CaptionSegmenter:
     """Find the phrases of a caption that name something visible.
@@ -76,6 +79,12 @@ class CaptionSegmenter:
     def _phrases(self, doc: "Doc", reading: Reading) -> list[Phrase]:
         find = english_phrases if doc.lang_ == "en" else generic_phrases
         return find(doc, reading, keep_all=self.keep_all)
+
+    @property
+    def pipeline(self) -> str:
+        """Language, name and version of the pipeline: "en_core_web_sm 3.8.0"."""
+        meta = self.nlp.meta
+        return f"{meta['lang']}_{meta['name']} {meta['version']}"
 
     def check(self, caption: object) -> str:
         """The caption itself, if it can be segmented.

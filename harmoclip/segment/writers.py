@@ -35,13 +35,13 @@ def open_writer(path: Path) -> Writer:
         InputError: The name ends otherwise.
     """
     if path.suffix == ".jsonl":
-        return JsonLines(path)
+        return LineWriter(path)
     if path.suffix == ".parquet":
-        return ParquetParts(path)
+        return ParquetWriter(path)
     raise InputError(f"The output must be named .jsonl or .parquet, got {str(path)!r}.")
 
 
-class JsonLines:
+class LineWriter:
     """One JSON object a line; a line counts once its newline is written."""
 
     def __init__(self, path: Path) -> None:
@@ -91,7 +91,7 @@ class JsonLines:
         return 0
 
 
-class ParquetParts:
+class ParquetWriter:
     """A folder of Parquet files; a file counts once it has its final name."""
 
     rows_per_part = 20_000
