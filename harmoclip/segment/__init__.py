@@ -2,9 +2,10 @@
 
 from harmoclip.segment.align import Aligner, TokenSpan, align
 from harmoclip.segment.phrase import Attribute, Head, Phrase, Relation, normalize_phrase, phrase_id
-from harmoclip.segment.segmenter import CaptionSegmenter
+from harmoclip.segment.segmenter import RULES_VERSION, CaptionSegmenter
 
 __all__ = [
+    "RULES_VERSION",
     "Aligner",
     "Attribute",
     "CaptionSegmenter",

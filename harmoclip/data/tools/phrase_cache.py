@@ -7,15 +7,15 @@ import os
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import astuple
+from dataclasses import fields as fields_of
 from functools import cached_property
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import harmoclip.segment
 from harmoclip.errors import DataError
-from harmoclip.segment import Attribute, CaptionSegmenter, Head, Phrase, Relation
+from harmoclip.segment import RULES_VERSION, Attribute, CaptionSegmenter, Head, Phrase, Relation
 
 _ROWS_AT_A_TIME = 1024
 
@@ -23,8 +23,8 @@ _ROWS_AT_A_TIME = 1024
 class PhraseCache:
     """A segmenter that looks a caption up before it parses it.
 
-    An entry's address is a hash of the caption, the spaCy pipeline with its version, and the segmenter's own
-    rules, so that another of these gives another entry and nothing has to be cleared. Processes may share it.
+    An entry's address is a hash of the caption, the spaCy pipeline with its version, and the version of the
+    segmenter's rules, so that another of these gives another entry and nothing has to be cleared. Processes may share it.
 
     Args:
         path: The SQLite file; made where it is missing.
@@ -94,19 +94,14 @@ class PhraseCache:
         self._connections.clear()
 
     @cached_property
-    def _pipeline(self) -> bytes:
+    def _rules(self) -> bytes:
         """What decides the phrases beside the caption, and how they are kept."""
-        meta = self.segmenter.nlp.meta
-        digest = blake2b(digest_size=16)
-        for key in ("lang", "name", "version", "spacy_version"):
-            digest.update(f"{meta.get(key)}\n".encode())
-        digest.update(f"{self.segmenter.keep_all}\n".encode())
-        for path in (Path(__file__), *sorted(Path(harmoclip.segment.__file__).parent.rglob("*.py"))):
-            digest.update(path.read_bytes())
-        return digest.digest()
+        fields = [field.name for kind in (Phrase, Head, Attribute, Relation) for field in fields_of(kind)]
+        decisive = (RULES_VERSION, self.segmenter.pipeline, self.segmenter.keep_all, fields)
+        return blake2b(repr(decisive).encode(), digest_size=16).digest()
 
     def _address(self, caption: str) -> bytes:
-        return blake2b(caption.encode("utf-8", "surrogatepass"), key=self._pipeline, digest_size=16).digest()
+        return blake2b(caption.encode("utf-8", "surrogatepass"), key=self._rules, digest_size=16).digest()
 
     def _keep(self, rows: Iterable[tuple[str, list[Phrase]]]) -> None:
         entries = [(self._address(c), json.dumps([astuple(p) for p in phrases])) for c, phrases in rows]
