@@ -24,7 +24,8 @@ class PhraseCache:
     """A segmenter that looks a caption up before it parses it.
 
     An entry's address is a hash of the caption, the spaCy pipeline with its version, and the version of the
-    segmenter's rules, so that another of these gives another entry and nothing has to be cleared. Processes may share it.
+    segmenter's rules, so that another of these gives another entry and nothing has to be cleared. Processes
+    may share it.
 
     Args:
         path: The SQLite file; made where it is missing.
