@@ -1,5 +1,8 @@
 """Every error that a user's mistake can raise."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class HarmoclipError(Exception):
     """The base of all errors of this library."""
@@ -43,3 +46,16 @@ class TrainingError(HarmoclipError, RuntimeError):
 
 class EvaluationError(InputError):
     """Vectors or values cannot be scored: not finite, all zero, or none at all; the message says where."""
+
+
+def unknown_name(what: str, given: object, known: Iterable[object]) -> str:
+    """The words of an error about a name that is none of those known; the nearest comes first.
+
+    Example:
+        >>> unknown_name("split is", "val2107", ["train2017", "val2017"])
+        "split is 'val2107': did you mean 'val2017'? Expected one of train2017, val2017."
+    """
+    names = [str(name) for name in known]
+    near = difflib.get_close_matches(str(given), names, 1, 0.6)
+    hint = f"did you mean {near[0]!r}? Expected" if near else "expected"
+    return f"{what} {given!r}: {hint} one of {', '.join(names) or 'none'}."

@@ -40,7 +40,7 @@ COMMANDS = {
         {
             "check": (
                 "harmoclip data check coco",
-                "harmoclip data check mine.jsonl --unit pixel --pictures 0 --json",
+                "harmoclip data check mine.jsonl --unit pixel --box-format xywh --json",
             ),
             "convert": ("harmoclip data convert coco shards --split train2017 --workers 4",),
         },

@@ -11,15 +11,22 @@ from harmoclip.cli.progress import Progress
 
 if TYPE_CHECKING:
     from harmoclip.data.sample import Sample
-    from harmoclip.data.tools.check import Report
+    from harmoclip.data.tools.check import DataReport
+    from harmoclip.errors import DataError
 
-Source = Annotated[str, typer.Argument(help="Folder, .jsonl file, or shards 'x-{000..009}.tar'")]
-Form = Annotated[str | None, typer.Option("--format", help="Format, where the files do not tell it")]
+Source = Annotated[str, typer.Argument(help="Folder, .jsonl file, or shards 'x-{000..009}.tar', 'x-*.tar'")]
+Format = Annotated[str | None, typer.Option(help="Where the files do not tell it")]
 Split = Annotated[str | None, typer.Option(help="Such as train2017 or val")]
-Images = Annotated[Path | None, typer.Option(help="Folder of the pictures, where it is another")]
-Unit = Annotated[str | None, typer.Option(help="Of boxes in a .jsonl file: fraction or pixel")]
+Images = Annotated[Path | None, typer.Option(help="Folder of the images, where it is another")]
+Unit = Annotated[str | None, typer.Option(help="Of boxes: fraction of the image's size, or pixel")]
+BoxFormat = Annotated[str | None, typer.Option(help="Of boxes: xyxy, xywh or cxcywh")]
+Upright = Annotated[
+    bool | None,
+    typer.Option("--upright/--as-stored", help="Turn images as their EXIF orientation says, or do not"),
+]
 Cache = Annotated[Path | None, typer.Option(help="SQLite file that keeps the phrases that were found")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that read")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line")]
 
 _SHOWN = 10
 """Messages and phrases that are printed of each kind."""
@@ -27,26 +34,32 @@ _SHOWN = 10
 
 def check(
     source: Source,
-    form: Form = None,
+    format: Format = None,
     split: Split = None,
     images: Images = None,
     unit: Unit = None,
+    box_format: BoxFormat = None,
+    upright: Upright = None,
     cache: Cache = None,
     workers: Workers = 0,
-    sheet: Annotated[Path, typer.Option(help="Where to draw a contact sheet")] = Path("contact_sheet.png"),
-    pictures: Annotated[int, typer.Option(min=0, help="Samples on the sheet; 0 draws none")] = 12,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line")] = False,
+    sheet: Annotated[Path | None, typer.Option(help="Where to draw some samples")] = None,
+    pictures: Annotated[int, typer.Option(min=0, help="How many of them")] = 12,
+    as_json: AsJson = False,
 ) -> None:
     """Read every sample, count, and draw some; exit with 1 when something is wrong."""
     import json
 
+    from harmoclip.data.formats.registry import open_dataset
     from harmoclip.data.tools.check import check_dataset
 
-    dataset = _open(source, form, split, images, unit, cache)
+    options: dict[str, Any] = {"split": split, "images": images, "unit": unit, "box_format": box_format}
+    broken: list[DataError] = []
+    dataset = open_dataset(source, format, cache=cache, on_broken=broken.append, upright=upright, **options)
     with Progress() as progress:
-        report = check_dataset(dataset, workers=workers, progress=progress.task("check", _length(dataset)))
-    _print(report)
-    if pictures and report.samples:
+        advance = progress.task("check", _length(dataset))
+        report = check_dataset(dataset, broken=broken, workers=workers, progress=advance)
+    _print(report, to_stderr=as_json)
+    if sheet and pictures and report.samples:
         _draw(_some(dataset, pictures), sheet)
     if as_json:
         typer.echo(json.dumps(report.as_dict()))
@@ -57,70 +70,73 @@ def check(
 def convert(
     source: Source,
     folder: Annotated[Path, typer.Argument(help="Where to write 00000.tar and on")],
-    form: Form = None,
+    format: Format = None,
     split: Split = None,
     images: Images = None,
     unit: Unit = None,
+    box_format: BoxFormat = None,
+    upright: Upright = None,
     cache: Cache = None,
     workers: Workers = 0,
     samples_per_shard: Annotated[int, typer.Option(min=1, help="Samples a shard")] = 1000,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write webdataset shards. Run it again after an interruption, and it goes on where it was."""
     import json
 
+    from harmoclip.data.formats.registry import open_dataset
     from harmoclip.data.tools.convert import write_shards
 
-    dataset = _open(source, form, split, images, unit, cache)
+    options: dict[str, Any] = {"split": split, "images": images, "unit": unit, "box_format": box_format}
+    dataset = open_dataset(source, format, cache=cache, upright=upright, **options)
     with Progress() as progress:
         advance = progress.task("convert", _length(dataset))
-        broken = write_shards(
+        left_out = write_shards(
             dataset, folder, samples_per_shard=samples_per_shard, workers=workers, progress=advance
         )
-    _list("Left out", broken)
+    _list("Left out", list(dict.fromkeys(left_out)), to_stderr=True)
+    written, shards = (_length(dataset) or 0) - len(left_out), len(list(folder.glob("*.tar")))
     if as_json:
-        typer.echo(json.dumps({"samples": len(dataset) - len(broken), "left_out": broken}))
-    if broken:
+        typer.echo(json.dumps({"samples": written, "shards": shards, "left_out": left_out}))
+    else:
+        typer.echo(f"{written} samples in {shards} shards: {folder}")
+    if left_out:
         raise typer.Exit(1)
-
-
-def _open(
-    source: str,
-    form: str | None,
-    split: str | None,
-    images: Path | None,
-    unit: str | None,
-    cache: Path | None,
-) -> Any:
-    from harmoclip.data.formats.registry import open_dataset
-
-    return open_dataset(source, form, split=split, images=images, unit=unit, cache=cache)
 
 
 def _length(dataset: Any) -> int | None:
     return len(dataset) if hasattr(dataset, "__len__") else None
 
 
-def _print(report: Report) -> None:
+def _print(report: DataReport, *, to_stderr: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table("count", "", show_header=False)
     for name, value in report.as_dict().items():
-        table.add_row(name.replace("_", " "), f"{value:.1%}" if isinstance(value, float) else str(value))
-    Console(stderr=True).print(table)
-    _list("Frequent phrases", [f"{count:>7} {text}" for text, count in report.frequent.most_common(_SHOWN)])
-    _list("Broken", list(dict.fromkeys(report.broken)))  # a picture has several captions
-    _list("Impossible boxes", report.impossible)
+        if not isinstance(value, list | dict):
+            shown = f"{value:.1%}" if isinstance(value, float) else str(value)
+            table.add_row(name.replace("_", " "), shown)
+    Console(stderr=to_stderr).print(table)
+    frequent = [f"{count:>7} {text}" for text, count in report.frequent.most_common(_SHOWN)]
+    _list("Frequent phrases", frequent, to_stderr=to_stderr)
+    _list("Broken", report.broken, to_stderr=to_stderr)
+    _list(
+        "Boxes that were left out",
+        [f"{n:>7} {why}" for why, n in report.dropped.items()],
+        to_stderr=to_stderr,
+    )
+    _list("Impossible boxes", report.impossible, to_stderr=to_stderr)
+    _list("Remarks", report.remarks, to_stderr=to_stderr)
 
 
-def _list(title: str, lines: list[str]) -> None:
+def _list(title: str, lines: list[str], *, to_stderr: bool) -> None:
     if lines:
-        typer.echo(f"{title}:", err=True)
+        typer.echo(f"{title}:", err=to_stderr)
         for line in lines[:_SHOWN]:
-            typer.echo(f"  {line}", err=True)
+            typer.echo(f"  {line}", err=to_stderr)
         if len(lines) > _SHOWN:
-            typer.echo(f"  and {len(lines) - _SHOWN} more", err=True)
+            typer.echo(f"  and {len(lines) - _SHOWN} more", err=to_stderr)
 
 
 def _some(dataset: Any, count: int) -> list[Sample]:
@@ -153,4 +169,4 @@ def _draw(samples: list[Sample], path: Path) -> None:
     mpl.use("agg")
     path.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(samples).savefig(path, dpi=90)
-    typer.echo(f"Pictures: {path}", err=True)
+    typer.echo(f"Samples: {path}", err=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from harmoclip.data.collate import Batch as Batch
     from harmoclip.data.collate import Collator as Collator
+    from harmoclip.data.dataset import SampleDataset as SampleDataset
     from harmoclip.data.formats.coco import CocoCaptions as CocoCaptions
     from harmoclip.data.formats.flickr30k import Flickr30kEntities as Flickr30kEntities
     from harmoclip.data.formats.grit import from_grit as from_grit
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from harmoclip.data.formats.panoptic import CocoPanoptic as CocoPanoptic
     from harmoclip.data.formats.refcoco import RefCoco as RefCoco
     from harmoclip.data.formats.registry import open_dataset as open_dataset
+    from harmoclip.data.formats.registry import register_format as register_format
     from harmoclip.data.formats.rows import from_row as from_row
     from harmoclip.data.formats.rows import to_row as to_row
     from harmoclip.data.formats.shards import Shards as Shards
@@ -50,6 +52,7 @@ _HOME = {
     "Preprocessing": "transforms.preprocessing",
     "RefCoco": "formats.refcoco",
     "Sample": "sample",
+    "SampleDataset": "dataset",
     "SampleTransform": "transforms.sample_transform",
     "Shards": "formats.shards",
     "VisualGenome": "formats.visual_genome",
@@ -60,6 +63,7 @@ _HOME = {
     "link": "linking.by_similarity",
     "model_similarity": "linking.by_similarity",
     "open_dataset": "formats.registry",
+    "register_format": "formats.registry",
     "to_row": "formats.rows",
     "transform_for": "transforms.sample_transform",
     "write_shards": "tools.convert",
@@ -80,6 +84,7 @@ __all__ = [
     "Preprocessing",
     "RefCoco",
     "Sample",
+    "SampleDataset",
     "SampleTransform",
     "Shards",
     "VisualGenome",
@@ -90,6 +95,7 @@ __all__ = [
     "link",
     "model_similarity",
     "open_dataset",
+    "register_format",
     "to_row",
     "transform_for",
     "write_shards",

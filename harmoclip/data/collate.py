@@ -8,15 +8,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harmoclip.data.sample import Sample
-from harmoclip.errors import DataError
+from harmoclip.data.sample import Sample, image_identity
+from harmoclip.errors import DataError, InputError
 from harmoclip.grounding import Grounding
 from harmoclip.segment import align, phrase_id
-from harmoclip.tokenizers import Tokenizer
+from harmoclip.tokenizers import HfTokenizer, Tokenizer
 
 
 class Batch(NamedTuple):
-    """Images `[B, 3, H, W]`, token ids `[B, L]`, and the grounding of both."""
+    """Images `[B, 3, H, W]`, token ids `[T, L]`, and the grounding of both.
+
+    Rows 0 to B - 1 of the token ids are the captions; texts of their own follow.
+    """
 
     images: Tensor
     texts: Tensor
@@ -27,12 +30,15 @@ class Collator:
     """Join samples into a `Batch`; a data loader's `collate_fn`.
 
     Phrases that the tokenizer cuts off or does not find get no row in the grounding, and their links go
-    with them; boxes stay. `harmoclip data check` reports how many a data set has.
+    with them; boxes stay. `harmoclip data check` reports how many a data set has. Each text of its own is
+    one row, however often the batch has it.
 
     Args:
-        tokenizer: The model's own; `tokenizer([caption])` returns the ids `[1, L]`.
+        tokenizer: The model's own; `tokenizer([caption])` returns the ids `[1, L]`. A fast tokenizer of
+            Hugging Face is taken as it is, with rows of the length that it states.
 
     Raises:
+        InputError: A tokenizer of Hugging Face does not state its length.
         DataError: Images are not tensors of one shape.
 
     Example:
@@ -45,38 +51,43 @@ class Collator:
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self.tokenizer = tokenizer
-        self._align = align(tokenizer)
+        self.tokenizer = _in_rows(tokenizer)
+        self._align = align(self.tokenizer)
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
         """The batch of these samples, in their order."""
-        texts = self.tokenizer([sample.caption for sample in samples])
-        return Batch(_stack(samples), texts, self._grounding(samples, texts))
+        texts, own = self._texts(samples)
+        return Batch(_stack(samples), texts, self._grounding(samples, texts, own))
 
     def grounding(self, *samples: Sample) -> Grounding:
         """The boxes, phrases and links of these samples; sample i becomes image i and text i."""
-        return self._grounding(samples, self.tokenizer([sample.caption for sample in samples]))
+        return self._grounding(samples, *self._texts(samples))
 
-    def _grounding(self, samples: Sequence[Sample], texts: Tensor) -> Grounding:
+    def _texts(self, samples: Sequence[Sample]) -> tuple[Tensor, dict[str, int]]:
+        """The token ids of captions and texts of their own, and the row of each of the latter."""
+        phrases = (phrase for sample in samples for phrase in sample.phrases)
+        own = dict.fromkeys(phrase for phrase in phrases if isinstance(phrase, str))
+        texts = self.tokenizer([*(sample.caption for sample in samples), *own])
+        return texts, {text: len(samples) + row for row, text in enumerate(own)}
+
+    def _grounding(self, samples: Sequence[Sample], texts: Tensor, own: dict[str, int]) -> Grounding:
         first_box, counts = 0, [len(sample.boxes) for sample in samples]
         spans: list[tuple[int, int]] = []
         links: list[tuple[int, int]] = []
         text_index: list[int] = []
         ids: list[int] = []
         wording: list[int] = []
-        for text, sample in enumerate(samples):
+        for number, sample in enumerate(samples):
             row: dict[int, int] = {}
-            tokens = texts[text].tolist()
             words = sample.phrase_texts
-            for phrase, span in enumerate(self._align(sample.caption, sample.spans)):
-                if span.status == "exact":
-                    row[phrase] = len(spans)
-                    spans.append((span.start, span.end))
-                    text_index.append(text)
-                    ids.append(phrase_id(words[phrase]))
-                    wording.append(hash(tuple(tokens[span.start : span.end])))
+            for phrase, text, start, end in self._found(number, sample, own):
+                row[phrase] = len(spans)
+                spans.append((start, end))
+                text_index.append(text)
+                ids.append(phrase_id(words[phrase]))
+                wording.append(hash(tuple(texts[text, start:end].tolist())))
             links += [(first_box + region, row[p]) for region, p in sample.links if p in row]
-            first_box += counts[text]
+            first_box += counts[number]
         return Grounding(
             boxes=torch.cat([sample.boxes for sample in samples]),
             image_index=torch.arange(len(samples)).repeat_interleave(_index(counts)),
@@ -85,7 +96,39 @@ class Collator:
             links=_index(links).view(-1, 2),
             phrase_id=_index(ids),
             wording=_index(wording),
+            image_id=_index([_image_id(sample) for sample in samples]),
         )
+
+    def _found(self, number: int, sample: Sample, own: dict[str, int]) -> list[tuple[int, int, int, int]]:
+        """The phrases whose tokens are known: which one, its row of token ids, and its first and last."""
+        in_caption = [i for i, phrase in enumerate(sample.phrases) if not isinstance(phrase, str)]
+        found = self._align(sample.caption, [sample.spans[i] for i in in_caption])
+        rows = [(i, number, span) for i, span in zip(in_caption, found, strict=True)]
+        for i, phrase in enumerate(sample.phrases):
+            if isinstance(phrase, str):
+                rows += [(i, own[phrase], span) for span in self._align(phrase, [(0, len(phrase))])]
+        return sorted((i, text, s.start, s.end) for i, text, s in rows if s.status == "exact")
+
+
+def _in_rows(tokenizer: Tokenizer) -> Tokenizer:
+    """A tokenizer that gives rows of ids, which one of Hugging Face does only when it is told so."""
+    if not hasattr(tokenizer, "model_max_length") or not hasattr(tokenizer, "convert_ids_to_tokens"):
+        return tokenizer
+    if tokenizer.model_max_length > 1_000_000:  # transformers' word for "not stated"
+        raise InputError(
+            f"{type(tokenizer).__name__} does not state how long a row is: give harmo.tokenizer, or "
+            "harmoclip.tokenizers.HfTokenizer(tokenizer, context_length)."
+        )
+    return HfTokenizer(tokenizer, tokenizer.model_max_length)
+
+
+def _image_id(sample: Sample) -> int:
+    """What is equal for samples of one image: where nothing says it, for equal pixels."""
+    if isinstance(sample.image_id, int):
+        return sample.image_id
+    image = sample.image
+    pixels = image.detach().cpu().numpy().tobytes() if isinstance(image, Tensor) else image.tobytes()
+    return image_identity(pixels)
 
 
 def _index(values: list[int] | list[tuple[int, int]]) -> Tensor:
@@ -93,11 +136,12 @@ def _index(values: list[int] | list[tuple[int, int]]) -> Tensor:
 
 
 def _stack(samples: Sequence[Sample]) -> Tensor:
-    shapes = [tuple(s.image.shape) if isinstance(s.image, Tensor) else None for s in samples]
-    if None in shapes or len(set(shapes)) > 1:
+    images = [sample.image for sample in samples if isinstance(sample.image, Tensor)]
+    shapes = sorted({tuple(image.shape) for image in images})
+    if len(images) < len(samples) or len(shapes) > 1:
         raise DataError(
-            f"images of this batch have the shapes {sorted(set(shapes), key=str)} (None is a PIL image): "
+            f"images of this batch have the shapes {shapes}, {len(samples) - len(images)} are PIL images: "
             "expected tensors of one shape. Map the samples through the model's transform, "
             "harmoclip.data.transform_for(model)."
         )
-    return torch.stack([s.image for s in samples])  # type: ignore[misc]
+    return torch.stack(images)

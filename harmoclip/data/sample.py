@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from hashlib import blake2b
+from typing import Protocol, Self
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from harmoclip.errors import DataError
+
+_NO_BOXES = torch.empty(0, 4)
 
 
 class SpanLike(Protocol):
@@ -25,6 +29,17 @@ class SpanLike(Protocol):
         """One past the last character."""
 
 
+def image_identity(name: str | bytes) -> int:
+    """A number that stands for an image wherever its name is the same: 63 bits of a hash.
+
+    Example:
+        >>> image_identity("000000000009.jpg") == image_identity("000000000009.jpg") >= 0
+        True
+    """
+    content = name.encode("utf-8", "surrogatepass") if isinstance(name, str) else name
+    return int.from_bytes(blake2b(content, digest_size=8).digest(), "big") >> 1
+
+
 @dataclass(frozen=True, eq=False)
 class Sample:
     """One image and one caption; the type that every data set yields and every transform maps.
@@ -32,13 +47,17 @@ class Sample:
     Args:
         image: A PIL image, or a tensor `[3, H, W]`.
         caption: The text, exactly as the phrases' offsets count it.
-        boxes: `[R, 4]` float32 xyxy, in [0, 1] of this image. As read: they may be impossible, until a
-            transform drops them.
-        phrases: Character spans `(start, end)` of the caption, half-open, or objects with `start` and `end`.
+        boxes: `[R, 4]` float32 xyxy, in [0, 1] of this image; lists and arrays are taken too.
+        phrases: Parts of the caption: character spans `(start, end)`, half-open, or objects with `start` and
+            `end`. Or a text of its own, a `str`, which need not be in the caption.
         links: Pairs (region, phrase), many-to-many.
         labels: `[R]` int64, each box's class in the data set's `class_names`, where it has classes.
         key: A name of the image for messages and file names.
-        dropped: How many boxes earlier steps dropped.
+        image_id: Equal for samples of the same image: a whole number, or a name that is made into one. By
+            default it comes from `key`; None where there is no key either.
+        dropped: How many boxes earlier steps left out, by reason.
+        left_out: A message for each box that was left out when the sample was read.
+        cut: And for each that left the image by more than rounding, and was cut at its edge.
 
     Raises:
         DataError: A shape is wrong, a span lies outside the caption, or a link points to nothing.
@@ -52,32 +71,57 @@ class Sample:
 
     image: Image.Image | Tensor
     caption: str
-    boxes: Tensor = field(default_factory=lambda: torch.empty(0, 4))
-    phrases: tuple[tuple[int, int] | SpanLike, ...] = ()
+    boxes: Tensor = field(default_factory=lambda: _NO_BOXES)
+    phrases: tuple[tuple[int, int] | SpanLike | str, ...] = ()
     links: tuple[tuple[int, int], ...] = ()
     labels: Tensor | None = None
     key: str = ""
-    dropped: int = 0
+    image_id: int | str | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.boxes.ndim != 2 or self.boxes.shape[1] != 4 or self.boxes.dtype != torch.float32:
-            raise DataError(
-                f"{self._name}: boxes are {self.boxes.dtype} of shape {list(self.boxes.shape)}: "
-                "expected float32 [R, 4], xyxy in [0, 1] of the image."
-            )
+        object.__setattr__(self, "image_id", _identity(self.image_id, self.key))
+        object.__setattr__(self, "boxes", self._checked_boxes())
         if self.labels is not None and len(self.labels) != len(self.boxes):
             raise DataError(f"{self._name}: {len(self.labels)} labels for {len(self.boxes)} boxes.")
-        for start, end in self.spans:
-            if not 0 <= start < end <= len(self.caption):
+        for phrase in self.phrases:
+            self._check_phrase(phrase)
+        for region, phrase_row in self.links:
+            if not (0 <= region < len(self.boxes) and 0 <= phrase_row < len(self.phrases)):
                 raise DataError(
-                    f"{self._name}: phrase ({start}, {end}) is not a part of the caption {self.caption!r}."
-                )
-        for region, phrase in self.links:
-            if not (0 <= region < len(self.boxes) and 0 <= phrase < len(self.phrases)):
-                raise DataError(
-                    f"{self._name}: link ({region}, {phrase}) points to nothing; there are "
+                    f"{self._name}: link ({region}, {phrase_row}) points to nothing; there are "
                     f"{len(self.boxes)} boxes and {len(self.phrases)} phrases."
                 )
+
+    def _checked_boxes(self) -> Tensor:
+        given = self.boxes
+        if not isinstance(given, Tensor):
+            try:
+                given = torch.as_tensor(given, dtype=torch.float32)
+            except (TypeError, ValueError) as error:
+                raise DataError(
+                    f"{self._name}: boxes are {self.boxes!r:.80}: expected 4 numbers each."
+                ) from error
+            given = _NO_BOXES if not given.numel() else given
+        if given.ndim != 2 or given.shape[1] != 4 or given.dtype != torch.float32:
+            raise DataError(
+                f"{self._name}: boxes are {given.dtype} of shape {list(given.shape)}: "
+                "expected float32 [R, 4], xyxy in [0, 1] of the image."
+            )
+        return given
+
+    def _check_phrase(self, phrase: tuple[int, int] | SpanLike | str) -> None:
+        if isinstance(phrase, str):
+            if not phrase.strip():
+                raise DataError(f"{self._name}: phrase {phrase!r} has no words.")
+            return
+        start, end = _span(phrase)
+        if not 0 <= start < end <= len(self.caption):
+            raise DataError(
+                f"{self._name}: phrase ({start}, {end}) is not a part of the caption {self.caption!r}."
+            )
 
     @property
     def _name(self) -> str:
@@ -85,13 +129,13 @@ class Sample:
 
     @property
     def spans(self) -> tuple[tuple[int, int], ...]:
-        """The phrases as plain character spans."""
-        return tuple(p if isinstance(p, tuple) else (p.start, p.end) for p in self.phrases)
+        """The phrases as plain character spans: of the caption, or of the whole of a text of its own."""
+        return tuple((0, len(p)) if isinstance(p, str) else _span(p) for p in self.phrases)
 
     @property
     def phrase_texts(self) -> tuple[str, ...]:
-        """What the caption says at each phrase."""
-        return tuple(self.caption[start:end] for start, end in self.spans)
+        """The words of each phrase."""
+        return tuple(p if isinstance(p, str) else self.caption[slice(*_span(p))] for p in self.phrases)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -100,18 +144,43 @@ class Sample:
             return self.image.shape[-1], self.image.shape[-2]
         return self.image.size
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self, **changes: object) -> Self:
         """A checked copy with some fields replaced."""
-        return replace(self, **changes)
+        return replace(self, **changes)  # type: ignore[arg-type]
 
-    def keep_boxes(self, rows: Sequence[int]) -> Self:
-        """The sample with these boxes only; links follow, and `dropped` counts the others."""
-        if list(rows) == list(range(len(self.boxes))):
+    def drop_boxes(self, why: Mapping[int, str]) -> Self:
+        """The sample without these boxes: row -> reason. Links follow, and `dropped` counts by reason.
+
+        Example:
+            >>> sample = Sample(Image.new("RGB", (8, 8)), "a dog", [[0, 0, 1, 1], [0, 0, 0.5, 0.5]])
+            >>> sample = sample.drop_boxes({0: "too large"})
+            >>> sample.boxes.tolist(), sample.dropped
+            ([[0.0, 0.0, 0.5, 0.5]], {'too large': 1})
+        """
+        if not why:
             return self
-        new_row = {row: i for i, row in enumerate(rows)}
+        kept = [row for row in range(len(self.boxes)) if row not in why]
         return self.replace(
-            boxes=self.boxes[list(rows)],
-            labels=None if self.labels is None else self.labels[list(rows)],
-            links=tuple((new_row[r], p) for r, p in self.links if r in new_row),
-            dropped=self.dropped + len(self.boxes) - len(rows),
+            boxes=self.boxes[kept],
+            labels=None if self.labels is None else self.labels[kept],
+            links=follow(self.links, kept),
+            dropped=dict(Counter(self.dropped) + Counter(why.values())),
         )
+
+
+def follow(links: Sequence[tuple[int, int]], kept: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Links of the boxes that were kept, with the rows that these have now."""
+    new_row = {row: i for i, row in enumerate(kept)}
+    return tuple((new_row[region], phrase) for region, phrase in links if region in new_row)
+
+
+def _span(phrase: tuple[int, int] | SpanLike) -> tuple[int, int]:
+    return (phrase[0], phrase[1]) if isinstance(phrase, tuple) else (phrase.start, phrase.end)
+
+
+def _identity(given: int | str | None, key: str) -> int | None:
+    if given is None:
+        return image_identity(key) if key else None
+    if isinstance(given, int) and -(2**63) <= given < 2**63:
+        return given
+    return image_identity(str(given))

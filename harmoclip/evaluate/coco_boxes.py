@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from harmoclip.data import Sample
-from harmoclip.data.formats.files import open_image, read_json, unit_boxes
+from harmoclip.data.formats.boxes import unit_boxes
+from harmoclip.data.formats.files import open_image, read_json
 from harmoclip.errors import DataError
 
 

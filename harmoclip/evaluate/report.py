@@ -72,11 +72,9 @@ def change(columns: Columns, metric: str) -> float | None:
         >>> change(pair, "r1")
         0.25
     """
-    if not {"before", "after"} <= columns.keys() or any(
-        metric not in columns[name] for name in ("before", "after")
-    ):
+    if tuple(columns) != ("before", "after") or any(metric not in column for column in columns.values()):
         return None
-    before, after = columns["before"].metric(metric), columns["after"].metric(metric)
+    before, after = (column.metric(metric) for column in columns.values())
     return after.value - before.value if after.sign else None
 
 
@@ -127,7 +125,7 @@ def _rows(columns: Columns) -> list[Metric]:
 
 
 def _head(columns: Columns) -> list[str]:
-    return [*columns, *(["change"] if {"before", "after"} <= columns.keys() else []), "chance"]
+    return [*columns, *(["change"] if tuple(columns) == ("before", "after") else []), "chance"]
 
 
 def _cells(columns: Columns, metric: Metric) -> list[str]:

@@ -27,7 +27,7 @@ class Usable(NamedTuple):
 
     sample: Sample
     rows: Tensor  # [R] int64, which of the data set's boxes of this sample each one is
-    left_out: tuple[str, ...]  # one text for each other box
+    left_out: tuple[str, ...]  # one text for each other box, and for what the data set says of its own
     masks: Tensor | None  # [R, H, W] bool
 
 
@@ -61,7 +61,8 @@ def keep_usable_boxes(samples: Samples, index: int, *, masks: bool = False) -> U
     left_out = tuple(
         f"{_describe(samples, index, sample, row)}: {reason}" for row, reason in sorted(why.items())
     )
-    return Usable(sample.replace(boxes=boxes).keep_boxes(kept.tolist()), kept, left_out, segments)
+    usable = sample.replace(boxes=boxes).drop_boxes(why)
+    return Usable(usable, kept, (*sample.left_out, *left_out), segments)
 
 
 def without_pixels(sample: Sample) -> Sample:

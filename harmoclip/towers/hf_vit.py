@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
-from harmoclip.capture import ImageActivations, ImageTaps, TapPoint, first_input, spatial_shape
-from harmoclip.towers.base import Dense, parts, split_grid, square
+from harmoclip.capture import TapPoint, first_input, spatial_shape
+from harmoclip.towers.attention import Block
+from harmoclip.towers.base import Dense, ImageTower, parts, split_grid
 from harmoclip.towers.latent_pool import SiglipPool
 from harmoclip.towers.pooled import LatentPoolTower
-from harmoclip.towers.registry import register_image_tower
-from harmoclip.towers.transformer import TransformerTower
 
 
 def vision_of(model: Any) -> Any:
@@ -19,74 +19,82 @@ def vision_of(model: Any) -> Any:
     return getattr(model, "vision_model", model)
 
 
-@register_image_tower
-class HfViT(TransformerTower):
+class HfViT(ImageTower):
     """Tokens of `vision_model`, projected by `visual_projection`: CLIP, MetaCLIP 2, AltCLIP, ChineseCLIP."""
+
+    default_kind = "value"
 
     def __init__(self, model: Any) -> None:
         self.model = model
         self.vision: Any = vision_of(model)
-        embeddings = self.vision.embeddings
-        super().__init__(self.vision.encoder.layers, getattr(self.vision, "pre_layrnorm", embeddings))
-        self.encoder = (self.vision, getattr(model, "visual_projection", None))
-        self.stem = (embeddings, getattr(self.vision, "pre_layrnorm", None))
+        self.layers = self.vision.encoder.layers
+        self.block = Block(self.layers[-1])
+        self.kinds: tuple[str, ...] = ("plain", *self.block.kinds)
 
     @classmethod
-    def matches(cls, module: Any) -> bool:
+    def matches(cls, model: Any) -> bool:
         """Whether the model has the parts that this tower reads."""
-        return parts(module, "vision_model", "visual_projection") and _is_transformer(module.vision_model)
+        return parts(model, "vision_model", "visual_projection") and _is_transformer(model.vision_model)
 
-    @property
-    def input_size(self) -> tuple[int, int]:
-        """Height and width of the images that the model was built for."""
-        return square(self.vision.config.image_size)
-
-    def taps(self, kind: str) -> ImageTaps:
+    def taps(self, kind: str) -> dict[str, TapPoint]:
         """The grid, the last layer's output and, where the kind needs it, its input; the image vector."""
         embedding = self.vision.embeddings.patch_embedding
-        return ImageTaps(
-            images=TapPoint(embedding, first_input),
-            grid=TapPoint(embedding, spatial_shape),
-            last=TapPoint(self.last_block),
-            penultimate=self.penultimate(kind),
-            vectors=TapPoint(self._last_module()),
-        )
+        points = {
+            "images": TapPoint(embedding, first_input),
+            "grid": TapPoint(embedding, spatial_shape),
+            "last": TapPoint(self.layers[-1]),
+            "global": TapPoint(self._last_module()),
+        }
+        if kind in self.block.kinds:
+            points["penultimate"] = TapPoint(self._before_last())
+        return points
 
-    def dense(self, taken: ImageActivations, kind: str) -> Dense:
+    def dense(self, taken: Mapping[str, Any], kind: str) -> Dense:
         """Tokens `[B, prefix + H * W, C]` after the final norm."""
-        tokens = self.normed_tokens(taken, kind)
-        return Dense(tokens, taken.grid, split_grid(tokens, taken.grid))
+        tokens = self._tokens(taken, kind)
+        return Dense(tokens, taken["grid"], split_grid(tokens, taken["grid"]))
 
     def project(self, pooled: Tensor) -> Tensor:
         """The visual projection."""
         return self.model.visual_projection(pooled)
 
+    def global_vectors(self, taken: Mapping[str, Any]) -> Tensor:
+        """What the projection or the head gave."""
+        return taken["global"]
+
     def _last_module(self) -> nn.Module:
         return self.model.visual_projection
 
-    def normed_tokens(self, taken: ImageActivations, kind: str) -> Tensor:
-        """Tokens `[B, prefix + H * W, C]` after the final norm."""
-        return self.vision.post_layernorm(self.last_tokens(taken, kind))
+    def _before_last(self) -> nn.Module:
+        if len(self.layers) > 1:
+            return self.layers[-2]
+        return getattr(self.vision, "pre_layrnorm", self.vision.embeddings)
+
+    def _tokens(self, taken: Mapping[str, Any], kind: str) -> Tensor:
+        rerun = kind in self.block.kinds
+        tokens = self.block.run(taken["penultimate"], kind) if rerun else taken["last"]
+        return self.vision.post_layernorm(tokens)
 
 
-@register_image_tower
 class HfPooledViT(LatentPoolTower, HfViT):
     """SigLIP: an attention pool and no projection."""
+
+    default_kind = "plain"
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
         self.pool = SiglipPool(self.vision.head)
-        self.add_pool()
+        self.kinds = (*self.kinds, "head")
 
     @classmethod
-    def matches(cls, module: Any) -> bool:
+    def matches(cls, model: Any) -> bool:
         """Whether the model has the parts that this tower reads."""
-        vision = vision_of(module)
+        vision = vision_of(model)
         return _is_transformer(vision) and parts(getattr(vision, "head", None), "probe", "attention", "mlp")
 
-    def dense(self, taken: ImageActivations, kind: str) -> Dense:
+    def dense(self, taken: Mapping[str, Any], kind: str) -> Dense:
         """Weighted values `[B, H * W, heads * d + heads]`."""
-        return self.weigh(self.normed_tokens(taken, kind), taken.grid, 0, kind)
+        return self.weigh(self._tokens(taken, kind), taken["grid"], 0, kind)
 
     def project(self, pooled: Tensor) -> Tensor:
         """The rest of the pool."""

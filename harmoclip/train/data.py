@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from torch.utils.data import Dataset
 
-from harmoclip.data import Batch, Collator, Loader, PhraseCache, Sample, open_dataset, transform_for
-from harmoclip.data.formats.registry import FORMATS, STREAMS, recognise
+from harmoclip.data import Batch, Collator, Loader, PhraseCache, Sample, Shards, open_dataset, transform_for
+from harmoclip.data.formats.registry import options_of, recognize
 from harmoclip.data.linking.grounding_finder import GroundingFinder
 from harmoclip.data.scenes import Scenes
 from harmoclip.errors import DataError, InputError, TrainingError
@@ -66,24 +65,30 @@ class Batches:
                 "processes, for an image learns by being told from the others of its batch, and "
                 "optimizer.accumulate adds no others to it. Give data.batch_size=2 or more."
             )
-        broken: list[DataError] = []  # filled and emptied in whichever process reads
-        skip = broken.append if data.on_broken == "skip" else None
-        dataset = _open(config, data.path, data.split, data.size, data.shuffle, skip)
+        self._broken: list[str] = []
+        on_broken = self._note if data.on_broken == "skip" else None
+        dataset = _open(config, data.path, data.split, data.size, data.shuffle, on_broken)
         transform = transform_for(_source(loaded), crop=_crop(data.crop), flip=data.flip)
         self.loader: Loader[Counted] = Loader(
             dataset,
-            _Counting(Collator(loaded.tokenizer), broken),
+            _Counting(Collator(loaded.tokenizer)),
             transform=_Steps(_finder(data, dataset), transform),
             batch_size=data.batch_size,
             workers=data.workers,
             seed=config.seed,
             rank=accelerator.process_index,
             ranks=ranks,
+            on_broken=on_broken,
             pin_memory=accelerator.device.type == "cuda",
         )
 
     def __iter__(self) -> Iterator[Counted]:
-        return self.loader.endless()
+        for counted in self.loader.endless():
+            broken, self._broken = self._broken, []
+            yield counted._replace(broken=broken)
+
+    def _note(self, error: DataError) -> None:
+        self._broken.append(str(error))
 
     def state_dict(self) -> dict[str, Any]:
         """Where every rank is; all ranks have to ask."""
@@ -106,12 +111,12 @@ class Batches:
     def samples(self) -> int | None:
         """How many samples the data has; None for shards, which do not say."""
         dataset = self.loader.dataset
-        return len(dataset) if hasattr(dataset, "__len__") else None
+        return None if isinstance(dataset, Shards) else len(dataset)
 
     def about(self) -> str:
         """How much data there is."""
-        count = self.samples()
-        return f"{len(self.loader.dataset.urls)} shards" if count is None else f"{count} samples"
+        dataset = self.loader.dataset
+        return f"{len(dataset.urls)} shards" if isinstance(dataset, Shards) else f"{len(dataset)} samples"
 
 
 def check_grounding(seen: Counts, objective: Options) -> None:
@@ -147,13 +152,12 @@ def held_out(config: Config, loaded: LoadedModel) -> tuple[Sequence[Sample], Seq
     chosen = config.evaluation
     if chosen.path is None and chosen.split is None:
         return None
-    broken: list[DataError] = []
-    skip = broken.append if config.data.on_broken == "skip" else None
-    dataset = _open(config, chosen.path or config.data.path, chosen.split, chosen.samples, 0, skip)
+    skip = config.data.on_broken == "skip"
+    on_broken = (lambda error: None) if skip else None
+    dataset = _open(config, chosen.path or config.data.path, chosen.split, chosen.samples, 0, on_broken)
     transform = _Steps(_finder(config.data, dataset), transform_for(_source(loaded)))
-    readable = (sample for sample in _in_order(dataset) if sample is not None)
-    samples = [transform(sample) for sample in islice(readable, chosen.samples)]
-    return [sample for sample in samples if sample is not None], getattr(dataset, "class_names", None)
+    samples = [transform(sample) for sample in islice(_in_order(dataset, skip), chosen.samples)]
+    return samples, getattr(dataset, "class_names", None) or None
 
 
 def _open(
@@ -162,7 +166,7 @@ def _open(
     split: str | None,
     size: int,
     shuffle: int,
-    skip: Callable[[DataError], None] | None,
+    on_broken: Callable[[DataError], None] | None,
 ) -> Any:
     data = config.data
     if data.format == "scenes":
@@ -171,26 +175,21 @@ def _open(
         raise InputError(
             "data.path is null: expected where the data is; data.format=scenes needs none, it is generated."
         )
-    form = data.format or recognise(path)
-    stream: dict[str, Any] = {}
-    if form in STREAMS:
-        stream = {"shuffle": shuffle, "seed": config.seed, "on_broken": skip}
-    dataset = open_dataset(
+    form = data.format or recognize(path)
+    options, stream = options_of(form), dict[str, Any]()
+    if "shuffle" in options:
+        stream = {"shuffle": shuffle, "seed": config.seed}
+    return open_dataset(
         path,
         form,
         split=split,
         images=data.images,
         unit=data.unit,
         box_format=data.box_format,
-        cache=None if data.segment and not _segments(form) else data.cache,
+        cache=None if data.segment and "segment" not in options else data.cache,
+        on_broken=on_broken,
         **stream,
     )
-    return dataset if form in STREAMS or skip is None else _Readable(dataset, skip)
-
-
-def _segments(form: str) -> bool:
-    """Whether a format finds phrases itself."""
-    return form in FORMATS and "segment" in FORMATS[form].options
 
 
 def _finder(data: DataConfig, dataset: Any) -> Callable[[Sample], Sample] | None:
@@ -200,7 +199,7 @@ def _finder(data: DataConfig, dataset: Any) -> Callable[[Sample], Sample] | None
     names = None
     if data.link == "words":
         names = getattr(dataset, "class_names", None)
-        if names is None:
+        if not names:
             raise InputError(
                 "data.link is words, but the data does not name the classes of its boxes: expected names, "
                 "such as COCO's. data.link=similarity needs none."
@@ -212,64 +211,48 @@ def _finder(data: DataConfig, dataset: Any) -> Callable[[Sample], Sample] | None
 
 
 class _Steps:
-    """One transform after another; None, for what could not be read, passes through."""
+    """One transform after another."""
 
     def __init__(self, *steps: Callable[[Sample], Sample] | None) -> None:
         self.steps = [step for step in steps if step is not None]
 
-    def __call__(self, sample: Any) -> Any:
+    def __call__(self, sample: Sample) -> Sample:
         for step in self.steps:
-            sample = sample and step(sample)
-        return sample
-
-
-class _Readable(Dataset[Sample | None]):
-    """A data set that gives None for a sample that cannot be read, and tells why."""
-
-    def __init__(self, dataset: Any, skip: Callable[[DataError], None]) -> None:
-        self.dataset, self.skip = dataset, skip
-        self.class_names = getattr(dataset, "class_names", None)
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, index: int) -> Sample | None:
-        try:
-            sample: Sample = self.dataset[index]
-        except DataError as error:
-            self.skip(error)
-            return None
+            sample = step(sample)
         return sample
 
 
 class _Counting:
-    """A collator that counts, and leaves out what could not be read."""
+    """A collator that counts."""
 
-    def __init__(self, collate: Callable[[Sequence[Sample]], Batch], broken: list[DataError]) -> None:
-        self.collate, self.broken = collate, broken
+    def __init__(self, collate: Callable[[Sequence[Sample]], Batch]) -> None:
+        self.collate = collate
 
-    def __call__(self, samples: Sequence[Sample | None]) -> Counted:
-        readable = [sample for sample in samples if sample is not None]
-        broken = [str(error) for error in self.broken]
-        self.broken.clear()
-        if not readable:
-            raise DataError(f"no sample of a batch of {len(samples)} can be read. The first: {broken[0]}")
-        batch = self.collate(readable)
-        grounding = batch.grounding
+    def __call__(self, samples: Sequence[Sample]) -> Counted:
+        batch = self.collate(samples)
         counts = Counts(
-            len(readable),
-            len(grounding.boxes),
-            sum(sample.dropped for sample in readable),
-            len(grounding.spans),
-            len(grounding.links),
+            len(samples),
+            len(batch.grounding.boxes),
+            sum(sum(sample.dropped.values()) for sample in samples),
+            len(batch.grounding.spans),
+            len(batch.grounding.links),
         )
-        return Counted(batch, counts, broken)
+        return Counted(batch, counts, [])
 
 
-def _in_order(dataset: Any) -> Iterator[Sample | None]:
+def _in_order(dataset: Any, skip: bool) -> Iterator[Sample]:
+    """The samples of a data set as they come, without those that cannot be read where these are skipped."""
     if not hasattr(dataset, "__len__"):
-        return iter(dataset)
-    return (dataset[row] for row in range(len(dataset)))
+        yield from dataset
+        return
+    for row in range(len(dataset)):
+        try:
+            sample: Sample = dataset[row]
+        except DataError:
+            if not skip:
+                raise
+            continue
+        yield sample
 
 
 def _source(loaded: LoadedModel) -> Any:

@@ -30,9 +30,9 @@ def test_a_report_counts_pictures_boxes_and_links_once(tmp_path):
     report = check_dataset(JsonLines(path))
     assert report.fine
     assert report.as_dict() == {
-        "samples": 3, "pictures": 1, "boxes": 2, "phrases": 4, "links": 3, "linked_boxes": 1.0,
+        "samples": 3, "images": 1, "boxes": 2, "phrases": 4, "links": 3, "linked_boxes": 1.0,
         "linked_phrases": 0.75, "without_phrases": 1, "turned": 0, "broken": 0, "impossible_boxes": 0,
-        "fine": True,
+        "dropped_boxes": {}, "remarks": [], "fine": True,
     }  # fmt: skip
     assert report.frequent.most_common(1) == [("dog", 4)]
 
@@ -48,11 +48,12 @@ def test_broken_rows_and_impossible_boxes_are_named(tmp_path, workers):
     )
     report = check_dataset(JsonLines(path), workers=workers)
     assert not report.fine
-    assert [m.split(": [")[0] for m in report.impossible] == [
-        "sample 'a': box 0 has no area",
-        "sample 'a': box 1 is not inside the picture",
-        "sample 'b': box 0 has no area",
+    assert report.impossible == [
+        "sample 'a' (mine.jsonl line 1): box 0 [0.2, 0.2, 0.2, 0.4] is left out: no area.",
+        "sample 'a' (mine.jsonl line 1): box 1 [0.5, 0.5, 1.2, 0.9] leaves the image: it is cut at the edge.",
+        "sample 'b' (mine.jsonl line 3): box 0 [0, 0, nan, 1] is left out: not finite.",
     ]
+    assert report.dropped == {"no area": 1, "not finite": 1}
     assert len(report.broken) == 1
     assert "gone.png does not exist" in report.broken[0]
 
@@ -107,7 +108,9 @@ def test_a_format_is_told_by_its_files(tmp_path):
         open_dataset(tmp_path, "refcoco")
     with pytest.raises(InputError, match="format is 'voc': expected one of coco"):
         open_dataset(tmp_path, "voc")
-    with pytest.raises(InputError, match="visual_genome has no option split: expected none"):
+    with pytest.raises(
+        InputError, match="visual_genome has no option 'split': expected one of descriptions, upright"
+    ):
         open_dataset(tmp_path, "visual_genome", split="val")
 
 
@@ -122,5 +125,5 @@ def test_real_photographs(data_root, tmp_path):
     found = run("check", data_root / "coco-mini", "--sheet", tmp_path / "sheet.png", "--json")
     assert found.exit_code == 0
     report = json.loads(found.stdout.splitlines()[-1])
-    assert (report["samples"], report["pictures"], report["boxes"]) == (400, 80, 739)
+    assert (report["samples"], report["images"], report["boxes"]) == (400, 80, 739)
     assert report["linked_boxes"] > 0.4

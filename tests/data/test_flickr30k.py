@@ -65,7 +65,7 @@ def test_a_mark_without_words_is_no_phrase():
 def test_missing_and_broken_files_are_named(folder, tmp_path_factory):
     with pytest.raises(DataError, match=r"no Annotations .* expected the layout of Flickr30k"):
         Flickr30kEntities(tmp_path_factory.mktemp("empty"))
-    with pytest.raises(DataError, match=r"no train\.txt"):
+    with pytest.raises(DataError, match=r"has no split 'train': expected one of val"):
         Flickr30kEntities(folder, "train")
     samples = Flickr30kEntities(folder, "val")
     (folder / "annotations/Annotations/36979.xml").write_text("<annotation>")

@@ -54,8 +54,9 @@ def test_only_a_caption_is_needed_and_phrases_are_found_where_none_are_given():
 
 
 def test_a_row_reads_back_to_the_same_sample():
+    boxes = torch.cat([torch.rand(3, 2) / 2, 0.5 + torch.rand(3, 2) / 2], 1)
     sample = Sample(
-        IMAGE, "a dog’s bed", torch.rand(3, 4), ((0, 5), (8, 11)), ((2, 0), (0, 1)), torch.arange(3), "k"
+        IMAGE, "a dog’s bed", boxes, ((0, 5), "a bed", (8, 11)), ((2, 0), (0, 1)), torch.arange(3), "k"
     )
     again = from_row(json.loads(json.dumps(to_row(sample))), IMAGE)
     assert torch.equal(again.boxes, sample.boxes)
@@ -96,7 +97,7 @@ def test_broken_lines_and_missing_files_are_named(tmp_path):
         JsonLines(tmp_path / "none.jsonl")
     samples = JsonLines(write(tmp_path, "{", "[]", {"caption": "x"}, {"image": "no.jpg", "caption": "x"}))
     for index, said in enumerate(
-        ["0 is not JSON", "1 is \\[\\]", "2 has no 'image'", r"no\.jpg does not exist"]
+        ["line 1 is not JSON", "line 3 is \\[\\]", "line 5 has the image None", r"no\.jpg does not exist"]
     ):
         with pytest.raises(DataError, match=said):
             samples[index]

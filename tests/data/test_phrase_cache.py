@@ -89,8 +89,8 @@ def read_row(folder, cache):
 
 def read_coco(folder, cache):
     entry = {"id": 1, "file_name": "a.png", "width": 9, "height": 9}
-    said = {"images": [entry], "annotations": [{"id": 1, "image_id": 1, "caption": CAPTIONS[0]}]}
-    return CaptionedBoxes(said, [], {}, picture=lambda image: folder / "a.png", segment=cache)[0]
+    rows = [(entry, CAPTIONS[0])]
+    return CaptionedBoxes(rows, {}, {}, image_file=lambda image: folder / "a.png", segment=cache)[0]
 
 
 @pytest.mark.parametrize("read", [read_json_line, read_row, read_coco])

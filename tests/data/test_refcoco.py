@@ -70,7 +70,7 @@ def test_the_splitter_can_be_chosen(folder):
     refs = [ref(7, "test", "by google")]
     (folder / "refcoco" / "refs(google).p").write_bytes(pickle.dumps(refs))
     assert RefCoco(folder / "refcoco", "test", images=folder, by="google")._rows[0][2] == "by google"
-    with pytest.raises(DataError, match=r"no split 'test': expected one of testA, train"):
+    with pytest.raises(DataError, match=r"no split 'test': did you mean 'testA'\? Expected one of testA"):
         RefCoco(folder / "refcoco", "test", images=folder)
     with pytest.raises(DataError, match=r"no refs\(umd\)\.p"):
         RefCoco(folder / "refcoco", "test", images=folder, by="umd")

@@ -23,13 +23,20 @@ def test_a_sample_knows_its_phrases_and_size():
 
 def test_links_and_labels_follow_the_kept_boxes():
     sample = Sample(
-        IMAGE, "a dog", BOXES, ((0, 5),), ((0, 0), (2, 0)), labels=torch.tensor([4, 5, 6]), dropped=1
+        IMAGE,
+        "a dog",
+        BOXES,
+        ((0, 5),),
+        ((0, 0), (2, 0)),
+        labels=torch.tensor([4, 5, 6]),
+        dropped={"no area": 1},
     )
-    kept = sample.keep_boxes([2, 1])
-    torch.testing.assert_close(kept.boxes, BOXES[[2, 1]])
-    assert kept.links == ((0, 0),)
-    assert kept.labels.tolist() == [6, 5]
-    assert kept.dropped == 2
+    kept = sample.drop_boxes({0: "too small"})
+    torch.testing.assert_close(kept.boxes, BOXES[[1, 2]])
+    assert kept.links == ((1, 0),)
+    assert kept.labels.tolist() == [5, 6]
+    assert kept.dropped == {"no area": 1, "too small": 1}
+    assert sample.drop_boxes({}) is sample
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_a_filled_box_ends_where_the_moved_box_says(width, height, corners, mode
     torch.manual_seed(seed)
     moved = transform(Sample(Image.fromarray(array), "", box))
     if not len(moved.boxes):
-        assert moved.dropped == 1
+        assert sum(moved.dropped.values()) == 1
         return
     seen = white_bounds(moved.image)
     step = torch.tensor([1 / size[1], 1 / size[0]] * 2)
@@ -91,11 +91,11 @@ def test_boxes_that_leave_the_picture_are_dropped_with_their_links_and_counted()
         [0.30, 0.1, 0.70, 0.9],
     ])  # fmt: skip
     links = tuple((row, 0) for row in range(7))
-    sample = Sample(image, "a dog", boxes, ((0, 5),), links, labels=torch.arange(7), dropped=2)
+    sample = Sample(image, "a dog", boxes, ((0, 5),), links, labels=torch.arange(7), dropped={"no area": 2})
     kept = transform_for(preprocessing(), min_visible=0.5, min_side=2)(sample)
     assert kept.labels.tolist() == [1, 6]
     assert kept.links == ((0, 0), (1, 0))
-    assert kept.dropped == 2 + 5
+    assert kept.dropped == {"no area": 2, "out of view": 3, "mostly out of view": 1, "too small": 1}
     expected = torch.tensor([[0.0, 0.0, 0.3, 1.0], [0.1, 0.1, 0.9, 0.9]])
     torch.testing.assert_close(kept.boxes, expected)
     assert kept.boxes.dtype == torch.float32

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from harmoclip.data.formats.grit import from_grit
-from harmoclip.data.formats.shards import Place, Shards
+from harmoclip.data.formats.shards import Shards, StreamPlace
 from harmoclip.errors import DataError, InputError
 
 pytest.importorskip("webdataset")
@@ -70,23 +70,23 @@ def test_shuffling_is_by_seed_and_loses_nothing(shards):
 
 def test_parts_share_a_pass_without_overlap_and_passes_differ(shards):
     dataset = Shards(shards, shuffle=4)
-    seen = [numbers(s for _, s in take(dataset.stream(Place(), part, 4), 5)) for part in range(4)]
+    seen = [numbers(s for _, s in take(dataset.stream(StreamPlace(), part, 4), 5)) for part in range(4)]
     assert sorted(n for part in seen for n in part) == list(range(20))
-    stream = dataset.stream(Place(), 0, 1)
+    stream = dataset.stream(StreamPlace(), 0, 1)
     assert numbers(s for _, s in take(stream, 20)) != numbers(s for _, s in take(stream, 20))
 
 
 @pytest.mark.parametrize("stop", [1, 7, 19, 20, 33])
 def test_a_stream_goes_on_where_it_was(shards, stop):
     dataset = Shards(shards, shuffle=4)
-    whole = take(dataset.stream(Place(), 0, 1), 45)
+    whole = take(dataset.stream(StreamPlace(), 0, 1), 45)
     rest = take(dataset.stream(whole[stop - 1][0], 0, 1), 45 - stop)
     assert numbers(s for _, s in rest) == numbers(s for _, s in whole)[stop:]
 
 
 def test_too_few_shards_for_the_readers_is_an_error(shards):
     with pytest.raises(DataError, match="4 shards for 5 readers"):
-        next(Shards(shards).stream(Place(), 0, 5))
+        next(Shards(shards).stream(StreamPlace(), 0, 5))
     with pytest.raises(InputError, match="urls is empty"):
         Shards([])
 
@@ -94,8 +94,8 @@ def test_too_few_shards_for_the_readers_is_an_error(shards):
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"png": picture()}, "has png: expected a .json"),
-        ({"json": row(0)}, "has json: expected a .json and a picture"),
+        ({"png": picture()}, "has png: expected a .json or a caption in a .txt"),
+        ({"json": row(0)}, "has json: expected .* and an image"),
         ({"png": b"x", "json": row(0)}, "cannot be read"),
         ({"png": picture(), "json": b"{"}, "is not JSON"),
         ({"png": picture(), "json": [1]}, r"is \[1\]"),
@@ -129,7 +129,7 @@ def test_shards_that_are_missing_or_cut_are_named_and_may_be_left_out(shards, tm
 
 def test_a_stream_without_a_readable_sample_ends_with_an_error(tmp_path):
     url = write_shard(tmp_path / "a.tar", {"bad": {"png": picture()}})
-    stream = Shards([url], on_broken=print).stream(Place(), 0, 1)
+    stream = Shards([url], on_broken=print).stream(StreamPlace(), 0, 1)
     with pytest.raises(DataError, match="no sample can be read"):
         next(stream)
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from harmoclip.data.formats.captioned import CaptionedBoxes, Segment
+from harmoclip.data.formats.coco_json import (
+    choose_split,
+    listed,
+    read_boxes,
+    read_captions,
+    read_categories,
+    read_images,
+)
 from harmoclip.data.formats.coco_names import COCO_SYNONYMS
+from harmoclip.data.formats.entries import Faults, OnBroken
 from harmoclip.data.formats.files import read_json
-from harmoclip.errors import DataError
+from harmoclip.data.formats.registry import register_format
 
 _LAYOUT = (
     "COCO's layout: annotations/captions_{split}.json, annotations/instances_{split}.json and {split}/*.jpg"
@@ -15,19 +25,23 @@ _LAYOUT = (
 
 
 class CocoCaptions(CaptionedBoxes):
-    """One sample a caption, with every box of its picture; phrases are linked through the categories' names.
+    """One sample a caption, with every box of its image; phrases are linked through the categories' names.
 
-    Pictures come in the order of the captions file, each with all its captions. Crowd boxes are kept, and
-    only phrases for many things are linked to them.
+    Images come in the order of the captions file, each with all its captions. Crowd boxes are kept, and
+    only phrases for many things are linked to them. Boxes of images that `instances` lists and `captions`
+    does not are passed over.
 
     Args:
         folder: Has `annotations/captions_{split}.json`, `annotations/instances_{split}.json` and `{split}/`.
         split: Such as `train2017`; by default the only one that the folder has captions of.
         segment: From a caption to its phrases; by default a `CaptionSegmenter`, made when first needed.
         synonyms: What a category is called beside its own name, in the singular.
+        upright: Read images turned as their EXIF orientation says.
+        on_broken: Called with an error for each entry of the files that cannot be used, which is then left
+            out; None raises them together.
 
     Raises:
-        DataError: The folder is not in this layout, or a file refers to something that is missing.
+        DataError: The folder is not in this layout, or entries lack something or refer to nothing.
 
     Example:
         >>> sample = CocoCaptions("coco", "val2017")[0]  # doctest: +SKIP
@@ -41,35 +55,33 @@ class CocoCaptions(CaptionedBoxes):
         split: str | None = None,
         *,
         segment: Segment | None = None,
-        synonyms: dict[str, tuple[str, ...]] = COCO_SYNONYMS,
+        synonyms: Mapping[str, tuple[str, ...]] = COCO_SYNONYMS,
+        upright: bool = True,
+        on_broken: OnBroken | None = None,
     ) -> None:
-        root = Path(folder)
-        self.split = split or only_split(root)
+        root, faults = Path(folder), Faults(on_broken)
+        self.split = choose_split(root, split, _LAYOUT)
         expected = _LAYOUT.format(split=self.split)
-        captions = read_json(
-            root / f"annotations/captions_{self.split}.json", "images", "annotations", expected=expected
+        said, boxed = f"captions_{self.split}.json", f"instances_{self.split}.json"
+        captions = read_json(root / "annotations" / said, "images", "annotations", expected=expected)
+        instances = read_json(root / "annotations" / boxed, "annotations", "categories", expected=expected)
+        images = read_images(captions["images"], said, faults)
+        categories = read_categories(
+            instances["categories"], lambda c: (c["name"], *synonyms.get(c["name"], ())), boxed, faults
         )
-        instances = read_json(
-            root / f"annotations/instances_{self.split}.json", "annotations", "categories", expected=expected
-        )
-        names = {c["id"]: (c["name"], *synonyms.get(c["name"], ())) for c in instances["categories"]}
+        known = listed(captions["images"])
+        rows = read_captions(captions["annotations"], images, said, faults, others=known)
+        own = known | listed(instances.get("images"))
+        boxes = read_boxes(instances["annotations"], images, categories, boxed, faults, own_images=own)
+        faults.raise_any()
         super().__init__(
-            captions,
-            instances["annotations"],
-            names,
-            picture=lambda image: root / self.split / image["file_name"],
+            rows,
+            boxes,
+            categories,
+            image_file=lambda image: root / self.split / image["file_name"],
             segment=segment,
+            upright=upright,
         )
 
 
-def only_split(root: Path) -> str:
-    """The split that a folder has captions of.
-
-    Raises:
-        DataError: It has captions of none or of several.
-    """
-    found = sorted(path.stem.removeprefix("captions_") for path in root.glob("annotations/captions_*.json"))
-    if len(found) == 1:
-        return found[0]
-    seen = f"has captions of {', '.join(found)}: give one of them as split" if found else "has no captions"
-    raise DataError(f"{root} {seen}; expected {_LAYOUT.format(split='train2017')}.")
+register_format("coco", CocoCaptions, signs=("annotations/instances_*.json",))

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import torch
-from PIL import Image
-from torch import Tensor
+from PIL import Image, ImageOps
 
-from harmoclip.errors import DataError
+from harmoclip.errors import DataError, unknown_name
 
 _READ_BYTES = 1 << 20
 """Most photographs in one call of the decoder; Pillow's own 64 KiB take 5 % longer."""
-BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
+_ORIENTATION = 0x0112
+"""The EXIF tag of a camera that was turned; 1 is upright."""
+TURNED = "turned"
+"""The key of an image's `info` that says that it was turned upright."""
 
 
 def first_existing(folder: Path, *names: str, expected: str) -> Path:
@@ -29,6 +30,13 @@ def first_existing(folder: Path, *names: str, expected: str) -> Path:
         if (folder / name).exists():
             return folder / name
     raise DataError(f"{folder} has no {' or '.join(names)}: expected {expected}.")
+
+
+def check_split(split: str, known: Iterable[str], folder: Path) -> None:
+    """Raise a DataError that suggests the nearest split where a folder with splits has not this one."""
+    found = sorted(set(known))
+    if found and split not in found:
+        raise DataError(f"{unknown_name(f'{folder} has no split', split, found)}")
 
 
 def read_json(path: Path, *keys: str, expected: str) -> Any:
@@ -49,73 +57,81 @@ def read_json(path: Path, *keys: str, expected: str) -> Any:
     return content
 
 
-def require(entries: Iterable[Any], *keys: str, what: str, expected: str) -> None:
-    """Check that every entry of a list is an object with these keys.
+def open_image(
+    source: Path | bytes,
+    name: str = "",
+    *,
+    upright: bool = True,
+    stated: tuple[float, float] | None = None,
+) -> Image.Image:
+    """An image in RGB, decoded, from a file or its bytes.
+
+    Its `filename` says which file holds it, where reading that file again shows the same.
+
+    Args:
+        source: The file, or what is in it.
+        name: For messages; by default the file's.
+        upright: Turn it as its EXIF orientation says and every viewer shows it; False leaves it as stored.
+        stated: Width and height that the annotations state, which their boxes belong to. An image whose
+            shape as stored is this one, but not as turned, stays as stored. A file of another size is fine
+            where the shape is the same, or where it is a square, to which training sets are squashed.
 
     Raises:
-        DataError: One is not; `what` says what an entry is, `expected` what the layout is.
-    """
-    for number, entry in enumerate(entries):
-        missing = [key for key in keys if key not in entry] if isinstance(entry, dict) else keys
-        if missing:
-            raise DataError(
-                f"{what} {number}, {entry!r:.120}, has no {', '.join(missing)}: expected {expected}."
-            )
-
-
-def open_image(source: Path | bytes, name: str = "") -> Image.Image:
-    """A picture in RGB, decoded, from a file or its bytes; its `filename` says which file.
-
-    Raises:
-        DataError: It is missing or broken.
+        DataError: It is missing or broken, or its shape is not the stated one.
     """
     name = name or str(source)
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             image.decodermaxblock = _READ_BYTES
             image.load()
-            rgb = image if image.mode == "RGB" else image.convert("RGB")
+            shown, as_others = _oriented(image, upright, stated)
+            rgb = shown if shown.mode == "RGB" else shown.convert("RGB")
     except FileNotFoundError as error:
-        raise DataError(f"picture {name} does not exist.") from error
+        raise DataError(f"image {name} does not exist.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"picture {name} cannot be read: {error}.") from error
-    rgb.filename = "" if isinstance(source, bytes) else str(source)  # type: ignore[attr-defined]
+        raise DataError(f"image {name} cannot be read: {error}.") from error
+    if stated is not None and not _same_shape(rgb.size, stated) and rgb.width != rgb.height:
+        raise DataError(_other_shape(name, rgb.size, stated, upright))
+    named = as_others and not isinstance(source, bytes)
+    rgb.filename = str(source) if named else ""  # type: ignore[attr-defined]
     return rgb
 
 
-def unit_boxes(
-    boxes: Sequence[Sequence[float]], size: tuple[float, float], form: BoxFormat = "xyxy", name: str = ""
-) -> Tensor:
-    """Boxes `[R, 4]` float32 xyxy in [0, 1], as the data set has them: neither cut nor checked.
+def upright(image: Image.Image) -> Image.Image:
+    """The image as viewers show it, turned as its EXIF orientation says."""
+    if not _is_turned(image):
+        return image
+    turned = ImageOps.exif_transpose(image)
+    turned.info[TURNED] = True
+    return turned
 
-    Args:
-        boxes: Four numbers each, in the unit of `size`.
-        size: Width and height that the boxes are relative to.
-        form: What the four numbers are: two corners, a corner and a size, or a centre and a size.
-        name: Of the sample, for messages.
 
-    Raises:
-        DataError: A box has not four numbers, or the size is not positive.
+def _oriented(image: Image.Image, turn: bool, stated: tuple[float, float] | None) -> tuple[Image.Image, bool]:
+    """The image as it is to be shown, and whether that is how it shows by default."""
+    if not _is_turned(image):
+        return image, True
+    turned = upright(image)
+    fits = stated is None or _same_shape(turned.size, stated) or not _same_shape(image.size, stated)
+    return (turned, True) if turn and fits else (image, False)
 
-    Example:
-        >>> unit_boxes([[10, 0, 20, 5]], (40, 10), "xywh").tolist()
-        [[0.25, 0.0, 0.75, 0.5]]
-    """
-    width, height = size
-    if not min(size) > 0:
-        raise DataError(f"sample {name!r}: the picture is {width} x {height}: expected a positive size.")
+
+def _is_turned(image: Image.Image) -> bool:
     try:
-        corners = [_corners(form, *box) for box in boxes]
-        unit = [(x1 / width, y1 / height, x2 / width, y2 / height) for x1, y1, x2, y2 in corners]
-    except TypeError as error:
-        raise DataError(f"sample {name!r}: boxes are {boxes}: expected 4 numbers each.") from error
-    return torch.tensor(unit, dtype=torch.float32).view(-1, 4)
+        return image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+    except Exception:  # what a camera wrote into EXIF must not cost an image that can be seen
+        return False
 
 
-def _corners(form: BoxFormat, a: float, b: float, c: float, d: float) -> tuple[float, float, float, float]:
-    """The two corners that the four numbers of a box say."""
-    if form == "xyxy":
-        return a, b, c, d
-    if form == "cxcywh":
-        a, b = a - c / 2, b - d / 2
-    return a, b, a + c, b + d
+def _same_shape(size: tuple[int, int], stated: tuple[float, float]) -> bool:
+    """Whether one size is the other scaled, but for a pixel of rounding."""
+    (width, height), (w, h) = size, stated
+    return min(abs(width * h / w - height), abs(height * w / h - width)) <= 1
+
+
+def _other_shape(name: str, size: tuple[int, int], stated: tuple[float, float], turn: bool) -> str:
+    turned = _same_shape(size, (stated[1], stated[0]))
+    hint = f" It is turned: try upright={not turn}, or mend the annotations." if turned else ""
+    return (
+        f"image {name} is {size[0]} x {size[1]} pixels, its annotations state {stated[0]:g} x {stated[1]:g}, "
+        f"another shape: its boxes would lie elsewhere.{hint}"
+    )

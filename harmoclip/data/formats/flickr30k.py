@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
 from torch.utils.data import Dataset
 
-from harmoclip.data.formats.files import first_existing, open_image, unit_boxes
-from harmoclip.data.sample import Sample
+from harmoclip.data.formats.boxes import place_boxes
+from harmoclip.data.formats.entries import Faults, OnBroken
+from harmoclip.data.formats.files import check_split, first_existing, open_image
+from harmoclip.data.formats.registry import register_format
+from harmoclip.data.sample import Sample, image_identity
 from harmoclip.errors import DataError
 
 _LAYOUT = (
     "the layout of Flickr30k Entities: Annotations/*.xml, Sentences/*.txt and train.txt, val.txt, test.txt, "
-    "with the pictures in flickr30k-images/"
+    "with the images in flickr30k-images/"
 )
 _MARKED = re.compile(r"\[/EN#(?P<entity>\d+)(?:/[^\s/\]]+)+ (?P<text>[^\]]*)\]")
 
@@ -29,7 +34,7 @@ class Sentence(NamedTuple):
 
 
 class Flickr30kEntities(Dataset[Sample]):
-    """One sample a sentence, with every box of its picture.
+    """One sample a sentence, with every box of its image.
 
     A phrase is linked to each box of its entity. Phrases for the scene, and those whose entity has no box,
     stay without a link; what the annotators marked as not visual is no phrase. Sentences that are listed in
@@ -38,7 +43,10 @@ class Flickr30kEntities(Dataset[Sample]):
     Args:
         folder: Holds `Annotations` and `Sentences` (or `annotations/` with both) and the split files.
         split: The split file's name without `.txt`.
-        images: The folder of the pictures, where it is not `flickr30k-images` in `folder`.
+        images: The folder of the images, where it is not `flickr30k-images` in `folder`.
+        upright: Read images turned as their EXIF orientation says.
+        on_broken: Called with an error for each image of the split that has no sentences or is listed twice,
+            which is then left out; None raises them together.
 
     Raises:
         DataError: A file is missing or not what it should be.
@@ -49,21 +57,28 @@ class Flickr30kEntities(Dataset[Sample]):
         (('Two young guys', 'shaggy hair'), ((0, 0), (2, 0), (1, 1)))
     """
 
-    def __init__(self, folder: str | Path, split: str = "train", *, images: str | Path | None = None) -> None:
-        root = Path(folder)
+    class_names: tuple[str, ...] = ()
+    is_thing: tuple[bool, ...] = ()
+
+    def __init__(
+        self,
+        folder: str | Path,
+        split: str = "train",
+        *,
+        images: str | Path | None = None,
+        upright: bool = True,
+        on_broken: OnBroken | None = None,
+    ) -> None:
+        root, faults = Path(folder), Faults(on_broken)
         self._boxes = first_existing(root, "Annotations", "annotations/Annotations", expected=_LAYOUT)
-        sentences = self._boxes.parent / "Sentences"
+        check_split(split, [path.stem for path in root.glob("*.txt")], root)
         names = first_existing(root, f"{split}.txt", expected=_LAYOUT).read_text().split()
         self._images = (
             Path(images) if images else first_existing(root, "flickr30k-images", "images", expected=_LAYOUT)
         )
-        unrelated = _unrelated(root)
-        self._rows = [
-            (name, sentence)
-            for name in names
-            for number, sentence in enumerate(_sentences(sentences / f"{name}.txt"))
-            if (name, number) not in unrelated
-        ]
+        self._upright = upright
+        self._rows = _split_rows(names, self._boxes.parent / "Sentences", _unrelated(root), faults)
+        faults.raise_any()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -71,19 +86,47 @@ class Flickr30kEntities(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         name, sentence = self._rows[index]
         size, boxes, owners = _objects(self._boxes / f"{name}.xml")
+        placed = place_boxes(boxes, size, where=f"image {name!r}")
+        links = [
+            (row, phrase)
+            for phrase, entity in enumerate(sentence.entities)
+            for row, entities in enumerate(owners)
+            if entity in entities
+        ]
         return Sample(
-            image=open_image(self._images / f"{name}.jpg"),
+            image=open_image(self._images / f"{name}.jpg", upright=self._upright, stated=size),
             caption=sentence.caption,
-            boxes=unit_boxes(boxes, size, name=name),
+            boxes=placed.boxes,
             phrases=sentence.phrases,
-            links=tuple(
-                (row, phrase)
-                for phrase, entity in enumerate(sentence.entities)
-                for row, entities in enumerate(owners)
-                if entity in entities
-            ),
+            links=placed.links(links),
             key=name,
+            dropped=placed.dropped,
+            left_out=placed.left_out,
+            cut=placed.cut,
         )
+
+    @cached_property
+    def image_ids(self) -> list[int]:
+        """The `image_id` of every sample, whose images are not opened."""
+        return [image_identity(name) for name, _ in self._rows]
+
+
+def _split_rows(
+    names: list[str], folder: Path, unrelated: set[tuple[str, int]], faults: Faults
+) -> list[tuple[str, Sentence]]:
+    """The related sentences of each image that a split file lists."""
+    rows: list[tuple[str, Sentence]] = []
+    for name, times in Counter(names).items():
+        path = folder / f"{name}.txt"
+        if times > 1:
+            faults.add(f"the split lists image {name!r} {times} times.")
+        if not path.exists():
+            faults.add(f"{path} does not exist, and the split lists image {name!r}: expected {_LAYOUT}.")
+            continue
+        lines = path.read_text(encoding="utf-8").split("\n")
+        sentences = [parse_sentence(line.strip()) for line in lines if line.strip()]
+        rows += [(name, s) for number, s in enumerate(sentences) if (name, number) not in unrelated]
+    return rows
 
 
 def parse_sentence(line: str) -> Sentence:
@@ -104,13 +147,6 @@ def parse_sentence(line: str) -> Sentence:
     return Sentence(caption + line[end:], tuple(phrases), tuple(entities))
 
 
-def _sentences(path: Path) -> list[Sentence]:
-    if not path.exists():
-        raise DataError(f"{path} does not exist: expected {_LAYOUT}.")
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [parse_sentence(line.strip()) for line in lines if line.strip()]
-
-
 def _unrelated(root: Path) -> set[tuple[str, int]]:
     path = root / "UNRELATED_CAPTIONS"
     if not path.exists():
@@ -120,7 +156,7 @@ def _unrelated(root: Path) -> set[tuple[str, int]]:
 
 
 def _objects(path: Path) -> tuple[tuple[float, float], list[list[float]], list[set[str]]]:
-    """The picture's size, its boxes in pixels, and the entities of each box."""
+    """The image's size, its boxes in pixels, and the entities of each box."""
     try:
         root = ElementTree.parse(path).getroot()
         size = (float(root.findtext("size/width", "")), float(root.findtext("size/height", "")))
@@ -133,3 +169,6 @@ def _objects(path: Path) -> tuple[tuple[float, float], list[list[float]], list[s
 
 
 _CORNERS = (("xmin", 1), ("ymin", 1), ("xmax", 0), ("ymax", 0))
+
+
+register_format("flickr30k", Flickr30kEntities, signs=("Sentences", "annotations/Sentences"))

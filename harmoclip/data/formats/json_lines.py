@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch.utils.data import Dataset
 
-from harmoclip.data.formats.files import BoxFormat, open_image
-from harmoclip.data.formats.rows import Segment, Unit, from_row
-from harmoclip.data.sample import Sample
+from harmoclip.data.formats.boxes import BoxFormat, Unit, check_box_options
+from harmoclip.data.formats.files import open_image
+from harmoclip.data.formats.registry import register_format
+from harmoclip.data.formats.rows import Segment, from_row
+from harmoclip.data.sample import Sample, image_identity
 from harmoclip.errors import DataError
+
+
+class _Line(NamedTuple):
+    """Where a line is in the file: its number, from 1, and its first byte."""
+
+    number: int
+    start: int
 
 
 class JsonLines(Dataset[Sample]):
@@ -19,12 +29,14 @@ class JsonLines(Dataset[Sample]):
 
     Args:
         path: The file.
-        images: The folder that the pictures' names start from; None is the folder of the file.
+        images: The folder that the images' names start from; None is the folder of the file.
         segment: Finds the phrases of captions that come without; None leaves them without.
         box_format: What a box's four numbers are: `xyxy`, `xywh` (as COCO) or `cxcywh` (as YOLO).
-        unit: Of boxes: `fraction` of the picture's size, or `pixel`.
+        unit: Of boxes: `fraction` of the image's size, or `pixel`.
+        upright: Read images turned as their EXIF orientation says; boxes are then of the turned image.
 
     Raises:
+        InputError: The box format or the unit is not known.
         DataError: The file is missing or a line is not what it should be; the message names the line.
 
     Example:
@@ -37,6 +49,9 @@ class JsonLines(Dataset[Sample]):
         ('A dog',)
     """
 
+    class_names: tuple[str, ...] = ()
+    is_thing: tuple[bool, ...] = ()
+
     def __init__(
         self,
         path: str | Path,
@@ -45,33 +60,47 @@ class JsonLines(Dataset[Sample]):
         segment: Segment | None = None,
         box_format: BoxFormat = "xyxy",
         unit: Unit = "fraction",
+        upright: bool = True,
     ) -> None:
+        check_box_options(box_format, unit)
         self.path = Path(path)
         self._images = Path(images) if images else self.path.parent
-        self._segment, self._box_format, self._unit = segment, box_format, unit
+        self._segment, self._box_format, self._unit, self._upright = segment, box_format, unit, upright
         if not self.path.is_file():
             raise DataError(f"{self.path} does not exist: expected a file of JSON lines.")
-        self._starts = _line_starts(self.path)
+        self._lines = _lines(self.path)
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._lines)
 
     def __getitem__(self, index: int) -> Sample:
-        row = self._row(index)
+        row, name = self._row(index), self._name(index)
         if not isinstance(row.get("image"), str):
-            raise DataError(f"{self._name(index)} has no 'image': expected the picture's file name.")
+            raise DataError(f"{name} has the image {row.get('image')!r:.80}: expected the image's file name.")
         return from_row(
-            row,
-            open_image(self._images / row["image"]),
+            {**row, "image_id": _image_id(row)},
+            open_image(self._images / row["image"], upright=self._upright),
             segment=self._segment,
             box_format=self._box_format,
             unit=self._unit,
-            name=self._name(index),
+            name=name,
         )
+
+    @cached_property
+    def image_ids(self) -> list[int]:
+        """The `image_id` of every sample, whose images are not opened; the whole file is read for it."""
+        found = []
+        for index in range(len(self)):
+            try:
+                own = _image_id(self._row(index))
+            except DataError:  # reading the sample says what is wrong
+                own = None
+            found.append(own if isinstance(own, int) else image_identity(str(own or self._name(index))))
+        return found
 
     def _row(self, index: int) -> dict[str, Any]:
         with self.path.open("rb") as file:
-            file.seek(self._starts[index])
+            file.seek(self._lines[index].start)
             line = file.readline()
         try:
             row = json.loads(line)
@@ -82,15 +111,23 @@ class JsonLines(Dataset[Sample]):
         return row
 
     def _name(self, index: int) -> str:
-        return f"{self.path.name} sample {index}"
+        return f"{self.path.name} line {self._lines[index].number}"
 
 
-def _line_starts(path: Path) -> list[int]:
-    """The byte at which each line that is not blank begins."""
-    starts, position = [], 0
+def _image_id(row: dict[str, Any]) -> int | str | None:
+    """What is equal for rows of the same image: what the row says, or its file."""
+    return row.get("image_id", row.get("image"))
+
+
+def _lines(path: Path) -> list[_Line]:
+    """Each line that is not blank."""
+    found, position = [], 0
     with path.open("rb") as file:
-        for line in file:
+        for number, line in enumerate(file, 1):
             if line.strip():
-                starts.append(position)
+                found.append(_Line(number, position))
             position += len(line)
-    return starts
+    return found
+
+
+register_format("json_lines", JsonLines, endings=(".jsonl",))

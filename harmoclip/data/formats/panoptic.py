@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from harmoclip.data.formats.captioned import CaptionedBoxes, Segment
-from harmoclip.data.formats.coco import only_split
+from harmoclip.data.formats.coco_json import (
+    BOX_OF_IMAGE,
+    choose_split,
+    group_boxes,
+    listed,
+    read_captions,
+    read_categories,
+    read_images,
+)
 from harmoclip.data.formats.coco_names import COCO_SYNONYMS
 from harmoclip.data.formats.coco_stuff_names import STUFF_SYNONYMS
+from harmoclip.data.formats.entries import ID, LIST, Entry, Faults, OnBroken, complete
 from harmoclip.data.formats.files import read_json
+from harmoclip.data.formats.registry import register_format
 
 _LAYOUT = (
     "COCO's layout: annotations/captions_{split}.json, annotations/panoptic_{split}.json and {split}/*.jpg"
@@ -16,19 +27,19 @@ _LAYOUT = (
 
 
 class CocoPanoptic(CaptionedBoxes):
-    """One sample a caption, with the tight box of every segment of its picture, such as the sky's.
+    """One sample a caption, with the tight box of every segment of its image, such as the sky's.
 
     Args:
         folder: Has `annotations/captions_{split}.json`, `annotations/panoptic_{split}.json` and `{split}/`;
             the PNG files of the segments are not read.
         split: Such as `train2017`; by default the only one that the folder has captions of.
         segment: From a caption to its phrases; by default a `CaptionSegmenter`, made when first needed.
-
-    Attributes:
-        is_thing: For each class whether it is of things rather than stuff.
+        upright: Read images turned as their EXIF orientation says.
+        on_broken: Called with an error for each entry of the files that cannot be used, which is then left
+            out; None raises them together.
 
     Raises:
-        DataError: The folder is not in this layout, or a file refers to something that is missing.
+        DataError: The folder is not in this layout, or entries lack something or refer to nothing.
 
     Example:
         >>> sample = CocoPanoptic("coco", "val2017")[0]  # doctest: +SKIP
@@ -37,34 +48,55 @@ class CocoPanoptic(CaptionedBoxes):
     """
 
     def __init__(
-        self, folder: str | Path, split: str | None = None, *, segment: Segment | None = None
+        self,
+        folder: str | Path,
+        split: str | None = None,
+        *,
+        segment: Segment | None = None,
+        upright: bool = True,
+        on_broken: OnBroken | None = None,
     ) -> None:
-        root = Path(folder)
-        self.split = split or only_split(root)
+        root, faults = Path(folder), Faults(on_broken)
+        self.split = choose_split(root, split, _LAYOUT)
         expected = _LAYOUT.format(split=self.split)
-        annotations = root / "annotations"
-        captions = read_json(
-            annotations / f"captions_{self.split}.json", "images", "annotations", expected=expected
-        )
-        panoptic = read_json(
-            annotations / f"panoptic_{self.split}.json", "annotations", "categories", expected=expected
-        )
-        self.is_thing = tuple(bool(category["isthing"]) for category in panoptic["categories"])
+        said, boxed = f"captions_{self.split}.json", f"panoptic_{self.split}.json"
+        captions = read_json(root / "annotations" / said, "images", "annotations", expected=expected)
+        panoptic = read_json(root / "annotations" / boxed, "annotations", "categories", expected=expected)
+        images = read_images(captions["images"], said, faults)
+        categories = read_categories(panoptic["categories"], _names, boxed, faults)
+        known = listed(captions["images"])
+        rows = read_captions(captions["annotations"], images, said, faults, others=known)
+        segments = _segments(panoptic["annotations"], boxed, faults)
+        own = known | listed(panoptic.get("images"))
+        boxes = group_boxes(segments, images, categories, boxed, faults, own_images=own)
+        faults.raise_any()
         super().__init__(
-            captions,
-            [
-                {**segment_info, "image_id": entry["image_id"]}
-                for entry in panoptic["annotations"]
-                for segment_info in entry["segments_info"]
-            ],
-            {c["id"]: _names(c["name"], bool(c["isthing"])) for c in panoptic["categories"]},
-            picture=lambda image: root / self.split / image["file_name"],
+            rows,
+            boxes,
+            categories,
+            image_file=lambda image: root / self.split / image["file_name"],
             segment=segment,
+            upright=upright,
         )
 
 
-def _names(name: str, is_thing: bool) -> tuple[str, ...]:
+def _segments(entries: object, file: str, faults: Faults) -> Iterator[tuple[str, Entry]]:
+    """The segments of every image, each with a name and its image's id."""
+    kinds = {"image_id": ID, "segments_info": LIST}
+    for name, entry in complete(entries, kinds, what="annotation", file=file, faults=faults, key="image_id"):
+        own = [
+            {**s, "image_id": entry["image_id"]} if isinstance(s, dict) else s for s in entry["segments_info"]
+        ]
+        yield from complete(own, BOX_OF_IMAGE, what="segment", file=name, faults=faults)
+
+
+def _names(category: Entry) -> tuple[str, ...]:
     """The class's own name first, as people spell it: "tree" for `tree-merged`."""
-    if is_thing:
+    name = category["name"]
+    if category.get("isthing", True):
         return (name, *COCO_SYNONYMS.get(name, ()))
-    return STUFF_SYNONYMS.get(name, ()) if "-" in name else (name, *STUFF_SYNONYMS.get(name, ()))
+    spoken = STUFF_SYNONYMS.get(name, ())
+    return spoken if spoken and "-" in name else (name, *spoken)
+
+
+register_format("panoptic", CocoPanoptic, signs=("annotations/panoptic_*.json",))

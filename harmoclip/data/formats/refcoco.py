@@ -5,34 +5,62 @@ from __future__ import annotations
 import pickle
 import re
 from collections import defaultdict
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch.utils.data import Dataset
 
-from harmoclip.data.formats.files import first_existing, open_image, read_json, require, unit_boxes
-from harmoclip.data.sample import Sample
-from harmoclip.errors import DataError
+from harmoclip.data.formats.boxes import place_boxes
+from harmoclip.data.formats.coco_json import read_boxes, read_categories, read_images
+from harmoclip.data.formats.entries import (
+    ID,
+    LIST,
+    TEXT,
+    Entry,
+    Faults,
+    Id,
+    Kind,
+    OnBroken,
+    complete,
+    not_listed,
+)
+from harmoclip.data.formats.files import check_split, first_existing, open_image, read_json
+from harmoclip.data.formats.registry import register_format
+from harmoclip.data.sample import Sample, image_identity
+from harmoclip.errors import DataError, unknown_name
 
 _LAYOUT = (
     "the layout of RefCOCO: refs(unc).p (RefCOCO, RefCOCO+), or refs(umd).p or refs(google).p (RefCOCOg), "
     "and instances.json"
 )
 _SPLITTERS = ("unc", "umd", "google")
+_STRING = Kind(lambda value: isinstance(value, str), "text")
+_REFERENCE = {"image_id": ID, "ann_id": ID, "split": TEXT, "sentences": LIST}
+
+
+class _Row(NamedTuple):
+    image_id: Id
+    target: Id
+    sentence: str
 
 
 class RefCoco(Dataset[Sample]):
-    """One sample an expression, with every object of its picture; the expression is one phrase.
+    """One sample an expression, with every object of its image; the expression is one phrase.
 
     Args:
         folder: `refcoco`, `refcoco+` or `refcocog`, as published.
         split: `train`, `val`, `test`, `testA` or `testB`; not every set has each.
-        images: The folder of COCO's train2014 pictures, or of another year's: both namings are tried.
+        images: The folder of COCO's train2014 images, or of another year's: both namings are tried.
         by: Whose split: `unc`, `umd` or `google`; None takes the first in this order that the folder has.
+        upright: Read images turned as their EXIF orientation says.
+        on_broken: Called with an error for each entry of the files that cannot be used, which is then left
+            out; None raises them together.
 
     Raises:
-        DataError: A file is missing or not what it should be, or there is no such split.
+        DataError: A file is missing or not what it should be, there is no such split, or entries refer to
+            nothing.
 
     Example:
         >>> sample = RefCoco("refcoco", "testA", images="train2014")[0]  # doctest: +SKIP
@@ -41,36 +69,32 @@ class RefCoco(Dataset[Sample]):
     """
 
     def __init__(
-        self, folder: str | Path, split: str = "train", *, images: str | Path, by: str | None = None
+        self,
+        folder: str | Path,
+        split: str = "train",
+        *,
+        images: str | Path,
+        by: str | None = None,
+        upright: bool = True,
+        on_broken: OnBroken | None = None,
     ) -> None:
-        root, self._images = Path(folder), Path(images)
+        root, faults = Path(folder), Faults(on_broken)
+        self._images, self._upright = Path(images), upright
+        if by is not None and by not in _SPLITTERS:
+            raise DataError(unknown_name("by is", by, _SPLITTERS))
         names = [f"refs({name}).p" for name in ([by] if by else _SPLITTERS)]
         path = first_existing(root, *names, expected=_LAYOUT)
-        refs = _read_pickle(path)
         content = read_json(root / "instances.json", "images", "annotations", "categories", expected=_LAYOUT)
-        images_have, boxes_have = (
-            ("id", "file_name", "width", "height"),
-            ("id", "image_id", "category_id", "bbox"),
-        )
-        require(content["images"], *images_have, what="image", expected=_LAYOUT)
-        require(content["annotations"], *boxes_have, what="box", expected=_LAYOUT)
-        categories = sorted(content["categories"], key=lambda c: c["id"])
-        self.class_names = tuple(c["name"] for c in categories)
-        self._class = {c["id"]: row for row, c in enumerate(categories)}
-        self._sizes = {image["id"]: image for image in content["images"]}
-        self._objects: dict[int, list[dict[str, Any]]] = defaultdict(list)
-        for annotation in content["annotations"]:
-            self._objects[annotation["image_id"]].append(annotation)
-        self._rows = [
-            (ref["image_id"], ref["ann_id"], sentence["sent"].strip())
-            for ref in refs
-            if ref["split"] == split
-            for sentence in ref["sentences"]
-            if sentence["sent"].strip()
-        ]
-        if not self._rows:
-            known = ", ".join(sorted({ref["split"] for ref in refs}))
-            raise DataError(f"{path} has no split {split!r}: expected one of {known}.")
+        self._sizes = read_images(content["images"], "instances.json", faults)
+        categories = read_categories(content["categories"], lambda c: (c["name"],), "instances.json", faults)
+        order = sorted(categories, key=lambda key: (isinstance(key, str), key))
+        self.class_names = tuple(categories[key].names[0] for key in order)
+        self.is_thing = (True,) * len(order)
+        self._class = {key: row for row, key in enumerate(order)}
+        objects = read_boxes(content["annotations"], self._sizes, categories, "instances.json", faults)
+        self._objects = defaultdict(list, objects)
+        self._rows = self._expressions(path, split, faults)
+        faults.raise_any()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -78,41 +102,85 @@ class RefCoco(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         image_id, target, sentence = self._rows[index]
         image, objects = self._sizes[image_id], self._objects[image_id]
-        row = next((i for i, o in enumerate(objects) if o["id"] == target), None)
-        if row is None:
-            raise DataError(
-                f"instances.json has no annotation {target} of image {image_id}: expected {_LAYOUT}."
-            )
+        size = (image["width"], image["height"])
+        placed = place_boxes(
+            [o["bbox"] for o in objects],
+            size,
+            "xywh",
+            where=f"image {image['file_name']!r}",
+            names=[f"of annotation {o.get('id')!r}" for o in objects],
+        )
+        row = next(i for i, o in enumerate(objects) if o.get("id") == target)
+        labels = [self._class[objects[row]["category_id"]] for row in placed.rows]
         return Sample(
-            image=open_image(self._picture(image["file_name"])),
+            image=open_image(self._file(image["file_name"]), upright=self._upright, stated=size),
             caption=sentence,
-            boxes=unit_boxes([o["bbox"] for o in objects], (image["width"], image["height"]), "xywh"),
+            boxes=placed.boxes,
             phrases=((0, len(sentence)),),
-            links=((row, 0),),
-            labels=torch.tensor([self._class[o["category_id"]] for o in objects]),
+            links=placed.links([(row, 0)]),
+            labels=torch.tensor(labels, dtype=torch.int64),
             key=str(image_id),
+            dropped=placed.dropped,
+            left_out=placed.left_out,
+            cut=placed.cut,
         )
 
-    def _picture(self, name: str) -> Path:
-        # COCO 2017 has the same pictures without the year in the name
+    @cached_property
+    def image_ids(self) -> list[int]:
+        """The `image_id` of every sample, whose images are not opened."""
+        return [image_identity(str(row.image_id)) for row in self._rows]
+
+    def _expressions(self, path: Path, split: str, faults: Faults) -> list[_Row]:
+        """The expressions of a split whose object is there."""
+        rows, splits = [], set()
+        for name, ref in complete(
+            _read_pickle(path), _REFERENCE, what="reference", file=path.name, faults=faults, key="ref_id"
+        ):
+            splits.add(ref["split"])
+            if ref["split"] == split and self._is_listed(name, ref, faults):
+                kinds = {"sent": _STRING}
+                said = complete(ref["sentences"], kinds, what="sentence", file=name, faults=faults, key=None)
+                rows += [_Row(ref["image_id"], ref["ann_id"], s["sent"].strip()) for _, s in said]
+        check_split(split, splits, path)
+        return [row for row in rows if row.sentence]
+
+    def _is_listed(self, name: str, ref: Entry, faults: Faults) -> bool:
+        """Whether a reference's image and object are in instances.json."""
+        key, target = ref["image_id"], ref["ann_id"]
+        if key not in self._sizes:
+            faults.add(f"{name} has the image_id {not_listed(key, self._sizes, 'image')}")
+            return False
+        own = {o["id"] for o in self._objects[key] if "id" in o}
+        if target not in own:
+            faults.add(
+                f"{name} has the ann_id {not_listed(target, own, 'annotation')} (instances.json has no "
+                f"annotation {target!r} of image {key!r}.)"
+            )
+        return target in own
+
+    def _file(self, name: str) -> Path:
+        # COCO 2017 has the same images without the year in the name
         plain = re.sub(r"^COCO_(train|val)2014_", "", name)
-        return first_existing(self._images, name, plain, expected="COCO's pictures")
+        return first_existing(self._images, name, plain, expected="COCO's images")
 
 
 class _Plain(pickle.Unpickler):
     """Reads lists, dictionaries, text and numbers, and nothing that runs code."""
 
-    def find_class(self, module_name: str, global_name: str, /) -> Any:
+    def find_class(self, module_name: str, global_name: str, /) -> object:
+        """Refuse every global."""
         raise pickle.UnpicklingError(f"it holds {module_name}.{global_name}")
 
 
-def _read_pickle(path: Path) -> list[dict[str, Any]]:
+def _read_pickle(path: Path) -> list[object]:
     try:
         with path.open("rb") as file:
             refs = _Plain(file, encoding="utf-8").load()
-    except (pickle.UnpicklingError, EOFError, UnicodeDecodeError, IndexError, KeyError) as error:
+    except Exception as error:  # a broken pickle raises whatever its bytes make it do
         raise DataError(f"{path} cannot be read ({error}): expected {_LAYOUT}.") from error
-    keys = {"image_id", "ann_id", "split", "sentences"}
-    if not isinstance(refs, list) or not all(isinstance(r, dict) and keys <= r.keys() for r in refs):
+    if not isinstance(refs, list):
         raise DataError(f"{path} is no list of references: expected {_LAYOUT}.")
     return refs
+
+
+register_format("refcoco", RefCoco, signs=("refs(*).p",))

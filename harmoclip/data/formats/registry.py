@@ -1,103 +1,149 @@
-"""Open a data set by its format, which its files tell."""
+"""Every format by name: what opens it, the options it has, and the files that tell it."""
 
 from __future__ import annotations
 
 import importlib
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harmoclip.errors import DataError, InputError
+from harmoclip.data.dataset import SampleDataset, SampleStream
+from harmoclip.data.formats.entries import OnBroken
+from harmoclip.errors import DataError, InputError, unknown_name
+
+Open = Callable[..., SampleDataset | SampleStream]
+_BUILT_IN = (
+    "coco", "panoptic", "lvis", "flickr30k", "refcoco", "visual_genome", "json_lines", "shards", "grit",
+    "hugging_face",
+)  # fmt: skip
+"""Modules that each register a format of their name; a folder with signs of several is of the first."""
 
 
 class Format(NamedTuple):
-    """Where a data set's class is, the options it has, and the files that tell the format of a folder."""
+    """How one format is opened and told."""
 
-    module: str
-    name: str
+    open: Open
     options: tuple[str, ...]
-    signs: tuple[str, ...] = ()
+    needed: tuple[str, ...]
+    signs: tuple[str, ...]
+    endings: tuple[str, ...]
 
 
-FORMATS = {
-    "coco": Format("coco", "CocoCaptions", ("split", "segment"), ("annotations/instances_*.json",)),
-    "panoptic": Format("panoptic", "CocoPanoptic", ("split", "segment"), ("annotations/panoptic_*.json",)),
-    "lvis": Format("lvis", "Lvis", ("split", "segment"), ("lvis_v1_*.json", "annotations/lvis_v1_*.json")),
-    "flickr30k": Format(
-        "flickr30k", "Flickr30kEntities", ("split", "images"), ("Sentences", "annotations/Sentences")
-    ),
-    "refcoco": Format("refcoco", "RefCoco", ("split", "images"), ("refs(*).p",)),
-    "visual_genome": Format("visual_genome", "VisualGenome", (), ("region_descriptions.json",)),
-    "json_lines": Format("json_lines", "JsonLines", ("images", "segment", "unit", "box_format")),
-    "shards": Format("shards", "Shards", ("shuffle", "seed")),
-    "grit": Format("shards", "Shards", ("shuffle", "seed")),
-    "hugging_face": Format(
-        "hugging_face", "open_rows", ("split", "segment", "box_format"), ("dataset_*.json", "**/*.parquet")
-    ),
-}
-STREAMS = ("shards", "grit")
-_ENDINGS = {".jsonl": "json_lines", ".tar": "shards"}
+_FORMATS: dict[str, Format] = {}
+
+
+def register_format(
+    name: str, open: Open, *, signs: tuple[str, ...] = (), endings: tuple[str, ...] = ()
+) -> None:
+    """Add a format, which `open_dataset` and every command then know, with all its options.
+
+    Args:
+        name: Of the format.
+        open: Takes the path and, by name, options: its signature says which, and which are needed.
+        signs: Patterns of files that tell the format of a folder, such as `annotations/instances_*.json`.
+        endings: What the name of a file of this format ends in, such as `.jsonl`.
+
+    Example:
+        >>> from harmoclip.data.scenes import Scenes
+        >>> register_format("drawn", lambda path, *, seed=0: Scenes(str(path), 10, seed=seed))
+        >>> len(open_dataset("train", "drawn", seed=1))
+        10
+    """
+    _, *parameters = inspect.signature(open).parameters.values()
+    named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
+    needed = tuple(p.name for p in named if p.default is p.empty)
+    _FORMATS[name] = Format(open, tuple(p.name for p in named), needed, signs, endings)
+
+
+def known_formats() -> Mapping[str, Format]:
+    """Every format by name, those that come with the library first."""
+    for module in _BUILT_IN:
+        importlib.import_module(f"harmoclip.data.formats.{module}")
+    return {name: _FORMATS[name] for name in (*_BUILT_IN, *_FORMATS)}
+
+
+def known_options() -> list[str]:
+    """The options of all formats together, and `cache`."""
+    return sorted({"cache", *(option for found in known_formats().values() for option in found.options)})
+
+
+def options_of(format: str) -> tuple[str, ...]:
+    """The options that a format has; `cache` where a segmenter finds its phrases.
+
+    Raises:
+        InputError: There is no such format.
+    """
+    formats = known_formats()
+    if format not in formats:
+        raise InputError(unknown_name("format is", format, formats))
+    options = tuple(option for option in formats[format].options if option != "on_broken")
+    return (*options, "cache") if "segment" in options else options
 
 
 def open_dataset(
-    path: str | Path, form: str | None = None, *, cache: str | Path | None = None, **options: Any
-) -> Any:
-    """The data set in a folder or file, read by the class that knows its format.
+    path: str | Path,
+    format: str | None = None,
+    *,
+    cache: str | Path | None = None,
+    on_broken: OnBroken | None = None,
+    **options: Any,
+) -> SampleDataset | SampleStream:
+    """The data set in a folder or file, read by what knows its format.
 
     Args:
         path: A folder, a file of JSON lines, a pattern of shards such as `grit-{000..009}.tar`, or, with
-            `form="hugging_face"`, what `datasets` loads.
-        form: One of `FORMATS`; None looks at the files. A COCO folder that also has panoptic or LVIS
+            `format="hugging_face"`, what `datasets` loads.
+        format: One of those known; None looks at the files. A COCO folder that also has panoptic or LVIS
             annotations counts as `coco`.
         cache: The file of a `PhraseCache` for formats that a segmenter finds the phrases of.
-        options: `split`, `images` and others of the class; None leaves its default.
+        on_broken: Called with an error for each entry of the data set's files that cannot be used, which is
+            then left out; None raises them together.
+        options: `split`, `images` and others of the format; None leaves its default.
 
     Raises:
         DataError: There is nothing at the path, or nothing whose format is known.
-        InputError: The format is not known, or has no such option.
+        InputError: The format is not known, has no such option, or needs one that is missing.
 
     Example:
         >>> open_dataset("coco", split="val2017")  # doctest: +SKIP
         <harmoclip.data.formats.coco.CocoCaptions object at 0x7f3b>
     """
-    form = form or recognise(path)
-    if form not in FORMATS:
-        raise InputError(f"format is {form!r}: expected one of {', '.join(FORMATS)}.")
-    module, name, known, _ = FORMATS[form]
-    known = (*known, "cache") if "segment" in known else known
-    given = {key: value for key, value in {"cache": cache, **options}.items() if value is not None}
-    if unknown := set(given) - set(known):
-        raise InputError(
-            f"{form} has no option {', '.join(sorted(unknown))}: expected {', '.join(known) or 'none'}."
-        )
-    if form == "refcoco" and "images" not in given:
-        raise InputError("refcoco needs images, the folder of COCO's train2014 pictures.")
-    found = importlib.import_module(f"harmoclip.data.formats.{module}")
-    if form == "grit":
-        from harmoclip.data.formats.grit import from_grit
-
-        given["read"] = from_grit
+    format = format or recognize(path)
+    known, given = options_of(format), {key: value for key, value in options.items() if value is not None}
+    if cache is not None:
+        given["cache"] = cache
+    for option in given:
+        if option not in known:
+            raise InputError(unknown_name(f"{format} has no option", option, known))
+    found = known_formats()[format]
+    for option in found.needed:
+        if option not in given:
+            raise InputError(f"{format} needs {option}: give it as an option.")
     if "cache" in given:
         from harmoclip.data.tools.phrase_cache import PhraseCache
 
         given["segment"] = PhraseCache(given.pop("cache"))
-    return getattr(found, name)(str(path) if form in STREAMS else path, **given)
+    if on_broken is not None and "on_broken" in found.options:
+        given["on_broken"] = on_broken
+    return found.open(path, **given)
 
 
-def recognise(path: str | Path) -> str:
-    """The name in `FORMATS` that the files at a path tell.
+def recognize(path: str | Path) -> str:
+    """The name of the format that the files at a path tell.
 
     Raises:
         DataError: There is nothing at the path, or nothing whose format is known.
     """
-    path = Path(path)
-    if path.suffix in _ENDINGS:
-        return _ENDINGS[path.suffix]
-    if not path.is_dir():
-        raise DataError(
-            f"{path} does not exist: expected a folder, a .jsonl file or a pattern of .tar shards."
-        )
-    for name, form in FORMATS.items():
-        if any(next(path.glob(sign), None) for sign in form.signs):
+    path, formats = Path(path), known_formats()
+    for name, found in formats.items():
+        if path.name.endswith(found.endings or ("\0",)):
             return name
-    signs = "; ".join(f"{name}: {' or '.join(f.signs)}" for name, f in FORMATS.items() if f.signs)
+    if not path.is_dir():
+        endings = ", ".join(ending for found in formats.values() for ending in found.endings)
+        raise DataError(f"{path} does not exist: expected a folder, or files that end in {endings}.")
+    for name, found in formats.items():
+        if any(next(path.glob(sign), None) for sign in found.signs):
+            return name
+    signs = "; ".join(f"{name}: {' or '.join(f.signs)}" for name, f in formats.items() if f.signs)
     raise DataError(f"{path} has no files of a format that is known. Looked for {signs}.")

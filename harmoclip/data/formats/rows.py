@@ -1,12 +1,13 @@
 """A sample as one JSON object: what JSON lines and shards hold.
 
 - `caption`: text;
-- `boxes`: a list of four numbers each, by default xyxy in [0, 1] of the picture;
-- `phrases`: `[start, end]` in characters of the caption, half-open, or the phrase's words where the caption
-  has them once; without this key a segmenter can find them;
+- `boxes`: a list of four numbers each, by default xyxy in [0, 1] of the image;
+- `phrases`: `[start, end]` in characters of the caption, half-open; or the phrase's words where the caption
+  has them once; or `{"text": ...}`, a text of its own; without this key a segmenter can find them;
 - `links`: pairs `[box, phrase]`, counted from 0;
 - `labels`: a class number for each box;
-- `key`: a name for messages.
+- `key`: a name for messages;
+- `image_id`: a whole number or a name, equal for rows of the same image.
 
 All but the caption may be missing.
 """
@@ -14,38 +15,43 @@ All but the caption may be missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from PIL import Image
 
-from harmoclip.data.formats.files import BoxFormat, unit_boxes
+from harmoclip.data.formats.boxes import BoxFormat, Unit, check_box_options, declared_boxes
+from harmoclip.data.formats.entries import ID
 from harmoclip.data.sample import Sample, SpanLike
 from harmoclip.errors import DataError
 
+Row = Mapping[str, Any]
 Segment = Callable[[str], Sequence[SpanLike]]
-Unit = Literal["fraction", "pixel"]
 
 
-def to_row(sample: Sample) -> dict[str, Any]:
-    """All of a sample but its picture; `from_row` reads it back.
+def to_row(sample: Sample) -> dict[str, object]:
+    """All of a sample but its image; `from_row` reads it back.
 
     Example:
-        >>> to_row(Sample(Image.new("RGB", (4, 4)), "a dog", phrases=((0, 5),), key="7"))
-        {'key': '7', 'caption': 'a dog', 'boxes': [], 'phrases': [[0, 5]], 'links': []}
+        >>> to_row(Sample(Image.new("RGB", (4, 4)), "a dog", phrases=((0, 5),), image_id=7))
+        {'key': '', 'image_id': 7, 'caption': 'a dog', 'boxes': [], 'phrases': [[0, 5]], 'links': []}
     """
-    row: dict[str, Any] = {
+    row: dict[str, object] = {
         "key": sample.key,
+        "image_id": sample.image_id,
         "caption": sample.caption,
         "boxes": sample.boxes.tolist(),
-        "phrases": [list(span) for span in sample.spans],
+        "phrases": [
+            {"text": phrase} if isinstance(phrase, str) else list(span)
+            for phrase, span in zip(sample.phrases, sample.spans, strict=True)
+        ],
         "links": [list(link) for link in sample.links],
     }
     return row if sample.labels is None else {**row, "labels": sample.labels.tolist()}
 
 
 def from_row(
-    row: Mapping[str, Any],
+    row: Row,
     image: Image.Image,
     *,
     segment: Segment | None = None,
@@ -53,75 +59,124 @@ def from_row(
     unit: Unit = "fraction",
     name: str = "",
 ) -> Sample:
-    """The sample of a JSON object and its picture.
+    """The sample of a JSON object and its image.
+
+    Boxes are cut at the edges of the image; those without an area in it are left out and counted.
 
     Args:
         row: With the keys listed above.
-        image: The picture.
+        image: The image.
         segment: Finds the phrases of a caption that comes without; None leaves it without.
         box_format: What a box's four numbers are.
-        unit: Of boxes: a share of the picture's size, or pixels of the picture.
+        unit: Of boxes: a share of the image's size, or pixels of the image.
         name: Of the row, for messages, where it has no key.
 
     Raises:
-        DataError: A value is missing or impossible; the message names the row.
+        InputError: The box format or the unit is not known.
+        DataError: A value is missing or impossible, or boxes are of another format or unit than is said; the
+            message names the row.
     """
-    name = str(row.get("key", name))
+    check_box_options(box_format, unit)
+    key = str(row.get("key") or name)
+    where = f"sample {key!r}" if key == name or not name else f"sample {key!r} ({name})"
     caption = row.get("caption")
     if not isinstance(caption, str) or not caption.strip():
-        raise DataError(f"sample {name!r}: caption is {caption!r}: expected text.")
-    boxes = unit_boxes(row.get("boxes", []), image.size if unit == "pixel" else (1, 1), box_format, name)
-    if unit == "fraction" and boxes.numel() and boxes.abs().max() > 2:
-        raise DataError(
-            f"sample {name!r}: boxes reach {boxes.abs().max():.0f} times the picture's size. "
-            'Give unit="pixel" if they are in pixels.'
-        )
+        raise DataError(f"{where}: caption is {caption!r}: expected text.")
     if "phrases" not in row and "links" in row:
-        raise DataError(f"sample {name!r}: links without phrases point to nothing; give both or neither.")
+        raise DataError(f"{where}: links without phrases point to nothing; give both or neither.")
+    placed = declared_boxes(plain(row.get("boxes", [])), image.size, box_format, unit, where=where)
     phrases = (
-        tuple(_span(caption, phrase, name) for phrase in _list(row, "phrases", name))
+        tuple(_phrase(caption, phrase, where) for phrase in _list(row, "phrases", where))
         if "phrases" in row
         else tuple(() if segment is None else segment(caption))
     )
+    links = [_pair(link, "link", where) for link in _list(row, "links", where)]
+    count = len(_list(row, "boxes", where))
+    _check_links(links, count, len(phrases), where)
+    labels = _labels(row, count, where)
     return Sample(
         image=image,
         caption=caption,
-        boxes=boxes,
+        boxes=placed.boxes,
         phrases=phrases,
-        links=tuple(_pair(link, "link", name) for link in _list(row, "links", name)),
-        labels=_labels(row, name) if "labels" in row else None,
-        key=name,
+        links=placed.links(links),
+        labels=None if labels is None else labels[placed.rows],
+        key=key,
+        image_id=_image_id(row, where),
+        dropped=placed.dropped,
+        left_out=placed.left_out,
+        cut=placed.cut,
     )
 
 
-def _list(row: Mapping[str, Any], key: str, name: str) -> list[Any]:
-    value = row.get(key, [])
-    if not isinstance(value, list | tuple):
-        raise DataError(f"sample {name!r}: {key} is {value!r:.80}: expected a list; leave it out for none.")
-    return list(value)
+def plain(value: Any) -> Any:
+    """Tensors and arrays in lists and dictionaries as the numbers and lists that they hold.
+
+    Example:
+        >>> plain({"bbox": torch.ones(1, 2), "category": [torch.tensor(3)]})
+        {'bbox': [[1.0, 1.0]], 'category': [3]}
+    """
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _labels(row: Mapping[str, Any], name: str) -> torch.Tensor:
-    labels = _list(row, "labels", name)
+def _list(row: Row, key: str, where: str) -> list[object]:
+    value = plain(row.get(key, []))
+    if not isinstance(value, list):
+        raise DataError(f"{where}: {key} is {value!r:.80}: expected a list; leave it out for none.")
+    return value
+
+
+def _labels(row: Row, boxes: int, where: str) -> torch.Tensor | None:
+    if "labels" not in row:
+        return None
+    labels = _list(row, "labels", where)
     if not all(type(label) is int for label in labels):
-        raise DataError(f"sample {name!r}: labels are {labels!r:.80}: expected a whole number for each box.")
+        raise DataError(f"{where}: labels are {labels!r:.80}: expected a whole number for each box.")
+    if len(labels) != boxes:
+        raise DataError(f"{where}: {len(labels)} labels for {boxes} boxes.")
     return torch.tensor(labels, dtype=torch.int64)
 
 
-def _span(caption: str, phrase: Any, name: str) -> tuple[int, int]:
+def _check_links(links: Sequence[tuple[int, int]], boxes: int, phrases: int, where: str) -> None:
+    for box, phrase in links:
+        if not (0 <= box < boxes and 0 <= phrase < phrases):
+            raise DataError(
+                f"{where}: link ({box}, {phrase}) points to nothing; there are {boxes} boxes and {phrases} "
+                "phrases, counted from 0."
+            )
+
+
+def _phrase(caption: str, phrase: object, where: str) -> tuple[int, int] | str:
+    """The span of a phrase in the caption, or a text of its own."""
+    if isinstance(phrase, Mapping):
+        text = phrase.get("text")
+        if not isinstance(text, str) or not text.strip():
+            raise DataError(f'{where}: phrase is {phrase!r}: expected {{"text": ...}} with some words.')
+        return text
     if not isinstance(phrase, str):
-        return _pair(phrase, "phrase", name)
+        return _pair(phrase, "phrase", where)
     count = caption.count(phrase) if phrase else 0
     if count != 1:
         raise DataError(
-            f"sample {name!r}: phrase {phrase!r} is {count} times in the caption {caption!r}: "
-            "expected once. Give [start, end] in characters."
+            f"{where}: phrase {phrase!r} is {count} times in the caption {caption!r}: expected once. "
+            'Give [start, end] in characters, or {"text": ...} for a text of its own.'
         )
     start = caption.index(phrase)
     return start, start + len(phrase)
 
 
-def _pair(value: Any, what: str, name: str) -> tuple[int, int]:
+def _pair(value: object, what: str, where: str) -> tuple[int, int]:
     if not isinstance(value, Sequence) or len(value) != 2 or not all(type(v) is int for v in value):
-        raise DataError(f"sample {name!r}: {what} is {value!r}: expected two whole numbers.")
+        raise DataError(f"{where}: {what} is {value!r}: expected two whole numbers.")
     return value[0], value[1]
+
+
+def _image_id(row: Row, where: str) -> int | str | None:
+    given = row.get("image_id")
+    if given is not None and not ID.holds(given):
+        raise DataError(f"{where}: image_id is {given!r:.80}: expected {ID.expected}.")
+    return given

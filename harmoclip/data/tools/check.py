@@ -6,29 +6,30 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from harmoclip.data.dataset import Indexed, SampleStream
+from harmoclip.data.formats.boxes import place_boxes
+from harmoclip.data.formats.files import TURNED
 from harmoclip.data.formats.shards import Shards
 from harmoclip.data.sample import Sample
 from harmoclip.errors import DataError
 from harmoclip.segment import normalize_phrase
 
-_ORIENTATION = 0x0112
-"""The EXIF tag of a camera that was turned; 1 is upright."""
-_EDGE = 1.0
-"""Pixels by which annotators' rounding may take a box out of the picture."""
+_MANY = 0.1
+"""The share of a data set's boxes with faults that is no oversight of an annotator."""
 
 
 @dataclass
 class Facts:
-    """What one sample adds to the report, without its picture."""
+    """What one sample adds to the report, without its image."""
 
-    key: str
+    image: int | str
     boxes: list[tuple[float, ...]]
-    impossible: list[str]
+    faults: list[str]
+    dropped: dict[str, int]
     phrases: list[str]
     linked_boxes: set[int]
     linked_phrases: set[int]
@@ -37,21 +38,17 @@ class Facts:
 
 
 @dataclass
-class Report:
+class DataReport:
     """Counts over a data set.
 
     Attributes:
         samples: How many can be read.
-        pictures: Distinct keys.
-        boxes: Distinct boxes of all pictures.
-        linked_boxes: Those that at least one caption names.
+        linked_phrases: Phrases with a box.
         phrases: Of all captions.
-        linked_phrases: Those with a box.
-        links: Pairs of both.
+        links: Pairs of a box and a phrase.
         without_phrases: Samples whose caption has none.
-        turned: Samples whose picture says that the camera was turned. Boxes belong to the picture as stored.
-        broken: What cannot be read, a message each.
-        impossible: Boxes without an area or outside the picture, a message each.
+        turned: Samples whose image was turned upright, as its EXIF orientation says.
+        dropped: How many boxes of all images were left out, by reason.
         frequent: How often each phrase is said.
     """
 
@@ -61,17 +58,44 @@ class Report:
     links: int = 0
     without_phrases: int = 0
     turned: int = 0
-    broken: list[str] = field(default_factory=list)
-    impossible: list[str] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
     frequent: Counter[str] = field(default_factory=Counter)
-    _keys: set[str] = field(default_factory=set)
+    _broken: dict[str, None] = field(default_factory=dict)
+    _faults: dict[str, None] = field(default_factory=dict)
+    _images: set[int | str] = field(default_factory=set)
     _boxes: set[int] = field(default_factory=set)
     _linked: set[int] = field(default_factory=set)
 
     @property
+    def broken(self) -> list[str]:
+        """What cannot be read or used, a message for each entry of a file, image or row."""
+        return list(self._broken)
+
+    @property
+    def impossible(self) -> list[str]:
+        """A message for each box that was left out, or leaves its image."""
+        return list(self._faults)
+
+    @property
+    def remarks(self) -> list[str]:
+        """Why nothing can be learned from the data set as it is, or what else looks wrong with all of it."""
+        boxes, faults = len(self._boxes) + sum(self.dropped.values()), len(self._faults)
+        odd = (
+            f"{faults} of {boxes} boxes leave their image or have no area: are box_format, unit and the "
+            "stated sizes right? For instance, are these xywh?"
+        )
+        said = {
+            "no sample can be read": not self.samples,
+            "no sample has a box": self.samples > 0 and not self._boxes,
+            "no box is linked to a phrase: there is nothing to align": bool(self._boxes) and not self.links,
+            odd: faults > _MANY * boxes,
+        }
+        return [remark for remark, holds in said.items() if holds]
+
+    @property
     def fine(self) -> bool:
-        """Whether everything can be read and every box is possible."""
-        return self.samples > 0 and not self.broken and not self.impossible
+        """Whether everything can be read, every box is possible, and there are boxes with phrases."""
+        return not (self._broken or self._faults or self.remarks)
 
     def add(self, facts: Facts) -> None:
         """Count one sample."""
@@ -81,19 +105,24 @@ class Report:
         self.links += facts.links
         self.without_phrases += not facts.phrases
         self.turned += facts.turned
-        if not facts.boxes or hash((facts.key, facts.boxes[0])) not in self._boxes:
-            self.impossible += facts.impossible  # once a picture, not once a caption
+        if not self._faults.keys() >= set(facts.faults):  # once an image, not once a caption
+            self.dropped.update(facts.dropped)
+            self._faults.update(dict.fromkeys(facts.faults))
         self.frequent.update(facts.phrases)
-        self._keys.add(facts.key)
-        own = [hash((facts.key, box)) for box in facts.boxes]
+        self._images.add(facts.image)
+        own = [hash((facts.image, box)) for box in facts.boxes]
         self._boxes.update(own)
         self._linked.update(own[row] for row in facts.linked_boxes)
 
-    def as_dict(self) -> dict[str, Any]:
+    def add_broken(self, message: object) -> None:
+        """Count what cannot be read, once an image."""
+        self._broken[str(message)] = None
+
+    def as_dict(self) -> dict[str, object]:
         """The counts and shares, as JSON can hold them."""
         return {
             "samples": self.samples,
-            "pictures": len(self._keys),
+            "images": len(self._images),
             "boxes": len(self._boxes),
             "phrases": self.phrases,
             "links": self.links,
@@ -101,19 +130,26 @@ class Report:
             "linked_phrases": self.linked_phrases / max(self.phrases, 1),
             "without_phrases": self.without_phrases,
             "turned": self.turned,
-            "broken": len(self.broken),
-            "impossible_boxes": len(self.impossible),
+            "broken": len(self._broken),
+            "impossible_boxes": len(self._faults),
+            "dropped_boxes": dict(self.dropped),
+            "remarks": self.remarks,
             "fine": self.fine,
         }
 
 
 def check_dataset(
-    dataset: Any, *, workers: int = 0, progress: Callable[[int], None] = lambda done: None
-) -> Report:
+    dataset: Indexed[Sample] | SampleStream,
+    *,
+    broken: Iterable[DataError] = (),
+    workers: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+) -> DataReport:
     """Read every sample of a data set.
 
     Args:
-        dataset: Map-style, or `Shards`.
+        dataset: Map-style, or a stream such as `Shards`.
+        broken: What `on_broken` was told of when the data set was opened.
         workers: Processes that read a map-style one.
         progress: Called with how many samples were read.
 
@@ -122,10 +158,12 @@ def check_dataset(
         >>> check_dataset(Scenes("train", 3)).as_dict()["samples"]
         3
     """
-    report = Report()
+    report = DataReport()
+    for error in broken:
+        report.add_broken(error)
     for done, found in enumerate(_read_all(dataset, workers), 1):
         if isinstance(found, str):
-            report.broken.append(found)
+            report.add_broken(found)
         else:
             report.add(found)
         progress(done)
@@ -134,50 +172,46 @@ def check_dataset(
 
 def facts_of(sample: Sample) -> Facts:
     """What a report needs of a sample."""
+    scaled = sample.boxes * torch.tensor(sample.size * 2)
+    placed = place_boxes(scaled.tolist(), sample.size, where=f"sample {sample.key!r}")
     return Facts(
-        key=sample.key,
+        image=sample.key if sample.image_id is None else sample.image_id,
         boxes=[tuple(box) for box in sample.boxes.tolist()],
-        impossible=list(_impossible(sample)),
+        faults=[*sample.left_out, *sample.cut, *placed.left_out, *placed.cut],
+        dropped=dict(Counter(sample.dropped) + Counter(placed.dropped)),
         phrases=[normalize_phrase(text) for text in sample.phrase_texts],
         linked_boxes={region for region, _ in sample.links},
         linked_phrases={phrase for _, phrase in sample.links},
         links=len(sample.links),
-        turned=not isinstance(sample.image, torch.Tensor)
-        and sample.image.getexif().get(_ORIENTATION, 1) != 1,
+        turned=not isinstance(sample.image, torch.Tensor) and bool(sample.image.info.get(TURNED)),
     )
 
 
-def _impossible(sample: Sample) -> Iterator[str]:
-    edge = sample.boxes.new_tensor([_EDGE / side for side in sample.size] * 2)
-    for row, box in enumerate(sample.boxes):
-        x1, y1, x2, y2 = box.tolist()
-        inside = bool(((box >= -edge) & (box <= 1 + edge)).all())  # False for NaN
-        if not (inside and x1 < x2 and y1 < y2):
-            what = "is not inside the picture" if x1 < x2 and y1 < y2 else "has no area"
-            yield f"sample {sample.key!r}: box {row} {what}: {[round(v, 4) for v in (x1, y1, x2, y2)]}."
+def _read_all(dataset: Indexed[Sample] | SampleStream, workers: int) -> Iterable[Facts | str]:
+    if isinstance(dataset, Indexed):
+        return DataLoader(_FactsOf(dataset), batch_size=None, num_workers=workers)
+    return _stream(dataset)
 
 
-def _read_all(dataset: Any, workers: int) -> Iterable[Facts | str]:
-    if isinstance(dataset, Shards):
-        return _stream(dataset)
-    return DataLoader(_Facts(dataset), batch_size=None, num_workers=workers)
-
-
-def _stream(shards: Shards) -> Iterator[Facts | str]:
+def _stream(samples: SampleStream) -> Iterator[Facts | str]:
     broken: list[DataError] = []
-    shards = copy(shards)  # the caller's goes on as it was
-    shards.on_broken = broken.append
-    for sample in shards:
-        yield facts_of(sample)
-        yield from map(str, broken)
-        broken.clear()
+    if isinstance(samples, Shards):
+        samples = copy(samples)  # the caller's goes on as it was
+        samples.on_broken = broken.append
+    try:
+        for sample in samples:
+            yield facts_of(sample)
+            yield from map(str, broken)
+            broken.clear()
+    except DataError as error:  # a stream that cannot go on after it
+        broken.append(error)
     yield from map(str, broken)
 
 
-class _Facts(Dataset[Facts | str]):
+class _FactsOf(Dataset[Facts | str]):
     """Facts for a sample that can be read, a message for one that cannot."""
 
-    def __init__(self, dataset: Any) -> None:
+    def __init__(self, dataset: Indexed[Sample]) -> None:
         self.dataset = dataset
 
     def __len__(self) -> int:
@@ -188,3 +222,5 @@ class _Facts(Dataset[Facts | str]):
             return facts_of(self.dataset[index])
         except DataError as error:
             return str(error)
+        except Exception as error:  # whatever a reader meets, the others are still read
+            return f"sample {index}: {type(error).__name__}: {error}"

@@ -20,13 +20,13 @@ from harmoclip.data.transforms.preprocessing import Preprocessing
 
 
 def image_size(inputs: list[Any]) -> tuple[int, int]:
-    """Height and width of the first picture."""
+    """Height and width of the first image."""
     for item in inputs:
         if isinstance(item, Image.Image):
             return item.height, item.width
         if isinstance(item, tv_tensors.Image):
             return item.shape[-2], item.shape[-1]
-    raise AssertionError("a pipeline of ours always holds a picture")
+    raise AssertionError("a pipeline of ours always holds an image")
 
 
 def moved(
@@ -87,7 +87,7 @@ class RandomCropTo(v2.RandomResizedCrop):
     """torchvision's random resized crop, with boxes that may reach outside."""
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """The part of the picture that is shown."""
+        """The part of the image that is shown."""
         params: dict[str, Any] = super().make_params([x for x in flat_inputs if not _is_boxes(x)])
         return params
 
@@ -100,7 +100,7 @@ class RandomCropTo(v2.RandomResizedCrop):
         return moved(inpt, scale, shift, tuple(self.size))
 
 
-class Normalise:
+class Normalize:
     """From pixels to the model's input `[3, H, W]` float32, bit for bit as each library does it."""
 
     def __init__(self, preprocessing: Preprocessing) -> None:
@@ -108,7 +108,7 @@ class Normalise:
         self.std = torch.tensor(preprocessing.std).view(-1, 1, 1)
 
     def __call__(self, image: Image.Image | tv_tensors.Image) -> Tensor:
-        """The picture as numbers."""
+        """The image as numbers."""
         if isinstance(image, Image.Image):
             pixels = pil_to_tensor(image).to(torch.float32, memory_format=torch.contiguous_format)
             return pixels.div_(255).sub_(self.mean).div_(self.std)

@@ -13,7 +13,7 @@ from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.functional import to_pil_image
 
 from harmoclip.data.sample import Sample
-from harmoclip.data.transforms.geometry import Normalise, RandomCropTo, ResizeAndCrop
+from harmoclip.data.transforms.geometry import Normalize, RandomCropTo, ResizeAndCrop
 from harmoclip.data.transforms.preprocessing import Preprocessing
 from harmoclip.errors import InputError
 
@@ -34,12 +34,12 @@ def transform_for(
         source: What `Preprocessing.of` reads: a model, a processor, or a configuration.
         crop: For training, a random resized crop that shows this share of the area, such as (0.9, 1.0), in
             place of the model's own resize and crop.
-        flip: For training, how likely a picture is mirrored, 0 to 1; never if its caption says left or right.
+        flip: For training, how likely an image is mirrored, 0 to 1; never if its caption says left or right.
         min_visible: A box stays if at least this share of its area is inside the model's input.
         min_side: And if each side is at least this many pixels of it.
 
     Raises:
-        InputError: The source says nothing about pictures, or a number is out of range.
+        InputError: The source says nothing about images, or a number is out of range.
 
     Example:
         >>> import open_clip
@@ -55,12 +55,12 @@ def transform_for(
 
 
 class SampleTransform:
-    """Maps a `Sample` with a picture to one with the model's input; see `transform_for`.
+    """Maps a `Sample` with an image to one with the model's input; see `transform_for`.
 
     Attributes:
-        geometry: The torchvision.transforms.v2 transform of a picture and its boxes in pixels, up to the
+        geometry: The torchvision.transforms.v2 transform of an image and its boxes in pixels, up to the
             model's size. Boxes leave it uncut, so that the share inside can be told.
-        normalise: From pixels to numbers.
+        normalize: From pixels to numbers.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class SampleTransform:
         self.preprocessing, self.flip = preprocessing, flip
         self.min_visible, self.min_side = min_visible, min_side
         self.geometry = _geometry(preprocessing, crop)
-        self.normalise = Normalise(preprocessing)
+        self.normalize = Normalize(preprocessing)
 
     def __call__(self, sample: Sample) -> Sample:
         """The sample with the model's input as its image; boxes that left it are dropped and counted."""
@@ -90,35 +90,39 @@ class SampleTransform:
         boxes = tv_tensors.BoundingBoxes(
             sample.boxes * torch.tensor([width, height] * 2), format="XYXY", canvas_size=(height, width)
         )
-        image, boxes = self._mirrored(sample, *self.geometry(self._picture(sample.image), boxes))
-        kept, placed = self._inside(boxes.as_subclass(Tensor).tolist())
-        return sample.keep_boxes(kept).replace(image=self.normalise(image), boxes=placed)
+        image, boxes = self._mirrored(sample, *self.geometry(self._pixels(sample.image), boxes))
+        placed, dropped = self._inside(boxes.as_subclass(Tensor).tolist())
+        return sample.drop_boxes(dropped).replace(image=self.normalize(image), boxes=placed)
 
-    def _picture(self, image: Image.Image | Tensor) -> Any:
-        picture = to_pil_image(image) if isinstance(image, Tensor) else image
-        picture = picture if picture.mode == "RGB" else picture.convert("RGB")
-        return v2.functional.to_image(picture) if self.preprocessing.pixels == "tensor" else picture
+    def _pixels(self, image: Image.Image | Tensor) -> Any:
+        image = to_pil_image(image) if isinstance(image, Tensor) else image
+        image = image if image.mode == "RGB" else image.convert("RGB")
+        return v2.functional.to_image(image) if self.preprocessing.pixels == "tensor" else image
 
     def _mirrored(self, sample: Sample, *inputs: Any) -> tuple[Any, ...]:
         if not self.flip or _SIDES.search(sample.caption) or torch.rand(()) >= self.flip:
             return inputs
         return tuple(v2.functional.horizontal_flip(x) for x in inputs)
 
-    def _inside(self, boxes: list[list[float]]) -> tuple[list[int], Tensor]:
-        """The rows of boxes that stay, and what is left of these, in [0, 1] of the model's input."""
+    def _inside(self, boxes: list[list[float]]) -> tuple[Tensor, dict[int, str]]:
+        """What is left of the boxes that stay, in [0, 1] of the model's input, and why others do not."""
         height, width = self.preprocessing.size
-        kept, placed = [], []
+        placed, dropped = [], {}
         for row, (x1, y1, x2, y2) in enumerate(boxes):  # few boxes: faster than tensors
             left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
-            if self._stays(right - left, bottom - top, (x2 - x1) * (y2 - y1)):
-                kept.append(row)
+            if why := self._why_not(right - left, bottom - top, (x2 - x1) * (y2 - y1)):
+                dropped[row] = why
+            else:
                 placed.append((left / width, top / height, right / width, bottom / height))
-        return kept, torch.tensor(placed, dtype=torch.float32).view(-1, 4)
+        return torch.tensor(placed, dtype=torch.float32).view(-1, 4), dropped
 
-    def _stays(self, width: float, height: float, whole: float) -> bool:
-        """Whether a box with these sides left of its whole area is kept; False where one is not a number."""
-        large = width >= self.min_side and height >= self.min_side
-        return large and width > 0 and height > 0 and width * height >= self.min_visible * whole
+    def _why_not(self, width: float, height: float, whole: float) -> str:
+        """Why a box with these sides left of its whole area is dropped; empty where it stays."""
+        if not (width > 0 and height > 0):  # true for what is not a number, too
+            return "out of view"
+        if not width * height >= self.min_visible * whole:
+            return "mostly out of view"
+        return "" if width >= self.min_side and height >= self.min_side else "too small"
 
 
 def _geometry(preprocessing: Preprocessing, crop: tuple[float, float] | None) -> v2.Transform:

@@ -1,0 +1,72 @@
+"""What a data set is to everything that reads, trains on or evaluates one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol, TypeVar, runtime_checkable
+
+from torch import Tensor
+
+from harmoclip.data.sample import Sample
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@runtime_checkable
+class Indexed(Protocol[T_co]):
+    """What has a length and items by number."""
+
+    def __len__(self) -> int:
+        """How many items."""
+
+    def __getitem__(self, index: int, /) -> T_co:
+        """One item."""
+
+
+@runtime_checkable
+class SampleDataset(Protocol):
+    """Samples by number, and the classes that their labels count.
+
+    Every map-style format is one; so is a class of your own with these four names.
+    """
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """The name of each class, by label; empty where boxes have no class."""
+
+    @property
+    def is_thing(self) -> Sequence[bool]:
+        """For each class whether it is of things, such as a dog, rather than of stuff, such as grass."""
+
+    def __len__(self) -> int:
+        """How many samples."""
+
+    def __getitem__(self, index: int, /) -> Sample:
+        """One sample."""
+
+
+@runtime_checkable
+class MaskedDataset(SampleDataset, Protocol):
+    """A data set that also knows the exact shape of each box's content."""
+
+    def masks(self, index: int) -> Tensor:
+        """`[R, H, W]` bool, in pixels of the original image, a mask for each box of a sample."""
+
+
+@runtime_checkable
+class IdentifiedDataset(Protocol):
+    """A data set that says which samples share an image, without opening any."""
+
+    @property
+    def image_ids(self) -> Sequence[int]:
+        """The `image_id` of every sample."""
+
+    def __len__(self) -> int:
+        """How many samples."""
+
+
+class SampleStream(Protocol):
+    """Samples one after the other, such as `Shards`."""
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Each sample."""

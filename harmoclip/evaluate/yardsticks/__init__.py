@@ -1,1 +1,0 @@
-"""One module a yardstick; `harmoclip.evaluate.registry` knows them all."""
