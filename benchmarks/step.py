@@ -115,7 +115,7 @@ def crop_step(model: Any, batch: Batch) -> Tensor:
         with torch.no_grad():
             crops = model.encode_image(roi_align(images, rois, size, aligned=True))
         tower = harmo.towers.image
-        dense = tower.dense(captured.of("image"), "value")
+        dense = tower.dense(captured.image, "value")
         regions = tower.regions(dense, "value", grounding.boxes, grounding.image_index)
     return GlobalContrastiveLoss()(*vectors, model.logit_scale) + DistillationLoss()(regions, crops)
 

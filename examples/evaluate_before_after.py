@@ -12,8 +12,9 @@ from harmoclip.data import Collator
 from harmoclip.data.scenes import Scenes
 from harmoclip.evaluate import Encoder
 from harmoclip.evaluate.comparison import Comparison
+from harmoclip.evaluate.registry import tasks_of
 from harmoclip.evaluate.report import terminal_table, write_report
-from harmoclip.evaluate.suite import scene_tasks
+from harmoclip.evaluate.task import Request
 from harmoclip.models import load_model
 
 
@@ -40,7 +41,7 @@ def main(
     after = copy.deepcopy(loaded.model.state_dict())
     loaded.model.load_state_dict(before)
     comparison = Comparison(Encoder(harmo, loaded.preprocess, loaded.tokenizer), after)
-    evaluated = comparison.evaluate(name, scene_tasks(scenes, "dense"), shares=[0.5])
+    evaluated = comparison.evaluate(name, tasks_of("scenes", Request(str(scenes))), shares=[0.5])
     for task, columns in evaluated.scores.items():
         print(terminal_table(task, columns))
     print(write_report(out, evaluated))

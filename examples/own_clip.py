@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 import harmoclip
-from harmoclip.towers import PlainImage, PlainText, SpecialTokens, Towers, register
+from harmoclip.towers import CustomImageTower, CustomTextTower, SpecialTokens, Towers, register
 
 
 @register
@@ -14,15 +14,15 @@ def my_clip(model: Any) -> Towers | None:
     """The towers of a MyClip, None for any other model."""
     if type(model).__name__ != "MyClip":
         return None
-    image = PlainImage(
+    image = CustomImageTower(
         patches=model.patches,  # given the images, gives [B, C, H, W]
-        last=model.blocks[-1],  # gives the tokens [B, prefix + H * W, C]
+        blocks=model.blocks,  # the last gives the tokens [B, prefix + H * W, C]
         project=model.image_head,  # [..., C] to the joint space
         pool=model.mean,  # tokens to the image's own [B, C]
     )
-    text = PlainText(
+    text = CustomTextTower(
         words=model.words,  # given the token ids
-        last=model.language,  # gives the tokens [B, L, C]
+        blocks=[model.language],  # the last gives the tokens [B, L, C]
         project=model.text_head,
         encode=model.encode_text,  # ids to text vectors
         context_length=16,

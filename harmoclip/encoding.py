@@ -74,16 +74,15 @@ class Encoding:
 
     def features(self, captured: Captured) -> Dense:
         """The dense image features, before the projection."""
-        tower, taken = self.towers.image, captured.of("image")
-        block = tower.taps(self.dense)["last"].module
-        return call_gathered(block, tower.dense, taken, self.dense)
+        tower = self.towers.image
+        return call_gathered(tower.last_block, tower.dense, captured.image, self.dense)
 
     def phrases(self, captured: Captured, grounding: Grounding, alone: Tensor | None) -> Tensor:
         """Vectors `[F, P, D]` of the phrases, in each form that is asked for."""
         tower = self.towers.text
         forms = [] if alone is None else [alone]
         if self.options.lexemes != "phrases":
-            tokens = tower.tokens(captured.of("text"))
+            tokens = tower.tokens(captured.text)
             forms.insert(0, tower.project(span_pool(tokens, grounding.spans, grounding.text_index)))
         return torch.stack(forms)
 

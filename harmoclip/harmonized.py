@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
 
-from harmoclip.capture import Captured
+from harmoclip.capture import Captured, ImageActivations, ImageTaps, TextActivations, TextTaps, TowerTaps
 from harmoclip.checks import check_batch, flat_boxes, frozen, image_batch, token_rows
 from harmoclip.encoding import Encoding
 from harmoclip.errors import CaptureError, InputError
@@ -24,7 +23,7 @@ from harmoclip.objective import Objective
 from harmoclip.options import Options, one_of
 from harmoclip.tensors import l2_normalize
 from harmoclip.tokenizers import Tokenizer
-from harmoclip.towers import Tap, Towers, find_towers
+from harmoclip.towers import Towers, find_towers
 from harmoclip.towers.base import one_grid
 
 
@@ -121,10 +120,9 @@ class Harmonized(nn.Module):
         self.teacher = teacher
         teachers = None if teacher is None else find_towers(frozen(teacher))
         self._encode = Encoding(self.towers, teachers, self.dense, options, self.objective.judged)
-        self._taps: dict[str, dict[str, Tap]] = {"image": {}, "text": {}}
-        self._handles: list[torch.utils.hooks.RemovableHandle] = []
+        self._image_taps = TowerTaps(ImageActivations, self._image_points)
+        self._text_taps = TowerTaps(TextActivations, self._text_points)
         self.attached = True
-        self._attach()
 
     @property
     def options(self) -> Options:
@@ -208,15 +206,13 @@ class Harmonized(nn.Module):
             CaptureError: A tower did not run, or ran twice, inside the capture.
             GroundingError: The grounding points outside the batch.
         """
-        image, text = captured.of("image"), captured.of("text")
-        seen = text["ids"]
+        image, text = captured.image, captured.text
+        seen = text.ids
         ids = seen if texts is None or self.options.lexemes != "phrases" else token_rows(texts)
-        check_batch(image["images"], ids, grounding)
+        check_batch(image.images, ids, grounding)
         texts_seen, more = self.towers.text.global_vectors(text), grounding.more_captions
         further = None if more is None or len(seen) < len(ids) else texts_seen[more.clamp(min=0)]
-        vectors = Vectors(
-            self.towers.image.global_vectors(image), texts_seen[: len(image["images"])], further
-        )
+        vectors = Vectors(self.towers.image.global_vectors(image), texts_seen[: len(image.images)], further)
         alone = self._encode.alone(ids, grounding)
         return self._compute_losses(captured, grounding, vectors, alone, crops, region_only=True)["loss"]
 
@@ -230,23 +226,18 @@ class Harmonized(nn.Module):
             >>> harmo = harmonize(model)
             >>> with harmo.capture() as captured:
             ...     vectors = model.encode_image(torch.randn(1, 3, 224, 224))
-            >>> sorted(captured.image)
-            ['grid', 'images', 'last', 'penultimate']
+            >>> captured.image.grid, captured.image.last.shape
+            ((7, 7), torch.Size([1, 50, 768]))
         """
         if not self.attached:
             raise CaptureError("this model is no longer harmonized: call harmonize(model) again.")
         captured = Captured()
-        for taps in self._taps.values():
-            for tap in taps.values():
-                tap.wake()
+        self._image_taps.wake()
+        self._text_taps.wake()
         try:
             yield captured
         finally:
-            for tower, taps in self._taps.items():
-                for name, tap in taps.items():
-                    getattr(captured, tower)[name], repeated = tap.take()
-                    if repeated:
-                        captured.repeated.add(tower)
+            captured.fill(self._image_taps.take(), self._text_taps.take())
 
     # ------------------------------------------------------------------ vectors
 
@@ -329,9 +320,8 @@ class Harmonized(nn.Module):
 
     def remove(self) -> None:
         """Take every tap off the model; a second call does nothing."""
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+        self._image_taps.remove()
+        self._text_taps.remove()
         self.attached = False
 
     def __enter__(self) -> Self:
@@ -343,10 +333,10 @@ class Harmonized(nn.Module):
     def __repr__(self) -> str:
         """The options and the modules that are read, not the whole model."""
         names = {module: name for name, module in self.model.named_modules()}
-        points = {"image": self.towers.image.taps(self.dense), "text": self.towers.text.taps()}
+        taps = {"image": self._image_taps.modules, "text": self._text_taps.modules}
         lines = [
-            f"  {tower} taps: {', '.join(dict.fromkeys(names[p.module] for p in taps.values()))}"
-            for tower, taps in points.items()
+            f"  {tower} taps: {', '.join(dict.fromkeys(names[module] for module in modules))}"
+            for tower, modules in taps.items()
         ]
         head = (
             f"Harmonized({type(self.model).__name__}, dense={self.dense!r}, "
@@ -361,13 +351,11 @@ class Harmonized(nn.Module):
         rows = {"dense": self.dense, **options, "weights": self.weights, **taps, "attached": self.attached}
         return table(f"Harmonized {type(self.model).__name__}", rows)
 
-    def _attach(self) -> None:
-        points = {"image": self.towers.image.taps(self.dense), "text": self.towers.text.taps()}
-        for tower, taps in points.items():
-            for name, point in taps.items():
-                tap = Tap(point.read)
-                self._taps[tower][name] = tap
-                self._handles.append(point.module.register_forward_hook(tap))
+    def _image_points(self) -> ImageTaps | None:
+        return self.towers.image.taps(self.dense)
+
+    def _text_points(self) -> TextTaps | None:
+        return self.towers.text.taps()
 
     # ------------------------------------------------------------------ parts
 
@@ -382,7 +370,7 @@ class Harmonized(nn.Module):
         region_only: bool = False,
     ) -> dict[str, Tensor]:
         """Add the vectors of boxes and phrases to the global ones, and judge them all."""
-        images = captured.of("image")["images"]
+        images = captured.image.images
         judged, encode = self.objective.judged, self._encode
         vectors = replace(
             vectors,

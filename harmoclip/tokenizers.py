@@ -47,6 +47,13 @@ class HfTokenizer:
         return text
 
 
+def padded(tokenizer: Any, context_length: int) -> Tokenizer:
+    """The tokenizer itself, or one of transformers made to pad and cut its rows to the context length."""
+    if not hasattr(tokenizer, "model_max_length"):
+        return tokenizer  # type: ignore[no-any-return]
+    return HfTokenizer(tokenizer, min(context_length, tokenizer.model_max_length))
+
+
 def pretrained_tokenizer(path: str, config: Any) -> HfTokenizer:
     """The tokenizer of a Hugging Face model, in rows that fit its text tower.
 

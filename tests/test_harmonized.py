@@ -159,7 +159,7 @@ def test_spans_are_read_in_context(clip, batch):
     holder = getattr(clip, "text", clip)
     with harmo.capture() as captured:
         clip.encode_text(texts)
-    tokens = holder.ln_final(captured.of("text")["last"])
+    tokens = holder.ln_final(captured.text.last)
     expected = tokens[1, 2:6].mean(0) @ holder.text_projection
     torch.testing.assert_close(harmo.encode_phrases(texts, grounding)[1], F.normalize(expected, dim=-1))
 

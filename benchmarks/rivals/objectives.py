@@ -63,7 +63,7 @@ class Objective(nn.Module):
     def regions(self, captured: Captured, batch: Batch, *, unit_tokens: bool) -> Tensor:
         """Mean over each box of the dense vectors in the joint space, normalised before where asked for."""
         tower = self.harmo.towers.image
-        tokens, grid, prefix = tower.dense(captured.of("image"), self.harmo.dense)
+        tokens, grid, prefix = tower.dense(captured.image, self.harmo.dense)
         dense = tower.project(tokens[:, prefix:])
         dense = l2_normalize(dense) if unit_tokens else dense
         return region_pool(dense, batch.grounding.boxes, batch.grounding.image_index, grid=grid)
@@ -202,7 +202,7 @@ class TokenSpans(Objective):
         region, phrase = self.one_link_an_image(batch)
         c = self.model.encode_image(crops(batch._replace(grounding=self.only(g, region))))
         p = self.model.encode_text(batch.phrase_ids[phrase])
-        s = tower.project(span_pool(tower.tokens(captured.of("text")), g.spans[phrase], g.text_index[phrase]))
+        s = tower.project(span_pool(tower.tokens(captured.text), g.spans[phrase], g.text_index[phrase]))
         r = self.regions(captured, batch, unit_tokens=False)[region]
         scale = self.model.logit_scale
         loss = self.contrast(f, t, scale) + 0.5 * self.contrast(c, p, scale)

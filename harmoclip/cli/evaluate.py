@@ -17,21 +17,57 @@ if TYPE_CHECKING:
     from harmoclip.models import LoadedModel
 
 
+def _list_yardsticks(asked: bool) -> None:
+    if not asked:
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    from harmoclip.evaluate.registry import YARDSTICKS
+
+    table = Table("yardstick", "measures", "files expected", "arXiv")
+    for name, yardstick in YARDSTICKS.items():
+        table.add_row(name, yardstick.measures, yardstick.layout, yardstick.paper)
+    Console().print(table)
+    raise typer.Exit
+
+
 def evaluate(
     model: Annotated[str, typer.Argument(help="An open_clip name, hf:NAME, or a local folder.")],
     pretrained: Annotated[str | None, typer.Option(help="Weights before: a tag or a file.")] = None,
     after: Annotated[
         str | None, typer.Option(help="Weights after: a file, a tag or an exported folder.")
     ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(help="Another model to stand beside: NAME or NAME,WEIGHTS; repeatable."),
+    ] = None,
+    on: Annotated[
+        list[str] | None,
+        typer.Option(help="What to measure: YARDSTICK=FOLDER or YARDSTICK:SPLIT=FOLDER; repeatable."),
+    ] = None,
+    list_yardsticks: Annotated[
+        bool,
+        typer.Option(
+            "--list",
+            help="Show every yardstick with the files it expects, and end.",
+            is_eager=True,
+            callback=_list_yardsticks,
+        ),
+    ] = False,
     scenes: Annotated[int, typer.Option(min=0, help="Measure on this many generated scenes.")] = 0,
     coco: Annotated[Path | None, typer.Option(help="COCO's folder; all that lies there is measured.")] = None,
     coco_split: Annotated[str, typer.Option(help="COCO's split for captions and boxes.")] = "val2017",
     flickr: Annotated[Path | None, typer.Option(help="Flickr30k's folder with Karpathy's JSON.")] = None,
     refer: Annotated[Path | None, typer.Option(help="RefCOCO's folder, or that of + or g.")] = None,
-    refer_images: Annotated[Path, typer.Option(help="The pictures of RefCOCO.")] = Path("train2014"),
+    refer_images: Annotated[Path, typer.Option(help="The images of RefCOCO.")] = Path("train2014"),
     refer_split: Annotated[str, typer.Option(help="RefCOCO's split.")] = "val",
-    classes: Annotated[
-        Path | None, typer.Option(help="A folder with one folder of pictures a class.")
+    classes: Annotated[Path | None, typer.Option(help="A folder with one folder of images a class.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="The images of --on, where not in their usual place.")
+    ] = None,
+    proposals: Annotated[
+        Path | None, typer.Option(help="A detector's boxes for --on, in the format of COCO's results.")
     ] = None,
     dense: Annotated[str | None, typer.Option(help="Kind of dense feature; the model's default.")] = None,
     regions: Annotated[str, typer.Option(help="Boxes as `dense` pooling, `crops`, or `masks`.")] = "dense",
@@ -46,36 +82,55 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("harmoclip-evaluation"),
     json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
-    """Measure both sides of a model, before and after training, and write a report with pictures."""
+    """Measure both sides of models, before and after training, and write a report with pictures."""
     from rich.console import Console
 
     from harmoclip.errors import InputError
-    from harmoclip.evaluate import suite
     from harmoclip.evaluate.cache import VectorCache
     from harmoclip.evaluate.comparison import Comparison
     from harmoclip.evaluate.encoder import Encoder, checked_regions
+    from harmoclip.evaluate.registry import tasks_of
     from harmoclip.evaluate.report import terminal_table, write_report
+    from harmoclip.evaluate.task import Request
     from harmoclip.harmonized import harmonize
     from harmoclip.models import load_model
 
     way = checked_regions(regions)
-    tasks = suite.scene_tasks(scenes, way) if scenes else []
-    tasks += suite.coco_tasks(coco, coco_split, way) if coco else []
-    tasks += suite.flickr_tasks(flickr) if flickr else []
-    tasks += suite.refer_tasks(refer, refer_images, refer_split, way) if refer else []
-    tasks += [suite.class_folder_task(classes)] if classes else []
-    if not tasks:
-        raise InputError("nothing to measure: give --scenes, --coco, --flickr, --refer or --classes.")
+    asked = [
+        (name, Request(source, split, images, way, proposals))
+        for name, split, source in map(_parse, on or [])
+    ]
+    if scenes:
+        asked.append(("scenes", Request(str(scenes), regions=way)))
+    if coco:
+        asked.append(("coco", Request(str(coco), coco_split, regions=way)))
+    if flickr:
+        asked.append(("flickr30k", Request(str(flickr))))
+    if refer:
+        asked.append(("refcoco", Request(str(refer), refer_split, refer_images, way)))
+    if classes:
+        asked.append(("class-folders", Request(str(classes))))
+    if not asked:
+        raise InputError(
+            "nothing to measure: give --on YARDSTICK=FOLDER (--list shows which there are), --scenes, "
+            "--coco, --flickr, --refer or --classes."
+        )
+    tasks = [task for name, request in asked for task in tasks_of(name, request)]
     loaded = load_model(model, pretrained, device=device)
     later = _weights(loaded, after) if after else None
-    harmo = harmonize(loaded.model, dense=dense, tokenizer=loaded.tokenizer)
     with Progress() as progress:
-        encoder = Encoder(
-            harmo, loaded.preprocess, loaded.tokenizer, batch_size, progress.track, cache=VectorCache(cache)
-        )
-        evaluated = Comparison(encoder, later).evaluate(
-            _title(model, pretrained, after), tasks, _shares(shares)
-        )
+        kept = VectorCache(cache)
+
+        def encoder(loaded: LoadedModel) -> Encoder:
+            harmo = harmonize(loaded.model, dense=dense, tokenizer=loaded.tokenizer)
+            parts = (loaded.preprocess, loaded.tokenizer, batch_size, progress.track)
+            return Encoder(harmo, *parts, cache=kept)
+
+        others = {
+            name: encoder(load_model(*_name_and_weights(name), device=device)) for name in against or []
+        }
+        comparison = Comparison(encoder(loaded), later, others)
+        evaluated = comparison.evaluate(_title(model, pretrained, after), tasks, _shares(shares))
     page = write_report(out, evaluated)
     console = Console(stderr=json)
     for name, columns in evaluated.scores.items():
@@ -85,6 +140,22 @@ def evaluate(
         import json as writer
 
         print(writer.dumps(evaluated.as_json()))
+
+
+def _parse(asked: str) -> tuple[str, str | None, str]:
+    """The name, the split and the source of `NAME[:SPLIT]=SOURCE`."""
+    from harmoclip.errors import InputError
+
+    name, sign, source = asked.partition("=")
+    name, _, split = name.partition(":")
+    if not (name and sign and source):
+        raise InputError(f"--on is {asked!r}: expected YARDSTICK=FOLDER or YARDSTICK:SPLIT=FOLDER.")
+    return name, split or None, source
+
+
+def _name_and_weights(text: str) -> tuple[str, str | None]:
+    name, _, weights = text.partition(",")
+    return name, weights or None
 
 
 def _title(model: str, pretrained: str | None, after: str | None) -> str:

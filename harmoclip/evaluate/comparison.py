@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -12,25 +12,31 @@ from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.figures import draw_confusion, draw_named_boxes, draw_similarities, draw_tradeoff
 from harmoclip.evaluate.metrics import Metrics
 from harmoclip.evaluate.report import Evaluated
-from harmoclip.evaluate.suite import Task
+from harmoclip.evaluate.task import Task
 from harmoclip.interpolation import check_same_weights, interpolate
 
 Sweep = dict[str, tuple[float, float]]
 
 
 class Comparison:
-    """A model before and, where weights after are given, after training.
+    """A model before and, where weights after are given, after training, and other models beside it.
 
     Args:
         encoder: The model with the weights before.
         after: The `state_dict()` after training, or None to measure one model alone.
+        others: Further models by name, of any architecture.
 
     Raises:
         InputError: The weights after are of another architecture.
     """
 
-    def __init__(self, encoder: Encoder, after: Mapping[str, Tensor] | None = None) -> None:
-        self.encoder = encoder
+    def __init__(
+        self,
+        encoder: Encoder,
+        after: Mapping[str, Tensor] | None = None,
+        others: Mapping[str, Encoder] | None = None,
+    ) -> None:
+        self.encoder, self.others = encoder, dict(others or {})
         state = encoder.harmo.model.state_dict()
         first = "model" if after is None else "before"
         self.weights: dict[str, Mapping[str, Tensor]] = {
@@ -41,13 +47,18 @@ class Comparison:
             self.weights["after"] = {name: value.detach().cpu() for name, value in after.items()}
 
     def scores(self, tasks: Sequence[Task]) -> dict[str, dict[str, Metrics]]:
-        """Every task by every set of weights."""
+        """Every task by every set of weights and every other model."""
         found: dict[str, dict[str, Metrics]] = {task.name: {} for task in tasks}
+        for column, encoder in self._encoders():
+            for task in tasks:
+                found[task.name][column] = task.run(encoder)
+        return found
+
+    def _encoders(self) -> Iterator[tuple[str, Encoder]]:
         for column, weights in self.weights.items():
             self._load(weights)
-            for task in tasks:
-                found[task.name][column] = task.run(self.encoder)
-        return found
+            yield column, self.encoder
+        yield from self.others.items()
 
     def sweep(self, tasks: Sequence[Task], shares: Sequence[float]) -> Sweep:
         """Whole-picture and region headline of the averages between before and after, both ends included.

@@ -278,11 +278,11 @@ class Encoder:
 
     @torch.no_grad()
     def _cached(self, keys: list[bytes], count: int, encode: Callable[[list[int]], list[Tensor]]) -> Tensor:
-        """The vectors of all rows; those that the cache does not have are computed by `encode`."""
+        """The vectors of all rows; those that the cache does not have are computed, once each."""
         if self.cache is None:
             return _join(encode(list(range(count))))
         found = self.cache.get(keys)
-        missing = [row for row, key in enumerate(keys) if key not in found]
+        missing = [row for row, key in enumerate(keys) if key not in found and keys.index(key) == row]
         if missing:
             new = dict(zip([keys[row] for row in missing], encode(missing), strict=True))
             self.cache.put(new)

@@ -72,9 +72,11 @@ def change(columns: Columns, metric: str) -> float | None:
         >>> change(pair, "r1")
         0.25
     """
-    if tuple(columns) != ("before", "after") or any(metric not in column for column in columns.values()):
+    if not {"before", "after"} <= columns.keys() or any(
+        metric not in columns[name] for name in ("before", "after")
+    ):
         return None
-    before, after = (column.metric(metric) for column in columns.values())
+    before, after = columns["before"].metric(metric), columns["after"].metric(metric)
     return after.value - before.value if after.sign else None
 
 
@@ -125,7 +127,7 @@ def _rows(columns: Columns) -> list[Metric]:
 
 
 def _head(columns: Columns) -> list[str]:
-    return [*columns, *(["change"] if tuple(columns) == ("before", "after") else []), "chance"]
+    return [*columns, *(["change"] if {"before", "after"} <= columns.keys() else []), "chance"]
 
 
 def _cells(columns: Columns, metric: Metric) -> list[str]:

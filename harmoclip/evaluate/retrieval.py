@@ -83,14 +83,25 @@ def _owners(image_of_text: Any, texts: int, images: int) -> Tensor:
 def _all_ranks(queries: Tensor, found: Tensor, owner: Tensor, owner_of_found: Tensor, chunk: int) -> Tensor:
     return torch.cat(
         [
-            _ranks(rows @ found.T, own[:, None] == owner_of_found)
+            best_ranks(rows @ found.T, own[:, None] == owner_of_found)
             for rows, own in zip(queries.split(chunk), owner.split(chunk), strict=True)
         ]
     )
 
 
-def _ranks(similarity: Tensor, target: Tensor) -> Tensor:
-    """The rank `[N]` of each row's best target among the columns that are not its targets, from 1."""
+def best_ranks(similarity: Tensor, target: Tensor) -> Tensor:
+    """The rank `[N]` of each row's best target among the columns that are not its targets, from 1.
+
+    Ties count half of the tied columns as ahead.
+
+    Args:
+        similarity: `[N, M]`, -inf where a column is no candidate; it is overwritten.
+        target: `[N, M]` bool, the right columns.
+
+    Example:
+        >>> best_ranks(torch.tensor([[0.3, 0.9, 0.3]]), torch.tensor([[True, False, False]]))
+        tensor([2.5000])
+    """
     best = similarity.masked_fill(~target, -torch.inf).amax(1, keepdim=True)
     others = similarity.masked_fill_(target, -torch.inf)
     return 1 + (others > best).sum(1) + (others == best).sum(1) / 2

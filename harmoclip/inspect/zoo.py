@@ -91,7 +91,7 @@ def run(model: Any, *, images: Any = None, texts: Tensor | None = None, cost: bo
         phrases = phrases_of(harmo, captured, two_regions().to(texts.device))
         joint = image_vectors.shape[-1]
         assert {v.shape[-1] for v in (image_vectors, text_vectors, regions, phrases)} == {joint}
-        dense, words = image.dense(captured.of("image"), harmo.dense), text.tokens(captured.of("text"))
+        dense, words = image.dense(captured.image, harmo.dense), text.tokens(captured.text)
         heads = image.pool.heads if isinstance(image, LatentPoolTower) else 0  # beside the values, their sums
         widths = dense.tokens.shape[-1] - heads, words.shape[-1]
         taps = tuple(line.split(": ", 1)[1] for line in repr(harmo).splitlines() if " taps: " in line)
@@ -110,7 +110,7 @@ def extra_work(model: Any, images: Any, kind: str, per_image: int = 16) -> float
         with harmo.capture() as captured, FlopCounterMode(display=False) as one_pass:
             harmo.towers.encode_image(images)
         with FlopCounterMode(display=False) as more:
-            dense = tower.dense(captured.of("image"), kind)
+            dense = tower.dense(captured.image, kind)
             tower.regions(dense, kind, boxes.expand(len(index), 4), index)
     return more.get_total_flops() / one_pass.get_total_flops()
 
@@ -135,13 +135,13 @@ def blank_texts(model: Any) -> Tensor:
 def regions_of(harmo: Harmonized, captured: Any, grounding: Grounding) -> Tensor:
     """Vectors of the grounding's boxes, as the tower gives them."""
     tower = harmo.towers.image
-    dense = tower.dense(captured.of("image"), harmo.dense)
+    dense = tower.dense(captured.image, harmo.dense)
     return tower.regions(dense, harmo.dense, grounding.boxes, grounding.image_index)
 
 
 def phrases_of(harmo: Harmonized, captured: Any, grounding: Grounding) -> Tensor:
     """Vectors of the grounding's phrases encoded alone, as the tower gives them."""
-    return harmo.towers.text.encode_phrases(captured.of("text")["ids"], grounding)
+    return harmo.towers.text.encode_phrases(captured.text.ids, grounding)
 
 
 def two_regions() -> Grounding:

@@ -2,49 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from torch import nn
 
-from harmoclip.capture import Tap, TapPoint
+from harmoclip.capture import ImageTaps, TapPoint, TextTaps
 from harmoclip.errors import UnsupportedModelError
-from harmoclip.towers.base import Dense, ImageTower, TextTower, Towers
-from harmoclip.towers.models import hugging_face, image_tower, open_clip, text_tower, why_not
+from harmoclip.towers import (
+    clip_resnet,
+    hf_text,
+    hf_vit,
+    naflex,
+    open_clip_hf_text,
+    open_clip_text,
+    open_clip_vit,
+    timm_map,
+    timm_vit,
+)
+from harmoclip.towers.base import Dense, ImageTower, TextTower, Tower, Towers
+from harmoclip.towers.custom import EXAMPLE, CustomImageTower, CustomTextTower
+from harmoclip.towers.families import why_not
 from harmoclip.towers.naflex import Patches
 from harmoclip.towers.phrases import SpecialTokens
-from harmoclip.towers.plain import EXAMPLE, PlainImage, PlainText
+from harmoclip.towers.registry import (
+    FAMILIES,
+    image_tower,
+    register,
+    register_image_tower,
+    register_text_tower,
+    text_tower,
+)
 
 __all__ = [
+    "CustomImageTower",
+    "CustomTextTower",
     "Dense",
+    "ImageTaps",
     "ImageTower",
     "Patches",
-    "PlainImage",
-    "PlainText",
     "SpecialTokens",
-    "Tap",
     "TapPoint",
+    "TextTaps",
     "TextTower",
+    "Tower",
     "Towers",
     "find_towers",
     "image_tower",
     "register",
+    "register_image_tower",
+    "register_text_tower",
     "text_tower",
 ]
 
-Match = Callable[[Any], Towers | None]
 
-_FAMILIES: list[Match] = [open_clip, hugging_face]
-
-
-def register(match: Match) -> Match:
-    """Teach harmoclip a model family; the newest registration is asked first.
-
-    Args:
-        match: Gives the `Towers` of a model that it knows, and None for any other. Usable as a decorator.
-    """
-    _FAMILIES.insert(0, match)
-    return match
+BUILT_IN = (
+    clip_resnet, hf_text, hf_vit, naflex, open_clip_hf_text, open_clip_text, open_clip_vit, timm_map,
+    timm_vit,
+)  # fmt: skip
+"""The modules of the families that come with harmoclip; each registers its towers."""
 
 
 def find_towers(model: nn.Module) -> Towers:
@@ -53,11 +66,11 @@ def find_towers(model: nn.Module) -> Towers:
     Raises:
         UnsupportedModelError: No registered family knows the model.
     """
-    for match in _FAMILIES:
+    for match in FAMILIES:
         towers = match(model)
         if towers is not None:
             return towers
-    asked = ", ".join(match.__name__ for match in _FAMILIES)
+    asked = ", ".join(match.__name__ for match in FAMILIES)
     raise UnsupportedModelError(
         f"no tower adapter knows {type(model).__name__}. Asked: {asked}. {why_not(model)}\n"
         "Give a CLIP of open_clip, OpenAI's clip or transformers, or register your own before you harmonize:"

@@ -1,17 +1,16 @@
-"""The last transformer block run with another attention: a token alone (`value`) or its likes (`self`)."""
+"""The last transformer block with another attention: each token alone (`value`), or by likeness (`self`)."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from harmoclip.errors import UnsupportedModelError
 from harmoclip.towers.base import parts
-
-Mix = Callable[["SelfAttention", Tensor], Tensor]
+from harmoclip.towers.projections import has_bias_apart, packed_out, third_of_fused, third_of_packed
 
 
 class SelfAttention(ABC):
@@ -53,7 +52,11 @@ class PackedAttention(SelfAttention):
     @classmethod
     def matches(cls, module: Any) -> bool:
         """Whether the module has the parts that this class reads."""
-        return parts(module, "in_proj_weight", "out_proj") and getattr(module, "logit_scale", None) is None
+        own = not isinstance(module, nn.MultiheadAttention) or (
+            type(module).forward is nn.MultiheadAttention.forward
+        )
+        packed = getattr(module, "in_proj_weight", None) is not None and parts(module, "out_proj")
+        return own and packed and getattr(module, "logit_scale", None) is None
 
     def values(self, x: Tensor) -> Tensor:
         """Values `[B, N, C]` of the normed tokens."""
@@ -69,11 +72,10 @@ class PackedAttention(SelfAttention):
         scale = getattr(self.module, "head_scale", None)
         if scale is not None:
             mixed = (mixed.unflatten(-1, (len(scale), -1)) * scale.reshape(-1, 1)).flatten(-2)
-        return self.module.out_proj(_norm(self.module, "ln_inner", mixed))
+        return packed_out(self.module, _norm(self.module, "ln_inner", mixed))
 
     def _project(self, x: Tensor, third: int) -> Tensor:
-        weight, bias = self.module.in_proj_weight, self.module.in_proj_bias
-        return F.linear(x, weight.chunk(3)[third], None if bias is None else bias.chunk(3)[third])
+        return third_of_packed(self.module, x, third)
 
 
 class TimmAttention(SelfAttention):
@@ -111,13 +113,14 @@ class TimmAttention(SelfAttention):
         return self.module.proj(mixed if gate is None else mixed * gate(x).sigmoid())
 
     def _project(self, x: Tensor, third: int) -> Tensor:
-        name = "qkv"[third]
-        if self.module.qkv is None:
-            return getattr(self.module, f"{name}_proj")(x)
-        bias = getattr(self.module, f"{name}_bias", None)  # EVA keeps its biases apart
-        if bias is None and self.module.qkv.bias is not None:
-            bias = self.module.qkv.bias.chunk(3)[third]
-        return F.linear(x, self.module.qkv.weight.chunk(3)[third], bias)
+        name, module = "qkv"[third], self.module
+        if module.qkv is None:
+            return getattr(module, f"{name}_proj")(x)
+        if has_bias_apart(module):  # EVA's
+            return third_of_fused(module.qkv, x, third, bias=(module.q_bias, module.k_bias, module.v_bias))
+        bias = getattr(module, f"{name}_bias", None)
+        projected = third_of_fused(module.qkv, x, third)
+        return projected if bias is None else projected + bias
 
 
 class SplitAttention(SelfAttention):
@@ -141,22 +144,47 @@ class SplitAttention(SelfAttention):
         return self.module.out_proj(mixed)
 
 
+ATTENTIONS = (PackedAttention, TimmAttention, SplitAttention)
+_NORMS = (("ln_1", "ln_2"), ("norm1", "norm2"), ("layer_norm1", "layer_norm2"))
+
+
+def attention_of(module: Any) -> SelfAttention | None:
+    """The parts of an attention module, None where nobody knows its class."""
+    return next((kind(module) for kind in ATTENTIONS if kind.matches(module)), None)
+
+
 class Block:
     """A residual transformer block of open_clip, OpenAI, timm or Hugging Face, seen by its parts."""
 
     def __init__(self, module: Any) -> None:
         self.module = module
         self.norms = next((n for n in _NORMS if parts(module, *n, "mlp")), None)
-        attention = getattr(module, "attn", getattr(module, "self_attn", None))
-        kinds = (PackedAttention, TimmAttention, SplitAttention)
-        self.attention = next((kind(attention) for kind in kinds if kind.matches(attention)), None)
+        self._known = attention_of(self._attention_module)
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """The dense kinds that this block can give beside `plain`."""
-        if self.norms is None or self.attention is None:
+        if self.norms is None or self._known is None:
             return ()
-        return ("value",) if self.attention.positional else ("value", "self")
+        return ("value",) if self._known.positional else ("value", "self")
+
+    @property
+    def attention(self) -> SelfAttention:
+        """The parts of the block's attention as it is now: an adapter may have come around it.
+
+        Raises:
+            UnsupportedModelError: Something wraps it whose weights cannot be read.
+        """
+        module = self._attention_module
+        if self._known is None or self._known.module is not module:
+            self._known = attention_of(module)
+        if self._known is None:
+            raise UnsupportedModelError(
+                f"{type(self.module).__name__}.{self._name} is a {type(module).__name__} around the block's "
+                "attention, and its projections cannot be told apart: merge it into the weights first, or "
+                "give harmonize(model, dense='plain')."
+            )
+        return self._known
 
     def run(self, x: Tensor, kind: str) -> Tensor:
         """The block's output `[B, N, C]` for its input, with the attention of the kind.
@@ -168,14 +196,21 @@ class Block:
         * `self`: queries attend to queries and keys to keys, both attentions added (SCLIP, arXiv 2312.01597).
         """
         assert self.norms is not None
-        assert self.attention is not None
         first, second = (getattr(self.module, name) for name in self.norms)
-        mix = {"value": _alone, "self": _likes}[kind]
+        mix = {"value": attend_alone, "self": attend_by_likeness}[kind]
         if self._norms_after:
             x = x + first(mix(self.attention, x))
             return x + second(self.module.mlp(x))
         x = x + self._scale(1, mix(self.attention, first(x)))
         return x + self._scale(2, self.module.mlp(second(x)))
+
+    @property
+    def _name(self) -> str:
+        return "attn" if hasattr(self.module, "attn") else "self_attn"
+
+    @property
+    def _attention_module(self) -> Any:
+        return getattr(self.module, self._name, None)
 
     @property
     def _norms_after(self) -> bool:
@@ -193,18 +228,16 @@ class Block:
         return x if gamma is None else x * gamma
 
 
-_NORMS = (("ln_1", "ln_2"), ("norm1", "norm2"), ("layer_norm1", "layer_norm2"))
-
-
-def _alone(attention: SelfAttention, x: Tensor) -> Tensor:
+def attend_alone(attention: SelfAttention, x: Tensor) -> Tensor:
+    """The attention where every token attends to itself."""
     return attention.out(attention.values(x), x)
 
 
-def _likes(attention: SelfAttention, x: Tensor) -> Tensor:
+def attend_by_likeness(attention: SelfAttention, x: Tensor) -> Tensor:
+    """The attention of queries to queries, and that of keys to keys, added."""
     value = attention.heads(attention.values(x))
-    mixed = sum(F.scaled_dot_product_attention(y, y, value) for y in attention.queries_and_keys(x))
-    assert isinstance(mixed, Tensor)
-    return attention.out(mixed.transpose(1, 2).flatten(2), x)
+    query, key = (F.scaled_dot_product_attention(y, y, value) for y in attention.queries_and_keys(x))
+    return attention.out((query + key).transpose(1, 2).flatten(2), x)
 
 
 def _norm(module: Any, name: str, x: Tensor) -> Tensor:

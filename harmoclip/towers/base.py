@@ -3,24 +3,81 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from harmoclip.capture import TapPoint
+from harmoclip.capture import ImageActivations, ImageTaps, TextActivations, TextTaps
 from harmoclip.errors import CaptureError, InputError
 from harmoclip.grounding import Grounding
 from harmoclip.ops import region_pool
-from harmoclip.tokenizers import HfTokenizer, Tokenizer
+from harmoclip.tokenizers import Tokenizer, padded
 from harmoclip.towers.phrases import SpecialTokens, phrase_rows, special_tokens
+
+Part = nn.Module | nn.Parameter | None
+"""A module or a bare parameter of a model; None where this model has no such part."""
 
 
 def parts(module: Any, *names: str) -> bool:
     """Whether the object has all these attributes."""
     return all(hasattr(module, name) for name in names)
+
+
+def optional(module: Any, *names: str) -> tuple[Part, ...]:
+    """The parts of these names, None for those that the module lacks."""
+    return tuple(getattr(module, name, None) for name in names)
+
+
+class Tower(ABC):
+    """An encoder of images or of texts, described by the modules that the model has.
+
+    Attributes:
+        encoder: Everything that belongs to the tower.
+        stem: What lies below the first block, such as embeddings, their positions and their norm.
+        blocks: The blocks from the bottom up; of networks with stages, those of all stages.
+    """
+
+    encoder: Sequence[Part] = ()
+    stem: Sequence[Part] = ()
+    blocks: Sequence[nn.Module] = ()
+
+    @classmethod
+    def matches(cls, module: Any) -> bool:
+        """Whether the module has the parts that this tower reads; asked of towers that are registered."""
+        return False
+
+    @abstractmethod
+    def project(self, pooled: Tensor) -> Tensor:
+        """Pooled features `[..., C]` to vectors `[..., D]` of the joint space."""
+
+    @property
+    def last_block(self) -> nn.Module:
+        """The highest block: region features are made of its output, or by its weights."""
+        return self.blocks[-1]
+
+    def depths(self) -> dict[nn.Parameter, int]:
+        """How high each parameter of the tower lies.
+
+        Returns:
+            0 for the stem, i for the i-th of n blocks, n + 1 for what comes after the last block.
+        """
+        depths = dict.fromkeys(parameters(self.encoder), len(self.blocks) + 1)
+        depths.update(dict.fromkeys(parameters(self.stem), 0))
+        for depth, block in enumerate(self.blocks, start=1):
+            depths.update(dict.fromkeys(block.parameters(), depth))
+        return depths
+
+
+def parameters(of: Sequence[Part]) -> Iterator[nn.Parameter]:
+    """The parameters of modules, and those that are given bare."""
+    for part in of:
+        if isinstance(part, nn.Parameter):
+            yield part
+        elif part is not None:
+            yield from part.parameters()
 
 
 class Dense(NamedTuple):
@@ -31,30 +88,34 @@ class Dense(NamedTuple):
     prefix: int
 
 
-class ImageTower(ABC):
-    """Where an image encoder keeps its tokens, and how they become vectors of the joint space."""
+class ImageTower(Tower):
+    """Where an image encoder keeps its tokens, and how they become vectors of the joint space.
+
+    Attributes:
+        kinds: The dense kinds that the tower can give.
+        default_kind: The one that is taken where nothing is said.
+    """
 
     kinds: tuple[str, ...]
     default_kind: str
 
-    @abstractmethod
-    def taps(self, kind: str) -> dict[str, TapPoint]:
-        """The modules to read for a dense kind and for the global vector.
-
-        `images` gives the input; `last` is the module whose weights `dense` uses.
-        """
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """Height and width of the images that the model was built for; None where nothing says so."""
+        return None
 
     @abstractmethod
-    def dense(self, taken: Mapping[str, Any], kind: str) -> Dense:
+    def taps(self, kind: str) -> ImageTaps:
+        """The modules to read for a dense kind and for the global vector."""
+
+    @abstractmethod
+    def dense(self, taken: ImageActivations, kind: str) -> Dense:
         """Features `[B, prefix + H * W, C]` of the given kind, in a form that pools linearly."""
 
-    @abstractmethod
-    def project(self, pooled: Tensor) -> Tensor:
-        """Pooled features `[..., C]` to vectors `[..., D]` of the joint space."""
-
-    @abstractmethod
-    def global_vectors(self, taken: Mapping[str, Any]) -> Tensor:
+    def global_vectors(self, taken: ImageActivations) -> Tensor:
         """The model's own image vectors `[B, D]`, from what was captured."""
+        assert taken.vectors is not None
+        return taken.vectors
 
     def regions(self, dense: Dense, kind: str, boxes: Tensor, image_index: Tensor) -> Tensor:
         """Vectors `[R, D]` of boxes: pool first, project after."""
@@ -62,36 +123,29 @@ class ImageTower(ABC):
         return self.project(pooled)
 
 
-class TextTower(ABC):
+class TextTower(Tower):
     """Where a text encoder keeps its tokens, and how they become vectors of the joint space."""
 
     context_length: int
-    special: SpecialTokens | None = None  # known once the tower is told its tokenizer
+    _special: SpecialTokens | None = None
     _tokenizer: Tokenizer | None = None
 
     @abstractmethod
-    def taps(self) -> dict[str, TapPoint]:
-        """The modules to read; `ids` gives the token ids."""
+    def taps(self) -> TextTaps:
+        """The modules to read."""
 
     @abstractmethod
-    def tokens(self, taken: Mapping[str, Any]) -> Tensor:
+    def tokens(self, taken: TextActivations) -> Tensor:
         """Contextual token features `[B, L, C]` before the projection."""
 
-    @abstractmethod
-    def project(self, pooled: Tensor) -> Tensor:
-        """Pooled token features `[..., C]` to vectors `[..., D]` of the joint space."""
-
-    @abstractmethod
-    def global_vectors(self, taken: Mapping[str, Any]) -> Tensor:
+    def global_vectors(self, taken: TextActivations) -> Tensor:
         """The model's own text vectors `[B, D]`, from what was captured."""
+        assert taken.vectors is not None
+        return taken.vectors
 
     @abstractmethod
     def encode(self, ids: Tensor) -> Tensor:
         """The model's own vectors `[P, D]` of texts `[P, T]`, T at most the context length."""
-
-    @abstractmethod
-    def guess_special(self, ids: Tensor) -> SpecialTokens:
-        """The special tokens of captions `[B, L]`, from the model's own settings."""
 
     def short_rows_are_exact(self) -> bool:
         """Whether a text without its padding has the same vector."""
@@ -103,6 +157,9 @@ class TextTower(ABC):
         Each wording is encoded once, and nothing is kept for the backward pass, which encodes it again.
         Without phrases the model still runs, on a caption: sharded ranks all have to, and models refuse
         empty batches.
+
+        Raises:
+            InputError: Nothing says which tokens stand around a text.
         """
         vectors, rows = [], grounding.plan.first
         for count, longest in grounding.plan.groups:
@@ -120,15 +177,29 @@ class TextTower(ABC):
         Rows are as short as the longest phrase allows where that is exact, full otherwise.
         """
         spans, text_index = grounding.spans[phrases], grounding.text_index[phrases]
-        special = self.special or self.guess_special(ids)
-        rows = phrase_rows(ids, spans, text_index, longest, special)[:, : self.context_length]
-        if not self.short_rows_are_exact():
-            missing = self.context_length - rows.shape[1]
-            fill = torch.as_tensor(special.pad, dtype=rows.dtype, device=rows.device).expand(
-                len(rows), missing
-            )
-            rows = torch.cat([rows, fill], 1)
-        return rows
+        rows = phrase_rows(ids, spans, text_index, longest, self.special)[:, : self.context_length]
+        if self.short_rows_are_exact():
+            return rows
+        missing = self.context_length - rows.shape[1]
+        return torch.cat([rows, rows.new_full((len(rows), missing), self.special.pad)], 1)
+
+    @property
+    def special(self) -> SpecialTokens:
+        """The tokens around a text: of the tokenizer that was told, else by the model's own settings.
+
+        Where the settings leave it open, the tokenizer is looked up that they name. Nothing is taken from
+        the texts of a batch.
+
+        Raises:
+            InputError: Nothing says it.
+        """
+        if self._special is None:
+            self._special = self.known_special() or special_tokens(self.tokenizer)
+        return self._special
+
+    def known_special(self) -> SpecialTokens | None:
+        """The tokens around a text as the model's configuration or the size of its vocabulary tell them."""
+        return None
 
     def tell_tokenizer(self, tokenizer: Tokenizer) -> None:
         """Keep the tokenizer, and read the special tokens off its rows for an empty and a short text.
@@ -138,9 +209,8 @@ class TextTower(ABC):
         Raises:
             InputError: The rows are not padded at the right, or no tensors.
         """
-        if hasattr(tokenizer, "model_max_length"):
-            tokenizer = HfTokenizer(tokenizer, min(self.context_length, tokenizer.model_max_length))
-        self.special = special_tokens(tokenizer)
+        tokenizer = padded(tokenizer, self.context_length)
+        self._special = special_tokens(tokenizer)
         self._tokenizer = tokenizer
 
     @property
@@ -187,6 +257,12 @@ class Towers:
     def logit_bias(self) -> Tensor | None:
         """The model's learned bias: a model that has one was made for the sigmoid loss."""
         return getattr(self.model, "logit_bias", None)
+
+
+def square(size: int | Sequence[int]) -> tuple[int, int]:
+    """Height and width, from both or from one side of a square."""
+    height, width = (size, size) if isinstance(size, int) else size
+    return height, width
 
 
 def one_grid(dense: Dense) -> tuple[int, int]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harmoclip.capture import TapPoint, first_input
+from harmoclip.capture import ImageActivations, ImageTaps, TapPoint, first_input
 from harmoclip.ops import region_pool, region_weights
-from harmoclip.towers.base import Dense, ImageTower, parts
+from harmoclip.towers.base import Dense, ImageTower, optional, parts, square
+from harmoclip.towers.registry import register_image_tower
 
 
+@register_image_tower
 class ClipResNet(ImageTower):
     """Cells of the last feature map with their positions added.
 
@@ -27,36 +28,45 @@ class ClipResNet(ImageTower):
 
     def __init__(self, visual: Any) -> None:
         self.visual = visual
-        self.pool: Any = self.visual.attnpool
+        self.encoder = (visual,)
+        self.stem = optional(visual, "conv1", "bn1", "conv2", "bn2", "conv3", "bn3")
+        stages = (visual.layer1, visual.layer2, visual.layer3, visual.layer4)
+        self.blocks = tuple(block for stage in stages for block in stage)
 
     @classmethod
-    def matches(cls, visual: Any) -> bool:
+    def matches(cls, module: Any) -> bool:
         """Whether the module has the parts that this tower reads."""
-        return parts(visual, "conv1", "layer4") and parts(
-            getattr(visual, "attnpool", None), "positional_embedding", "q_proj", "k_proj", "v_proj", "c_proj"
+        return parts(module, "conv1", "layer4") and parts(
+            getattr(module, "attnpool", None), "positional_embedding", "q_proj", "k_proj", "v_proj", "c_proj"
         )
 
-    def taps(self, kind: str) -> dict[str, TapPoint]:
-        """The last feature map, and the pool's output."""
-        return {
-            "images": TapPoint(self.visual.conv1, first_input),
-            "last": TapPoint(self.visual.layer4[-1]),
-            "global": TapPoint(self.pool),
-        }
+    @property
+    def pool(self) -> Any:
+        """The attention pool."""
+        return self.visual.attnpool
 
-    def dense(self, taken: Mapping[str, Any], kind: str) -> Dense:
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the images that the model was built for."""
+        return square(getattr(self.visual, "image_size", None) or self.visual.input_resolution)
+
+    def taps(self, kind: str) -> ImageTaps:
+        """The last feature map, and the pool's output."""
+        return ImageTaps(
+            images=TapPoint(self.visual.conv1, first_input),
+            last=TapPoint(self.last_block),
+            vectors=TapPoint(self.pool),
+        )
+
+    def dense(self, taken: ImageActivations, kind: str) -> Dense:
         """Cells `[B, H * W, C]` with the pool's positions added."""
-        features = taken["last"]
+        features = taken.last
         tokens = features.flatten(2).transpose(1, 2) + self._positions[1:].to(features.dtype)
         return Dense(tokens, tuple(features.shape[-2:]), 0)
 
     def project(self, pooled: Tensor) -> Tensor:
         """The pool's value and output projections."""
         return self.pool.c_proj(self.pool.v_proj(pooled))
-
-    def global_vectors(self, taken: Mapping[str, Any]) -> Tensor:
-        """What the attention pool gave."""
-        return taken["global"]
 
     def regions(self, dense: Dense, kind: str, boxes: Tensor, image_index: Tensor) -> Tensor:
         """Vectors `[R, D]` of boxes; a region's mean counts beside its cells as the image's does."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
-from harmoclip.capture import TapPoint, first_input, tensor_output
+from harmoclip.capture import TapPoint, TextActivations, TextTaps, first_input, tensor_output
 from harmoclip.tokenizers import Tokenizer, pretrained_tokenizer
 from harmoclip.towers.base import TextTower, parts
-from harmoclip.towers.phrases import SpecialTokens
+from harmoclip.towers.phrases import CLIP_WORDS, SpecialTokens
+from harmoclip.towers.registry import register_text_tower
+
+_GEMMA_WORDS = 256000  # of SigLIP 2's tokenizer, which pads with 0
+_CHINESE_BERT = SpecialTokens(start=1, end=102, pad=0)
+_CHINESE_BERT_WORDS = 21128
+_OLD_END = 2  # what CLIP's first configurations say of their end token, which has the highest id
+_NO_END = 49407  # what SigLIP's configurations say by default, whose tokenizers end a text with 1
 
 
 def text_of(model: Any) -> Any:
@@ -26,6 +32,7 @@ def vectors_of(output: Any) -> Tensor:
     return output
 
 
+@register_text_tower
 class HfText(TextTower):
     """Tokens of `text_model`, projected by `text_projection` or by SigLIP's own `head`."""
 
@@ -35,40 +42,46 @@ class HfText(TextTower):
         self.config: Any = self.text.config
         self.bidirectional = not parts(self.text, "final_layer_norm")  # BERT-like: padding must be masked
         self.pools_last = parts(self.text, "final_layer_norm", "head")  # SigLIP
-        self.projection: nn.Module = self.text.head if self.pools_last else self.model.text_projection
         self.context_length: int = self.config.max_position_embeddings
+        inner = getattr(self.text, "roberta", self.text)
+        self.embeddings = inner.embeddings
+        self.encoder = (self.text, getattr(model, "text_projection", None))
+        self.stem = (self.embeddings,)
+        self.blocks = tuple(inner.encoder.layers if parts(inner.encoder, "layers") else inner.encoder.layer)
 
     @classmethod
-    def matches(cls, model: Any) -> bool:
+    def matches(cls, module: Any) -> bool:
         """Whether the model has the parts that this tower reads."""
-        text = text_of(model)
+        text = text_of(module)
+        if not parts(module, "config"):
+            return False
         if parts(text, "final_layer_norm", "embeddings"):
-            return parts(text, "head") or parts(model, "text_projection")
-        return parts(model, "text_projection") and (
+            return parts(text, "head") or parts(module, "text_projection")
+        return parts(module, "text_projection") and (
             parts(text, "transformation") or parts(text, "embeddings")
         )
 
-    def taps(self) -> dict[str, TapPoint]:
-        """The token ids, the last tokens, the text vector."""
-        embeddings = getattr(self.text, "roberta", self.text).embeddings
-        words = getattr(embeddings, "token_embedding", None) or embeddings.word_embeddings
-        return {
-            "ids": TapPoint(words, first_input),
-            "last": TapPoint(self._last_module(), tensor_output),
-            "global": TapPoint(self.projection),
-        }
+    @property
+    def projection(self) -> nn.Module:
+        """The text projection as it is now: an adapter may have come around it."""
+        return self.text.head if self.pools_last else self.model.text_projection  # type: ignore[no-any-return]
 
-    def tokens(self, taken: Mapping[str, Any]) -> Tensor:
+    def taps(self) -> TextTaps:
+        """The token ids, the last tokens, the text vector."""
+        words = getattr(self.embeddings, "token_embedding", None) or self.embeddings.word_embeddings
+        return TextTaps(
+            ids=TapPoint(words, first_input),
+            last=TapPoint(self._last_module(), tensor_output),
+            vectors=TapPoint(self.projection),
+        )
+
+    def tokens(self, taken: TextActivations) -> Tensor:
         """The last hidden state."""
-        return taken["last"]
+        return taken.last
 
     def project(self, pooled: Tensor) -> Tensor:
         """The text projection."""
         return self.projection(pooled)
-
-    def global_vectors(self, taken: Mapping[str, Any]) -> Tensor:
-        """What the projection gave."""
-        return taken["global"]
 
     def encode(self, ids: Tensor) -> Tensor:
         """The model's own text vectors, padding masked where the model sees both ways."""
@@ -82,29 +95,34 @@ class HfText(TextTower):
         """SigLIP pools at the last of all positions."""
         return not self.pools_last
 
-    def guess_special(self, ids: Tensor) -> SpecialTokens:
-        """SigLIP: no start, end token 1, the captions' padding. BERT: the last token before the padding."""
+    def known_special(self) -> SpecialTokens | None:
+        """What the configuration says, where the family's configurations can be believed."""
         if self.pools_last:
-            return SpecialTokens(0, end=1, pad=ids[:, -1].amin())
+            return self._siglips()
+        end, pad = self.config.eos_token_id, self.config.pad_token_id
         if self.bidirectional:
-            pad = self.config.pad_token_id
-            last = (ids != pad).sum(1, keepdim=True).clamp(min=1) - 1
-            return SpecialTokens(1, end=ids.gather(1, last)[:, 0], pad=pad)
-        eos = self.config.eos_token_id
-        return SpecialTokens(1, end=ids.amax(1) if eos == 2 and not self._new_eos else eos, pad=0)
+            if end is None and self.config.vocab_size == _CHINESE_BERT_WORDS:
+                return _CHINESE_BERT
+        elif end == _OLD_END and "metaclip" not in self.config.model_type:
+            end, pad = (CLIP_WORDS - 1 if self.config.vocab_size >= CLIP_WORDS else None), 0
+        if end is None or not 0 <= end < self.config.vocab_size:
+            return None
+        return SpecialTokens(1, end, pad or 0)
+
+    def _siglips(self) -> SpecialTokens:
+        end = self.config.eos_token_id
+        gemma = self.config.vocab_size == _GEMMA_WORDS or self.config.model_type.startswith("siglip2")
+        return SpecialTokens(
+            0, end=1 if end in (None, _NO_END) else end, pad=0 if gemma else self.config.pad_token_id
+        )
 
     def find_tokenizer(self) -> Tokenizer:
         """The one that lies beside the weights that the model was loaded from."""
         path = self.model.name_or_path
         return pretrained_tokenizer(path, self.config) if path else super().find_tokenizer()
 
-    @property
-    def _new_eos(self) -> bool:
-        """MetaCLIP 2's end token is 2; CLIP's old configurations say 2 and mean the highest id."""
-        return "metaclip" in getattr(self.config, "model_type", "")
-
     def _last_module(self) -> nn.Module:
         for name in ("transformation", "final_layer_norm"):
             if hasattr(self.text, name):
                 return getattr(self.text, name)
-        return self.text.encoder.layer[-1]
+        return self.last_block

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
-from harmoclip.capture import TapPoint, first_input, spatial_shape
-from harmoclip.towers.attention import Block
-from harmoclip.towers.base import Dense, ImageTower, parts, split_grid
+from harmoclip.capture import ImageActivations, ImageTaps, TapPoint, first_input, spatial_shape
+from harmoclip.towers.base import Dense, parts, split_grid, square
 from harmoclip.towers.latent_pool import SiglipPool
 from harmoclip.towers.pooled import LatentPoolTower
+from harmoclip.towers.registry import register_image_tower
+from harmoclip.towers.transformer import TransformerTower
 
 
 def vision_of(model: Any) -> Any:
@@ -19,82 +19,74 @@ def vision_of(model: Any) -> Any:
     return getattr(model, "vision_model", model)
 
 
-class HfViT(ImageTower):
+@register_image_tower
+class HfViT(TransformerTower):
     """Tokens of `vision_model`, projected by `visual_projection`: CLIP, MetaCLIP 2, AltCLIP, ChineseCLIP."""
-
-    default_kind = "value"
 
     def __init__(self, model: Any) -> None:
         self.model = model
         self.vision: Any = vision_of(model)
-        self.layers = self.vision.encoder.layers
-        self.block = Block(self.layers[-1])
-        self.kinds: tuple[str, ...] = ("plain", *self.block.kinds)
+        embeddings = self.vision.embeddings
+        super().__init__(self.vision.encoder.layers, getattr(self.vision, "pre_layrnorm", embeddings))
+        self.encoder = (self.vision, getattr(model, "visual_projection", None))
+        self.stem = (embeddings, getattr(self.vision, "pre_layrnorm", None))
 
     @classmethod
-    def matches(cls, model: Any) -> bool:
+    def matches(cls, module: Any) -> bool:
         """Whether the model has the parts that this tower reads."""
-        return parts(model, "vision_model", "visual_projection") and _is_transformer(model.vision_model)
+        return parts(module, "vision_model", "visual_projection") and _is_transformer(module.vision_model)
 
-    def taps(self, kind: str) -> dict[str, TapPoint]:
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the images that the model was built for."""
+        return square(self.vision.config.image_size)
+
+    def taps(self, kind: str) -> ImageTaps:
         """The grid, the last layer's output and, where the kind needs it, its input; the image vector."""
         embedding = self.vision.embeddings.patch_embedding
-        points = {
-            "images": TapPoint(embedding, first_input),
-            "grid": TapPoint(embedding, spatial_shape),
-            "last": TapPoint(self.layers[-1]),
-            "global": TapPoint(self._last_module()),
-        }
-        if kind in self.block.kinds:
-            points["penultimate"] = TapPoint(self._before_last())
-        return points
+        return ImageTaps(
+            images=TapPoint(embedding, first_input),
+            grid=TapPoint(embedding, spatial_shape),
+            last=TapPoint(self.last_block),
+            penultimate=self.penultimate(kind),
+            vectors=TapPoint(self._last_module()),
+        )
 
-    def dense(self, taken: Mapping[str, Any], kind: str) -> Dense:
+    def dense(self, taken: ImageActivations, kind: str) -> Dense:
         """Tokens `[B, prefix + H * W, C]` after the final norm."""
-        tokens = self._tokens(taken, kind)
-        return Dense(tokens, taken["grid"], split_grid(tokens, taken["grid"]))
+        tokens = self.normed_tokens(taken, kind)
+        return Dense(tokens, taken.grid, split_grid(tokens, taken.grid))
 
     def project(self, pooled: Tensor) -> Tensor:
         """The visual projection."""
         return self.model.visual_projection(pooled)
 
-    def global_vectors(self, taken: Mapping[str, Any]) -> Tensor:
-        """What the projection or the head gave."""
-        return taken["global"]
-
     def _last_module(self) -> nn.Module:
         return self.model.visual_projection
 
-    def _before_last(self) -> nn.Module:
-        if len(self.layers) > 1:
-            return self.layers[-2]
-        return getattr(self.vision, "pre_layrnorm", self.vision.embeddings)
-
-    def _tokens(self, taken: Mapping[str, Any], kind: str) -> Tensor:
-        rerun = kind in self.block.kinds
-        tokens = self.block.run(taken["penultimate"], kind) if rerun else taken["last"]
-        return self.vision.post_layernorm(tokens)
+    def normed_tokens(self, taken: ImageActivations, kind: str) -> Tensor:
+        """Tokens `[B, prefix + H * W, C]` after the final norm."""
+        return self.vision.post_layernorm(self.last_tokens(taken, kind))
 
 
+@register_image_tower
 class HfPooledViT(LatentPoolTower, HfViT):
     """SigLIP: an attention pool and no projection."""
-
-    default_kind = "plain"
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
         self.pool = SiglipPool(self.vision.head)
-        self.kinds = (*self.kinds, "head")
+        self.add_pool()
 
     @classmethod
-    def matches(cls, model: Any) -> bool:
+    def matches(cls, module: Any) -> bool:
         """Whether the model has the parts that this tower reads."""
-        vision = vision_of(model)
+        vision = vision_of(module)
         return _is_transformer(vision) and parts(getattr(vision, "head", None), "probe", "attention", "mlp")
 
-    def dense(self, taken: Mapping[str, Any], kind: str) -> Dense:
+    def dense(self, taken: ImageActivations, kind: str) -> Dense:
         """Weighted values `[B, H * W, heads * d + heads]`."""
-        return self.weigh(self._tokens(taken, kind), taken["grid"], 0, kind)
+        return self.weigh(self.normed_tokens(taken, kind), taken.grid, 0, kind)
 
     def project(self, pooled: Tensor) -> Tensor:
         """The rest of the pool."""

@@ -16,9 +16,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from harmoclip.towers.base import parts
+from harmoclip.towers.projections import packed_out, third_of_packed
 
 _RANGE = 80.0  # e^-80 is still a normal float32
 
@@ -26,7 +27,10 @@ _RANGE = 80.0  # e^-80 is still a normal float32
 class LatentPool(ABC):
     """One learned query that attends to the tokens, and what follows."""
 
-    heads: int
+    @property
+    @abstractmethod
+    def heads(self) -> int:
+        """How many heads attend."""
 
     @abstractmethod
     def query(self) -> Tensor:
@@ -68,7 +72,11 @@ class TimmPool(LatentPool):
 
     def __init__(self, module: Any) -> None:
         self.module = module
-        self.heads = self.module.num_heads
+
+    @property
+    def heads(self) -> int:
+        """How many heads attend."""
+        return self.module.num_heads  # type: ignore[no-any-return]
 
     @classmethod
     def matches(cls, module: Any) -> bool:
@@ -96,12 +104,20 @@ class TimmPool(LatentPool):
 class MultiheadPool(LatentPool):
     """A query over `nn.MultiheadAttention`: Hugging Face's SigLIP heads and CoCa's `AttentionalPooler`."""
 
-    attention: Any
+    @property
+    @abstractmethod
+    def attention(self) -> Any:
+        """The attention as it is now: an adapter may have come around it."""
 
     @property
     @abstractmethod
     def latent(self) -> Tensor:
         """The query `[C]` before its projection."""
+
+    @property
+    def heads(self) -> int:
+        """How many heads attend."""
+        return self.attention.num_heads  # type: ignore[no-any-return]
 
     def query(self) -> Tensor:
         """The query `[heads, d]`."""
@@ -112,13 +128,10 @@ class MultiheadPool(LatentPool):
         return self._project(tokens, 1), self._project(tokens, 2)
 
     def _project(self, x: Tensor, third: int) -> Tensor:
-        attention = self.attention
-        if attention.in_proj_weight is not None:
-            weight = attention.in_proj_weight.chunk(3)[third]
-        else:
-            weight = getattr(attention, f"{'qkv'[third]}_proj_weight")
-        bias = None if attention.in_proj_bias is None else attention.in_proj_bias.chunk(3)[third]
-        return F.linear(x, weight, bias).unflatten(-1, (self.heads, -1))
+        return third_of_packed(self.attention, x, third).unflatten(-1, (self.heads, -1))
+
+    def _out(self, mixed: Tensor) -> Tensor:
+        return packed_out(self.attention, like(mixed, self.attention))
 
 
 class SiglipPool(MultiheadPool):
@@ -126,8 +139,11 @@ class SiglipPool(MultiheadPool):
 
     def __init__(self, module: Any) -> None:
         self.module = module
-        self.attention = self.module.attention
-        self.heads = self.attention.num_heads
+
+    @property
+    def attention(self) -> Any:
+        """The attention as it is now: an adapter may have come around it."""
+        return self.module.attention
 
     @property
     def latent(self) -> Tensor:
@@ -136,18 +152,21 @@ class SiglipPool(MultiheadPool):
 
     def out(self, mixed: Tensor) -> Tensor:
         """What follows the attention, in the module's own order."""
-        x = self.attention.out_proj(like(mixed, self.attention.out_proj))
+        x = self._out(mixed)
         return x + self.module.mlp(self.module.layernorm(x))
 
 
 class CocaPool(MultiheadPool):
     """open_clip's `AttentionalPooler` and the norm after it; its first query makes the image vector."""
 
-    def __init__(self, module: Any, norm: nn.Module) -> None:
-        self.module = module
-        self.norm = norm
-        self.attention = self.module.attn
-        self.heads = self.attention.num_heads
+    def __init__(self, visual: Any) -> None:
+        self.visual = visual
+        self.module = visual.attn_pool
+
+    @property
+    def attention(self) -> Any:
+        """The attention as it is now: an adapter may have come around it."""
+        return self.module.attn
 
     @property
     def latent(self) -> Tensor:
@@ -160,12 +179,13 @@ class CocaPool(MultiheadPool):
 
     def out(self, mixed: Tensor) -> Tensor:
         """What follows the attention, in the module's own order."""
-        return self.norm(self.attention.out_proj(like(mixed, self.attention.out_proj)))
+        return self.visual.ln_post(self._out(mixed))
 
 
-def like(x: Tensor, layer: Any) -> Tensor:
-    """The tensor in the dtype of a layer's weights."""
-    return x.to(layer.weight.dtype)
+def like(x: Tensor, module: Any) -> Tensor:
+    """The tensor in the dtype of a module's weights, of those that are not quantized."""
+    dtypes = (p.dtype for p in module.parameters() if p.is_floating_point())
+    return x.to(next(dtypes, torch.float32))
 
 
 def _wide(x: Tensor) -> Tensor:

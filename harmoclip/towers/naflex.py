@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from harmoclip.capture import TapPoint
+from harmoclip.capture import ImageActivations, ImageTaps, TapPoint
 from harmoclip.errors import InputError
-from harmoclip.towers.base import Dense, parts
+from harmoclip.towers.base import Dense, parts, square
 from harmoclip.towers.hf_vit import HfPooledViT, vision_of
+from harmoclip.towers.registry import register_image_tower
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def second_input(args: tuple[Any, ...], output: Any) -> Any:
     return args[1]
 
 
+@register_image_tower
 class NaflexViT(HfPooledViT):
     """SigLIP 2 with a grid of its own for every image.
 
@@ -81,22 +83,27 @@ class NaflexViT(HfPooledViT):
         self.kinds = tuple(kind for kind in self.kinds if kind != "self")
 
     @classmethod
-    def matches(cls, model: Any) -> bool:
+    def matches(cls, module: Any) -> bool:
         """Whether the model has the parts that this tower reads."""
-        vision = vision_of(model)
+        vision = vision_of(module)
         return parts(vision, "embeddings", "encoder", "post_layernorm", "head") and isinstance(
             getattr(vision.embeddings, "patch_embedding", None), nn.Linear
         )
 
-    def taps(self, kind: str) -> dict[str, TapPoint]:
-        """As other Hugging Face towers, the grids from the embeddings' second input."""
-        points = super().taps(kind)
-        return {**points, "grid": TapPoint(self.vision.embeddings, second_input)}
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the square of patches that the model was built for."""
+        config = self.vision.config
+        return square(math.isqrt(config.num_patches) * config.patch_size)
 
-    def dense(self, taken: Mapping[str, Any], kind: str) -> Dense:
+    def taps(self, kind: str) -> ImageTaps:
+        """As other Hugging Face towers, the grids from the embeddings' second input."""
+        return replace(super().taps(kind), grid=TapPoint(self.vision.embeddings, second_input))
+
+    def dense(self, taken: ImageActivations, kind: str) -> Dense:
         """Weighted values `[B, N, heads * d + heads]`, and one grid or that of every image."""
-        grids = tuple(tuple(grid) for grid in taken["grid"].tolist())
-        dense = self.weigh(self._tokens(taken, kind), grids[0], 0, kind)
+        grids = tuple(tuple(grid) for grid in taken.grid.tolist())
+        dense = self.weigh(self.normed_tokens(taken, kind), grids[0], 0, kind)
         if len(set(grids)) == 1:
             return dense._replace(tokens=dense.tokens[:, : grids[0][0] * grids[0][1]])
         return dense._replace(grid=grids)

@@ -2,50 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harmoclip.capture import TapPoint, first_input
+from harmoclip.capture import TapPoint, TextActivations, TextTaps, first_input
 from harmoclip.errors import InputError
 from harmoclip.grounding import Grounding
 from harmoclip.tokenizers import Tokenizer
-from harmoclip.towers.base import TextTower, parts, recomputed
-from harmoclip.towers.phrases import SpecialTokens, pack
+from harmoclip.towers.base import TextTower, optional, parts, recomputed
+from harmoclip.towers.phrases import CLIP_WORDS, SpecialTokens, pack
+from harmoclip.towers.registry import register_text_tower
 
 _MT5_END = 1
-_CLIP_VOCABULARY = 49408  # of CLIP's own byte pairs
+_SIGLIPS = {  # by the words of the tokenizer
+    32000: SpecialTokens(0, end=1, pad=1),
+    250000: SpecialTokens(0, end=1, pad=1),
+    256000: SpecialTokens(0, end=1, pad=0),
+}
+_CLIPAS = {32000: SpecialTokens(1, end=0, pad=0)}  # BERT's, whose end token CLIPA strips
 
 
+@register_text_tower
 class OpenClipText(TextTower):
     """Tokens of the text transformer that `holder` keeps: a `CLIP` model itself, or a `TextTransformer`."""
 
     def __init__(self, holder: Any) -> None:
         self.holder = holder
         self.context_length: int = self.holder.context_length
-        self.blocks = self.holder.transformer.resblocks
+        self.blocks = tuple(self.holder.transformer.resblocks)
+        self.stem = optional(holder, "token_embedding", "positional_embedding", "cls_emb")
+        self.encoder = (*self.stem, holder.transformer, *optional(holder, "ln_final", "text_projection"))
         self.batch_first = getattr(self.holder.transformer, "batch_first", False)  # OpenAI: sequence first
         self.pool_type: str = _first(holder, "pool_type", "text_pool_type", "argmax")
         self.eos_id: int = _first(holder, "eos_id", "text_eos_id", 0)
 
     @classmethod
-    def matches(cls, holder: Any) -> bool:
+    def matches(cls, module: Any) -> bool:
         """Whether the module has the parts that this tower reads."""
         names = ("token_embedding", "positional_embedding", "ln_final", "text_projection", "context_length")
-        return parts(holder, *names) and parts(getattr(holder, "transformer", None), "resblocks")
+        return parts(module, *names) and parts(getattr(module, "transformer", None), "resblocks")
 
-    def taps(self) -> dict[str, TapPoint]:
+    def taps(self) -> TextTaps:
         """The token ids and the last block's output."""
-        return {
-            "ids": TapPoint(self.holder.token_embedding, first_input),
-            "last": TapPoint(self.blocks[-1]),
-        }
+        return TextTaps(
+            ids=TapPoint(self.holder.token_embedding, first_input), last=TapPoint(self.last_block)
+        )
 
-    def tokens(self, taken: Mapping[str, Any]) -> Tensor:
+    def tokens(self, taken: TextActivations) -> Tensor:
         """The last block's tokens after the final norm; CoCa's class token is the last and left out."""
-        tokens = self._batch_first(taken["last"])[:, : taken["ids"].shape[1]]
+        tokens = self._batch_first(taken.last)[:, : taken.ids.shape[1]]
         return self.holder.ln_final(tokens)
 
     def project(self, pooled: Tensor) -> Tensor:
@@ -57,9 +64,9 @@ class OpenClipText(TextTower):
             return projection(pooled)
         return pooled.to(projection.dtype) @ projection
 
-    def global_vectors(self, taken: Mapping[str, Any]) -> Tensor:
+    def global_vectors(self, taken: TextActivations) -> Tensor:
         """The model's own pooling of the last block's tokens, projected."""
-        return self._pool(self._batch_first(taken["last"]), taken["ids"])
+        return self._pool(self._batch_first(taken.last), taken.ids)
 
     def encode(self, ids: Tensor) -> Tensor:
         """The model's own vectors; of short rows where causal attention makes these exact."""
@@ -80,7 +87,7 @@ class OpenClipText(TextTower):
             return recomputed(self.encode, ids[:1])[:0]
         phrases = grounding.plan.first
         texts = self.phrase_texts(ids, grounding, phrases, grounding.plan.longest)
-        start = (self.special or self.guess_special(ids)).start
+        start = self.special.start
         begin, end = grounding.spans[phrases].unbind(1)
         packed = pack(texts, start, end - begin + 1, *grounding.plan.table)
         column = packed.column(self._position(texts), start)
@@ -96,20 +103,19 @@ class OpenClipText(TextTower):
         causal = self._mask is not None
         return causal and not self._appends_class and self.pool_type in ("argmax", "eos", "first")
 
-    def guess_special(self, ids: Tensor) -> SpecialTokens:
-        """CLIP's: the end token is the highest. CLIPA's has no end, SigLIP's and mT5's no start."""
+    def known_special(self) -> SpecialTokens | None:
+        """By the pooling and the number of words; a CLIP of one's own has the end token as its highest id."""
+        words: int = self.holder.token_embedding.num_embeddings
         if self.pool_type == "eos":
             return SpecialTokens(0 if self.eos_id == _MT5_END else 1, end=self.eos_id, pad=0)
         if self.pool_type != "last":
-            return SpecialTokens(1, end=ids.amax(1), pad=0)
-        pad = ids[:, -1].amin()
-        if isinstance(self.holder.text_projection, nn.Parameter):  # CLIPA strips BERT's end token
-            return SpecialTokens(1, end=pad.expand(len(ids)), pad=pad)
-        return SpecialTokens(0, end=1, pad=pad)
+            return SpecialTokens(1, end=min(words, CLIP_WORDS) - 1, pad=0)
+        projects_by_matrix = not isinstance(self.holder.text_projection, nn.Module)
+        return (_CLIPAS if projects_by_matrix else _SIGLIPS).get(words)
 
     def find_tokenizer(self) -> Tokenizer:
         """CLIP's own, where the vocabulary has its size; no other is named by open_clip's models."""
-        if self.holder.token_embedding.num_embeddings != _CLIP_VOCABULARY:
+        if self.holder.token_embedding.num_embeddings != CLIP_WORDS:
             return super().find_tokenizer()
         from open_clip import SimpleTokenizer
 
@@ -130,7 +136,7 @@ class OpenClipText(TextTower):
 
     def _run(self, ids: Tensor, position: Tensor, mask: Tensor) -> Tensor:
         """The last block's tokens `[P, T, C]` of ids `[P, T]` at positions `[T]` under a mask `[T, T]`."""
-        holder, dtype = self.holder, self.blocks[0].mlp.c_fc.weight.dtype
+        holder, dtype = self.holder, self._dtype
         x = holder.token_embedding(ids).to(dtype) + holder.positional_embedding[position].to(dtype)
         if hasattr(holder, "attn_mask"):
             tokens: Tensor = holder.transformer(x, attn_mask=mask)
@@ -139,11 +145,19 @@ class OpenClipText(TextTower):
 
     def _openai_blocks(self, x: Tensor, mask: Tensor) -> Tensor:
         """OpenAI's blocks `[T, P, C]` with a shorter mask than their own."""
-        for block in self.blocks:
+        for block in self.holder.transformer.resblocks:
             y = block.ln_1(x)
             x = x + block.attn(y, y, y, need_weights=False, attn_mask=mask.to(x))[0]
             x = x + block.mlp(block.ln_2(x))
         return x
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """The one that the model's own forward casts its embeddings to."""
+        transformer = self.holder.transformer
+        if hasattr(transformer, "get_cast_dtype"):
+            return transformer.get_cast_dtype()  # type: ignore[no-any-return]
+        return self.holder.dtype  # type: ignore[no-any-return]
 
     def _pool(self, x: Tensor, ids: Tensor) -> Tensor:
         if self._appends_class:

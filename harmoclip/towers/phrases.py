@@ -11,13 +11,22 @@ from torch import Tensor
 from harmoclip.errors import InputError
 from harmoclip.tokenizers import Tokenizer
 
+CLIP_WORDS = 49408
+"""The words of CLIP's own tokenizer, the end token the last."""
+
 
 class SpecialTokens(NamedTuple):
-    """What a tokenizer puts around a text: `start` tokens, the text, an end token if any, padding."""
+    """What a tokenizer puts around a text.
+
+    Attributes:
+        start: How many tokens come before the text; they are the same for every text.
+        end: The id of the token after the text; the padding's where there is none.
+        pad: The id that fills the rest of a row.
+    """
 
     start: int
-    end: int | Tensor  # the padding where there is no end token; [B] where every caption has its own
-    pad: int | Tensor
+    end: int
+    pad: int
 
 
 class Packed(NamedTuple):
@@ -85,9 +94,8 @@ def phrase_rows(
     position = torch.arange(longest + 1, device=ids.device)
     length = (spans[:, 1] - spans[:, 0])[:, None]
     source = (spans[:, :1] + position).clamp(max=ids.shape[1] - 1)
-    end = special.end[text_index, None] if isinstance(special.end, Tensor) else special.end
     rows = torch.where(position < length, ids[text_index[:, None], source], special.pad)
-    rows = torch.where(position == length, end, rows)
+    rows = torch.where(position == length, special.end, rows)
     return torch.cat([ids[text_index, : special.start], rows], 1)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from harmoclip.ops import region_pool
-from harmoclip.towers.base import Dense, ImageTower
+from harmoclip.towers.base import Dense
 from harmoclip.towers.latent_pool import LatentPool
+from harmoclip.towers.transformer import TransformerTower
 
 
-class LatentPoolTower(ImageTower):
+class LatentPoolTower(TransformerTower):
     """An image tower whose head attends to the tokens with one query.
 
     `dense` gives the head's weighted values. Class and register tokens that the head attends to keep the
@@ -17,6 +18,11 @@ class LatentPoolTower(ImageTower):
     """
 
     pool: LatentPool
+
+    def add_pool(self) -> None:
+        """The dense kinds of a tower that has such a head: what the head attends to, and its values alone."""
+        self.kinds = (*self.kinds, "head")
+        self.default_kind = "plain"
 
     def weigh(self, tokens: Tensor, grid: tuple[int, int], prefix: int, kind: str) -> Dense:
         """Tokens `[B, prefix + H * W, C]` as the head weighs them."""

@@ -2,50 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
-from harmoclip.capture import TapPoint, first_input, spatial_shape
-from harmoclip.towers.attention import Block
-from harmoclip.towers.base import Dense, ImageTower, parts, split_grid
+from harmoclip.capture import ImageActivations, ImageTaps, TapPoint, first_input, spatial_shape
+from harmoclip.towers.base import Dense, Part, optional, parts, split_grid, square
 from harmoclip.towers.latent_pool import TimmPool
 from harmoclip.towers.pooled import LatentPoolTower
+from harmoclip.towers.registry import register_image_tower
+from harmoclip.towers.transformer import TransformerTower
+
+_STEM = (
+    "patch_embed",
+    "cls_token",
+    "reg_token",
+    "pos_embed",
+    "norm_pre",
+    "rope",
+    "shared_rel_pos",
+    "rel_pos_bias",
+)
 
 
-def unwrap(visual: Any) -> tuple[Any, Any]:
-    """The timm model, and the module whose output is the image vector."""
-    if parts(visual, "trunk", "head"):
-        return visual.trunk, visual.head
-    return visual, visual.get_classifier() if hasattr(visual, "get_classifier") else None
-
-
-class TimmViT(ImageTower):
-    """Tokens of a timm vision transformer that pools by its class token or by the mean."""
-
-    default_kind = "value"
+class TimmVisual:
+    """A timm network, bare or in open_clip's `TimmModel`, and the module that gives the image vector."""
 
     def __init__(self, visual: Any) -> None:
-        self.trunk, self.head = unwrap(visual)
-        self.wrapped = self.trunk is not visual
-        self.blocks = self.trunk.blocks
-        self.block = Block(self.blocks[-1])
-        before = self.blocks[-2] if len(self.blocks) > 1 else getattr(self.trunk, "norm_pre", None)
-        self.before_last: nn.Module | None = before
-        self.kinds: tuple[str, ...] = ("plain", *(self.block.kinds if before is not None else ()))
-        if "value" not in self.kinds:
-            self.default_kind = "plain"
+        self.visual = visual
+        self.wrapped = parts(visual, "trunk", "head")
+        self.trunk = visual.trunk if self.wrapped else visual
+
+    @property
+    def head(self) -> Any:
+        """The last module as it is now; open_clip's own head, or the network's."""
+        if self.wrapped:
+            return self.visual.head
+        return self.trunk.get_classifier() if hasattr(self.trunk, "get_classifier") else None
+
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """Height and width of the images that the model was built for; None where nothing says so."""
+        patches = getattr(self.trunk, "patch_embed", None)
+        size = getattr(self.visual, "image_size", None) or getattr(patches, "img_size", None)
+        if size is None:
+            size = (getattr(self.trunk, "pretrained_cfg", None) or {}).get("input_size")
+        return None if size is None else square(size if isinstance(size, int) else size[-2:])
+
+    def finish(self, x: Tensor) -> Tensor:
+        """What the network's head gave, through open_clip's head where there is one."""
+        return self.visual.head(x) if self.wrapped else x
+
+
+@register_image_tower
+class TimmViT(TransformerTower):
+    """Tokens of a timm vision transformer that pools by its class token or by the mean."""
+
+    def __init__(self, visual: Any) -> None:
+        self.timm = TimmVisual(visual)
+        self.trunk = self.timm.trunk
+        super().__init__(self.trunk.blocks, getattr(self.trunk, "norm_pre", None))
+        self.encoder: tuple[Part, ...] = (visual,)
+        self.stem = optional(self.trunk, *_STEM)
 
     @classmethod
-    def matches(cls, visual: Any) -> bool:
+    def matches(cls, module: Any) -> bool:
         """Whether the module has the parts that this tower reads."""
-        trunk, head = unwrap(visual)
+        visual = TimmVisual(module)
         return (
-            parts(trunk, "patch_embed", "blocks", "norm", "num_prefix_tokens", "forward_head", "global_pool")
-            and parts(trunk.patch_embed, "proj")
-            and isinstance(head, nn.Module)
-            and cls.pools(trunk)
+            parts(visual.trunk, *_TIMM_VIT)
+            and parts(visual.trunk.patch_embed, "proj")
+            and isinstance(visual.head, nn.Module)
+            and cls.pools(visual.trunk)
         )
 
     @classmethod
@@ -53,52 +81,45 @@ class TimmViT(ImageTower):
         """Whether this class knows the trunk's pooling."""
         return bool(trunk.global_pool) and getattr(trunk, "attn_pool", None) is None
 
-    def taps(self, kind: str) -> dict[str, TapPoint]:
-        """The grid, the last block's output and, where the kind needs it, its input; the image vector."""
-        points = {
-            "images": TapPoint(self.trunk.patch_embed, first_input),
-            "grid": TapPoint(self.trunk.patch_embed.proj, spatial_shape),
-            "last": TapPoint(self.blocks[-1]),
-            "global": TapPoint(self.head),
-        }
-        if kind in self.block.kinds:
-            assert self.before_last is not None
-            points["penultimate"] = TapPoint(self.before_last)
-        return points
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """Height and width of the images that the model was built for; None where nothing says so."""
+        return self.timm.input_size
 
-    def dense(self, taken: Mapping[str, Any], kind: str) -> Dense:
+    def taps(self, kind: str) -> ImageTaps:
+        """The grid, the last block's output and, where the kind needs it, its input; the image vector."""
+        return ImageTaps(
+            images=TapPoint(self.trunk.patch_embed, first_input),
+            grid=TapPoint(self.trunk.patch_embed.proj, spatial_shape),
+            last=TapPoint(self.last_block),
+            penultimate=self.penultimate(kind),
+            vectors=TapPoint(self.timm.head),
+        )
+
+    def dense(self, taken: ImageActivations, kind: str) -> Dense:
         """Tokens `[B, prefix + H * W, C]` after the trunk's norm."""
-        tokens = self._tokens(taken, kind)
-        return Dense(tokens, taken["grid"], split_grid(tokens, taken["grid"]))
+        tokens = self.normed_tokens(taken, kind)
+        return Dense(tokens, taken.grid, split_grid(tokens, taken.grid))
 
     def project(self, pooled: Tensor) -> Tensor:
         """The trunk's head on tokens that all equal the pooled one, then open_clip's head."""
         rows = pooled.reshape(-1, 1, pooled.shape[-1]).expand(-1, self.trunk.num_prefix_tokens + 1, -1)
-        return self._finish(self.trunk.forward_head(rows)).unflatten(0, pooled.shape[:-1])
+        return self.timm.finish(self.trunk.forward_head(rows)).unflatten(0, pooled.shape[:-1])
 
-    def global_vectors(self, taken: Mapping[str, Any]) -> Tensor:
-        """What the last head gave."""
-        return taken["global"]
-
-    def _tokens(self, taken: Mapping[str, Any], kind: str) -> Tensor:
-        split_grid(taken["last"], taken["grid"])  # patch dropout is an error before it is a wrong shape
-        tokens = self.block.run(taken["penultimate"], kind) if kind in self.block.kinds else taken["last"]
-        return self.trunk.norm(tokens)
-
-    def _finish(self, x: Tensor) -> Tensor:
-        return self.head(x) if self.wrapped else x
+    def normed_tokens(self, taken: ImageActivations, kind: str) -> Tensor:
+        """Tokens `[B, prefix + H * W, C]` after the trunk's norm."""
+        split_grid(taken.last, taken.grid)  # patch dropout is an error before it is a wrong shape
+        return self.trunk.norm(self.last_tokens(taken, kind))  # type: ignore[no-any-return]
 
 
+@register_image_tower
 class TimmPooledViT(LatentPoolTower, TimmViT):
     """The same with an attention pool: SigLIP, SigLIP 2 and Perception Encoder."""
-
-    default_kind = "plain"
 
     def __init__(self, visual: Any) -> None:
         super().__init__(visual)
         self.pool = TimmPool(self.trunk.attn_pool)
-        self.kinds = (*self.kinds, "head")
-        self.default_kind = "plain"
+        self.add_pool()
         self.with_prefix = getattr(self.trunk, "pool_include_prefix", True)  # EVA has no choice
 
     @classmethod
@@ -106,15 +127,18 @@ class TimmPooledViT(LatentPoolTower, TimmViT):
         """Whether the trunk pools by attention with one query."""
         return TimmPool.matches(getattr(trunk, "attn_pool", None))
 
-    def dense(self, taken: Mapping[str, Any], kind: str) -> Dense:
+    def dense(self, taken: ImageActivations, kind: str) -> Dense:
         """Weighted values `[B, prefix + H * W, heads * d + heads]`, with the prefix if the pool has it."""
-        tokens = self._tokens(taken, kind)
-        prefix = split_grid(tokens, taken["grid"])
+        tokens = self.normed_tokens(taken, kind)
+        prefix = split_grid(tokens, taken.grid)
         if prefix and not self.with_prefix:
             tokens, prefix = tokens[:, prefix:], 0
-        return self.weigh(tokens, taken["grid"], prefix, kind)
+        return self.weigh(tokens, taken.grid, prefix, kind)
 
     def project(self, pooled: Tensor) -> Tensor:
         """The rest of the pool, then both heads."""
         x = self.trunk.fc_norm(self.pool.finish(pooled))
-        return self._finish(self.trunk.head(self.trunk.head_drop(x)))
+        return self.timm.finish(self.trunk.head(self.trunk.head_drop(x)))
+
+
+_TIMM_VIT = ("patch_embed", "blocks", "norm", "num_prefix_tokens", "forward_head", "global_pool")

@@ -11,8 +11,9 @@ import harmoclip
 from harmoclip.errors import DataError, InputError
 from harmoclip.evaluate.comparison import Comparison
 from harmoclip.evaluate.metrics import Metric, Metrics, show
+from harmoclip.evaluate.registry import tasks_of
 from harmoclip.evaluate.report import Evaluated, change, terminal_table, write_report
-from harmoclip.evaluate.suite import coco_tasks, flickr_tasks, scene_tasks
+from harmoclip.evaluate.task import Request
 
 
 def changed(state):
@@ -23,7 +24,7 @@ def test_before_after_sweep_and_report(tmp_path):
     encoder = small_encoder()
     state = copy.deepcopy(encoder.harmo.model.state_dict())
     comparison = Comparison(encoder, changed(state))
-    tasks = scene_tasks(6, "dense")
+    tasks = tasks_of("scenes", Request("6"))
     scores = comparison.scores(tasks)
     assert {name: list(columns) for name, columns in scores.items()} == {
         task.name: ["before", "after"] for task in tasks
@@ -51,7 +52,7 @@ def test_before_after_sweep_and_report(tmp_path):
 
 def test_one_model_alone_has_no_sweep(tmp_path):
     comparison = Comparison(small_encoder())
-    tasks = coco_tasks(write_coco(tmp_path), "val2017", "dense")
+    tasks = tasks_of("coco", Request(str(write_coco(tmp_path))))
     kinds = ("retrieval, COCO", "boxes, COCO panoptic", "boxes, COCO instances")
     assert [task.name.split(" val2017")[0] for task in tasks] == list(kinds)
     scores = comparison.scores(tasks)
@@ -61,7 +62,7 @@ def test_one_model_alone_has_no_sweep(tmp_path):
 
 
 def test_masks_measure_the_panoptic_segments_alone(tmp_path):
-    (_, boxes) = coco_tasks(write_coco(tmp_path), "val2017", "masks")
+    (_, boxes) = tasks_of("coco", Request(str(write_coco(tmp_path)), regions="masks"))
     assert "panoptic" in boxes.name
     assert boxes.run(small_encoder())["small_boxes"] == 3
 
@@ -69,14 +70,14 @@ def test_masks_measure_the_panoptic_segments_alone(tmp_path):
 def test_weights_of_another_model_are_refused():
     encoder = small_encoder()
     with pytest.raises(InputError, match=r"different architectures: .*86 weights.*1 weights"):
-        Comparison(encoder, {"w": torch.ones(1)}).scores(scene_tasks(2, "dense")[:1])
+        Comparison(encoder, {"w": torch.ones(1)}).scores(tasks_of("scenes", Request("2"))[:1])
 
 
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"COCO's own layout"):
-        coco_tasks(tmp_path, "val2017", "dense")
+        tasks_of("coco", Request(str(tmp_path)))
     with pytest.raises(DataError, match=r"Karpathy"):
-        flickr_tasks(tmp_path)
+        tasks_of("flickr30k", Request(str(tmp_path)))
 
 
 def test_numbers_as_shown():

@@ -66,8 +66,8 @@ def test_memory_is_bounded_by_the_chunk(monkeypatch):
     module = sys.modules["harmoclip.evaluate.retrieval"]
 
     seen = []
-    ranks = module._ranks
-    monkeypatch.setattr(module, "_ranks", lambda s, t: seen.append(s.numel()) or ranks(s, t))
+    ranks = module.best_ranks
+    monkeypatch.setattr(module, "best_ranks", lambda s, t: seen.append(s.numel()) or ranks(s, t))
     retrieval(torch.randn(50, 4), torch.randn(250, 4), torch.arange(250) // 5, chunk=8)
     assert max(seen) == 8 * 250
 

@@ -22,7 +22,7 @@ def region_gradients(given, kind=None):
     harmo = harmoclip.harmonize(given.model, dense=kind)
     captured, _ = captured_of(harmo, given)
     regions = zoo.regions_of(harmo, captured, zoo.two_regions())
-    tokens = harmo.towers.text.tokens(captured.of("text"))
+    tokens = harmo.towers.text.tokens(captured.text)
     (regions.square().sum() + tokens.square().sum()).backward()
     harmo.remove()
     grads = {name: p.grad.clone() for name, p in given.model.named_parameters() if p.grad is not None}
@@ -119,7 +119,7 @@ def test_forward_and_forward_intermediates_give_the_same_regions(given):
     with harmo.capture() as captured:
         given.model.forward_intermediates(given.images, given.texts)
     torch.testing.assert_close(zoo.regions_of(harmo, captured, zoo.two_regions()), expected)
-    captured.of("text")
+    assert captured.text.ids.shape == given.texts.shape
 
 
 @pytest.mark.parametrize("name", small.TRANSFORMERS)
@@ -133,7 +133,7 @@ def test_hugging_faces_own_forward_gives_the_same_regions(given):
         mask = (given.texts != given.frame.pad).long()
         given.model(input_ids=given.texts, pixel_values=given.images, attention_mask=mask)
     torch.testing.assert_close(zoo.regions_of(harmo, captured, zoo.two_regions()), expected)
-    captured.of("text")
+    assert captured.text.ids.shape == given.texts.shape
 
 
 def name_of(given):
@@ -143,7 +143,7 @@ def name_of(given):
 def test_train_and_eval_give_the_objective(given):
     for mode in (True, False):
         given.model.train(mode)
-        with harmoclip.harmonize(given.model) as harmo:
+        with harmoclip.harmonize(given.model, tokenizer=small.tokenizer(given.frame)) as harmo:
             losses = harmo(given.images, given.texts, zoo.two_regions())
             losses["loss"].backward()
             assert losses["loss"].isfinite()

@@ -41,7 +41,7 @@ def check(given, whole):
     captured, (image, text) = captured_of(harmo, given)
     towers = harmo.towers
     image, text = F.normalize(image, dim=-1), F.normalize(text, dim=-1)
-    found = towers.image.global_vectors(captured.of("image")), towers.text.global_vectors(captured.of("text"))
+    found = towers.image.global_vectors(captured.image), towers.text.global_vectors(captured.text)
     torch.testing.assert_close(F.normalize(found[0], dim=-1), image, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(F.normalize(found[1], dim=-1), text, atol=1e-5, rtol=1e-4)
     regions = harmo.encode_regions(given.images, WHOLE, torch.tensor([0, 1]))

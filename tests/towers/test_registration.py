@@ -11,20 +11,24 @@ from torch import nn
 
 import harmoclip
 from harmoclip import towers
+from harmoclip.capture import ImageActivations
 from harmoclip.errors import UnsupportedModelError
 from harmoclip.inspect import zoo
-from harmoclip.towers import PlainImage, find_towers
-from harmoclip.towers.plain import EXAMPLE
+from harmoclip.towers import CustomImageTower, find_towers, registry
+from harmoclip.towers.custom import EXAMPLE
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "own_clip.py"
 TEXTS = torch.tensor([[98, 5, 6, 7, 8, 9, 99] + [0] * 9, [98, 4, 5, 6, 7, 99] + [0] * 10])
 
 
 @pytest.fixture
-def families(monkeypatch):
+def families():
     """The library's own families, which the test may add to; what another test registered is left out."""
-    own = [match for match in towers._FAMILIES if match.__module__.startswith("harmoclip.")]
-    monkeypatch.setattr(towers, "_FAMILIES", own)
+    own = [match for match in registry.FAMILIES if match.__module__.startswith("harmoclip.")]
+    known = registry.FAMILIES.copy()
+    registry.FAMILIES[:] = own
+    yield
+    registry.FAMILIES[:] = known
 
 
 @pytest.fixture
@@ -40,11 +44,11 @@ def test_the_example_is_the_script_and_short():
 
 
 def test_the_example_alone_teaches_the_model(own):
-    towers._FAMILIES.pop(0)
+    registry.FAMILIES.pop(0)
     with pytest.raises(UnsupportedModelError):
         find_towers(own)
     exec(EXAMPLE, {})
-    assert isinstance(find_towers(own).image, PlainImage)
+    assert isinstance(find_towers(own).image, CustomImageTower)
 
 
 def test_a_registered_model_trains(own):
@@ -65,13 +69,14 @@ def test_a_known_block_gives_the_value_path():
     from open_clip.transformer import ResidualAttentionBlock
 
     first, last = ResidualAttentionBlock(32, 2), ResidualAttentionBlock(32, 2)
-    tower = PlainImage(
-        patches=nn.Conv2d(3, 32, 8, 8), last=last, before_last=first, project=nn.Linear(32, 8), pool=torch.sum
+    tower = CustomImageTower(
+        patches=nn.Conv2d(3, 32, 8, 8), blocks=[first, last], project=nn.Linear(32, 8), pool=torch.sum
     )
     assert tower.kinds == ("plain", "value", "self")
     assert tower.default_kind == "value"
     tokens = torch.randn(2, 5, 32)
-    dense = tower.dense({"penultimate": tokens, "last": last(tokens), "grid": (2, 2)}, "value")
+    taken = ImageActivations(images=None, last=last(tokens), grid=(2, 2), penultimate=tokens)
+    dense = tower.dense(taken, "value")
     assert dense.prefix == 1
     torch.testing.assert_close(dense.tokens, last(tokens.reshape(10, 1, 32)).reshape(2, 5, 32))
 

@@ -101,7 +101,7 @@ def test_the_class_token_gives_the_global_vector(given):
     """The other families: one token before the cells is projected as a region is."""
     harmo = harmoclip.harmonize(given.model.eval(), dense="plain")
     captured, (image, _) = captured_of(harmo, given)
-    dense = harmo.towers.image.dense(captured.of("image"), "plain")
+    dense = harmo.towers.image.dense(captured.image, "plain")
     assert dense.prefix == 1
     found = harmo.towers.image.project(dense.tokens[:, 0])
     torch.testing.assert_close(F.normalize(found, dim=-1), F.normalize(image, dim=-1), atol=1e-5, rtol=1e-4)
@@ -113,10 +113,10 @@ def test_whole_image_gives_the_global_vector(given):
     harmo = harmoclip.harmonize(given.model.eval(), dense="plain")
     captured, (image, _) = captured_of(harmo, given)
     tower = harmo.towers.image
-    regions = tower.regions(tower.dense(captured.of("image"), "plain"), "plain", WHOLE, BOTH)
+    regions = tower.regions(tower.dense(captured.image, "plain"), "plain", WHOLE, BOTH)
     torch.testing.assert_close(F.normalize(regions, dim=-1), F.normalize(image, dim=-1), atol=1e-5, rtol=1e-4)
     half = torch.tensor([[0.0, 0.0, 0.5, 1.0]] * 2)
-    other = tower.regions(tower.dense(captured.of("image"), "plain"), "plain", half, BOTH)
+    other = tower.regions(tower.dense(captured.image, "plain"), "plain", half, BOTH)
     assert (F.normalize(other, dim=-1) - F.normalize(image, dim=-1)).abs().max() > 1e-3
 
 
@@ -128,8 +128,10 @@ def test_region_weights_are_an_attention_bias(given):
     harmo = harmoclip.harmonize(given.model.eval(), dense="plain")
     captured, _ = captured_of(harmo, given)
     tower, box = harmo.towers.image, torch.tensor([[0.1, 0.2, 0.8, 0.7]])
-    dense = tower.dense(captured.of("image"), "plain")
-    tokens = tower._tokens(captured.of("image"), "plain")[1:]
+    dense = tower.dense(captured.image, "plain")
+    tokens = (tower.normed_tokens if hasattr(tower, "normed_tokens") else tower.last_tokens)(
+        captured.image, "plain"
+    )[1:]
     key, value = tower.pool.keys_values(tokens)  # [1, N, heads, d]
     query = tower.pool.query()
     weights = region_weights(box, dense.grid).flatten()
@@ -145,7 +147,7 @@ def test_region_weights_are_an_attention_bias(given):
 
 def _after_pool(tower, x):
     if hasattr(tower, "trunk"):
-        return tower.head(tower.trunk.head(tower.trunk.fc_norm(x)))
+        return tower.timm.finish(tower.trunk.head(tower.trunk.fc_norm(x)))
     return x @ tower.visual.proj if hasattr(tower, "visual") else x
 
 
@@ -158,7 +160,7 @@ def test_value_path_is_the_block_on_each_token_alone(given, monkeypatch):
     x = torch.randn(2, 5, width(tower.block))
     if getattr(getattr(block, "attn", None), "rel_pos", None) is not None:
         monkeypatch.setattr(block.attn.rel_pos, "get_bias", lambda: torch.zeros(1, 1, 1, 1))
-    alone = x.reshape(10, 1, -1) if getattr(tower, "batch_first", True) else x.reshape(1, 10, -1)
+    alone = x.reshape(1, 10, -1) if tower.sequence_first else x.reshape(10, 1, -1)
     out = block(alone, **without_masks(block))
     out = out[0] if isinstance(out, tuple) else out
     torch.testing.assert_close(tower.block.run(x, "value"), out.reshape(x.shape), atol=1e-5, rtol=1e-4)

@@ -8,51 +8,15 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from harmoclip.capture import TapPoint
 from harmoclip.errors import CaptureError
 from harmoclip.towers.base import ImageTower, TextTower, Towers, parts
-from harmoclip.towers.clip_resnet import ClipResNet
-from harmoclip.towers.hf_text import HfText, vectors_of
-from harmoclip.towers.hf_vit import HfPooledViT, HfViT, vision_of
+from harmoclip.towers.hf_text import vectors_of
+from harmoclip.towers.hf_vit import vision_of
 from harmoclip.towers.naflex import NaflexViT, Patches
-from harmoclip.towers.open_clip_hf_text import OpenClipHfText
-from harmoclip.towers.open_clip_text import OpenClipText
-from harmoclip.towers.open_clip_vit import OpenClipPooledViT, OpenClipViT
-from harmoclip.towers.timm_map import TimmMap
-from harmoclip.towers.timm_vit import TimmPooledViT, TimmViT
-
-IMAGE_TOWERS: list[Any] = [
-    OpenClipViT,
-    OpenClipPooledViT,
-    ClipResNet,
-    TimmViT,
-    TimmPooledViT,
-    TimmMap,
-    NaflexViT,
-    HfPooledViT,
-    HfViT,
-]
-TEXT_TOWERS: list[Any] = [OpenClipText, OpenClipHfText, HfText]
+from harmoclip.towers.registry import IMAGE_TOWERS, TEXT_TOWERS, image_tower, register, text_tower
 
 
-def image_tower(module: Any) -> ImageTower | None:
-    """The adapter of an image encoder, if one of the built-in adapters knows it."""
-    return next((tower(module) for tower in IMAGE_TOWERS if tower.matches(module)), None)
-
-
-def text_tower(module: Any) -> TextTower | None:
-    """The adapter of a text encoder, if one of the built-in adapters knows it."""
-    return next((tower(module) for tower in TEXT_TOWERS if tower.matches(module)), None)
-
-
-def open_clip(model: Any) -> Towers | None:
-    """`visual`, `text` or its parts, `encode_image` and `encode_text`: open_clip, OpenAI's clip."""
-    if not parts(model, "visual", "encode_image", "encode_text"):
-        return None
-    image, text = image_tower(model.visual), text_tower(getattr(model, "text", model))
-    return None if image is None or text is None else Towers(model, image, text)
-
-
+@register
 def hugging_face(model: Any) -> Towers | None:
     """`vision_model` and `text_model` of transformers, or a part that ends in the joint space."""
     image = image_tower(model) if parts(vision_of(model), "encoder") else None
@@ -60,6 +24,15 @@ def hugging_face(model: Any) -> Towers | None:
     if image is None and text is None:
         return None
     return HfTowers(model, image or NoTower(), text or NoTower())
+
+
+@register
+def open_clip(model: Any) -> Towers | None:
+    """`visual`, `text` or its parts, `encode_image` and `encode_text`: open_clip, OpenAI's clip."""
+    if not parts(model, "visual", "encode_image", "encode_text"):
+        return None
+    image, text = image_tower(model.visual), text_tower(getattr(model, "text", model))
+    return None if image is None or text is None else Towers(model, image, text)
 
 
 def why_not(model: Any) -> str:
@@ -85,8 +58,7 @@ class HfTowers(Towers):
         run = getattr(self.model, "get_image_features", self.model)
         if isinstance(self.image, NaflexViT):
             return vectors_of(run(**vars(self._patches(images))))
-        config = vision_of(self.model).config
-        if tuple(images.shape[-2:]) == (config.image_size, config.image_size):
+        if tuple(images.shape[-2:]) == self.image.input_size:
             return vectors_of(run(pixel_values=images))
         return vectors_of(run(pixel_values=images, interpolate_pos_encoding=True))
 
@@ -111,9 +83,9 @@ class NoTower(ImageTower, TextTower):
     default_kind = "plain"
     context_length = 0
 
-    def taps(self, kind: str = "") -> dict[str, TapPoint]:
+    def taps(self, kind: str = "") -> Any:
         """Nothing to read."""
-        return {}
+        return None
 
     def _fail(self, *given: Any) -> NoReturn:
         raise CaptureError(
@@ -121,4 +93,4 @@ class NoTower(ImageTower, TextTower):
             "Give the whole model, or use only the methods of the tower that is there."
         )
 
-    dense = tokens = project = global_vectors = encode = guess_special = find_tokenizer = _fail  # type: ignore[assignment]
+    dense = tokens = project = global_vectors = encode = known_special = find_tokenizer = _fail  # type: ignore[assignment]

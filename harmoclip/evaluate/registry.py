@@ -1,0 +1,89 @@
+"""Every yardstick by name. A new one is a module with `tasks(request)` and an entry here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+from harmoclip.errors import InputError
+from harmoclip.evaluate.task import Request, Task
+
+
+class Yardstick(NamedTuple):
+    """Where a yardstick's tasks are made, and what a user has to know of it."""
+
+    module: str
+    paper: str
+    measures: str
+    layout: str
+
+    @property
+    def tasks(self) -> Callable[[Request], list[Task]]:
+        """What makes its tasks."""
+        found: Callable[[Request], list[Task]] = importlib.import_module(self.module).tasks
+        return found
+
+
+_HERE = "harmoclip.evaluate.yardsticks"
+
+YARDSTICKS: dict[str, Yardstick] = {
+    "scenes": Yardstick(
+        f"{_HERE}.scenes",
+        "generated here",
+        "retrieval, boxes of seen and of held-out pairs, expressions and pointing",
+        "a number of scenes; nothing is downloaded",
+    ),
+    "coco": Yardstick(
+        f"{_HERE}.coco",
+        "1405.0312, 2310.01403, 2401.07199, 2505.05071",
+        "retrieval of captions; boxes by CLIPSelf's, FineCLIP's and FG-CLIP's definitions",
+        "COCO's own: annotations/*_SPLIT.json, SPLIT/, dataset_coco.json",
+    ),
+    "flickr30k": Yardstick(
+        f"{_HERE}.flickr30k",
+        "1505.04870",
+        "retrieval on Karpathy's test split",
+        "dataset_flickr30k.json beside flickr30k-images/",
+    ),
+    "flickr-entities": Yardstick(
+        f"{_HERE}.flickr_entities",
+        "1505.04870",
+        "retrieval; the right one of the image's boxes for a phrase; pointing; grounding among --proposals",
+        "Annotations/, Sentences/, SPLIT.txt and flickr30k-images/",
+    ),
+    "fg-ovd": Yardstick(
+        f"{_HERE}.fg_ovd",
+        "2311.17518",
+        "the right caption of a box among ten that are nearly right, by level and by attribute",
+        "1_attributes.json, 2_attributes.json, ..., with COCO's val2017/",
+    ),
+    "refcoco": Yardstick(
+        f"{_HERE}.refcoco",
+        "1608.00272, 1511.02283",
+        "the best of all objects of the image for an expression, and pointing",
+        "refs(*).p and instances.json; the images by --images",
+    ),
+    "class-folders": Yardstick(
+        f"{_HERE}.class_folders",
+        "2103.00020",
+        "zero-shot classification",
+        "one folder of images a class, class_names.txt if names differ",
+    ),
+}
+
+
+def tasks_of(name: str, request: Request) -> list[Task]:
+    """The tasks of a yardstick on the data that a request names.
+
+    Raises:
+        InputError: No yardstick has that name.
+        DataError: The data is not in its layout.
+
+    Example:
+        >>> [task.side for task in tasks_of("scenes", Request("4"))]
+        ['whole', 'regions', 'regions', 'regions', 'regions']
+    """
+    if name not in YARDSTICKS:
+        raise InputError(f"no yardstick is called {name!r}: expected one of {', '.join(YARDSTICKS)}.")
+    return YARDSTICKS[name].tasks(request)

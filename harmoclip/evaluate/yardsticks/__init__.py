@@ -1,0 +1,1 @@
+"""One module a yardstick; `harmoclip.evaluate.registry` knows them all."""
