@@ -1,5 +1,6 @@
-"""One layout for all feature maps: `[B, N, C]`, as a view wherever strides allow."""
+"""One layout for all feature maps, `[B, N, C]`, as a view where strides allow; one type for all indices."""
 
+import torch
 from torch import Tensor
 
 from harmoclip.errors import InputError
@@ -39,3 +40,18 @@ def _flatten(features: Tensor, grid: Grid | None, prefix: int, layout: str) -> t
     if prefix or grid not in (None, own):
         raise InputError(f"Maps of {own} cells have no prefix and no other grid; got {prefix=} and {grid=}.")
     return features.flatten(1, 2), own
+
+
+def checked_index(name: str, index: Tensor, regions: torch.Size) -> Tensor:
+    """The image or text of each region, `[R]` int64; `regions` is the size (R,).
+
+    Raises:
+        InputError: It is no tensor of whole numbers, or not one for each region.
+    """
+    if not isinstance(index, Tensor):
+        raise InputError(f"{name} is a {type(index).__name__}: expected a tensor, torch.as_tensor({name}).")
+    if index.is_floating_point() or index.is_complex() or index.dtype == torch.bool:
+        raise InputError(f"{name} is {index.dtype}: expected whole numbers. Convert it with .long().")
+    if index.shape != regions:
+        raise InputError(f"{name} must be {list(regions)}, one a region, got {list(index.shape)}.")
+    return index.to(torch.int64)

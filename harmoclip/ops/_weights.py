@@ -8,6 +8,7 @@ only two short vectors (Mask R-CNN, arXiv 1703.06870, section 3, written as a ma
 import torch
 from torch import Tensor
 
+from harmoclip.boxes import snap_to_edges
 from harmoclip.errors import InputError
 
 Grid = tuple[int, int]
@@ -50,8 +51,8 @@ def axis_weights(start: Tensor, extent: Tensor, size: int, bins: int, sampling_r
 
 
 def region_factors(boxes: Tensor, grid: Grid, bins: Grid, sampling_ratio: int) -> tuple[Tensor, Tensor]:
-    """Row weights `[R, H]` and column weights `[R, W]` of normalised boxes; their outer product sums to 1."""
-    low, high = boxes.clamp(0, 1).unflatten(1, (2, 2)).flip(2).unbind(1)  # [R, 2], rows and columns
+    """Row weights `[R, H]` and column weights `[R, W]` of boxes in [0, 1]; their outer product sums to 1."""
+    low, high = impossible_as_nan(boxes).unflatten(1, (2, 2)).flip(2).unbind(1)  # [R, 2], rows and columns
     if grid[0] == grid[1] and bins[0] == bins[1]:
         rows, cols = _factor(low, high, grid[0], bins[0], sampling_ratio).unbind(1)
         return rows, cols
@@ -62,7 +63,7 @@ def region_factors(boxes: Tensor, grid: Grid, bins: Grid, sampling_ratio: int) -
 def _factor(low: Tensor, high: Tensor, size: int, bins: int, sampling_ratio: int) -> Tensor:
     """`[..., size]`, the mean of `axis_weights` over the bins, whose samples together are one regular row."""
     start, end = to_cells(low, size)[..., None], to_cells(high, size)[..., None]
-    extent = (end - start).clamp(min=0)
+    extent = end - start
     a_bin = torch.full_like(extent, sampling_ratio) if sampling_ratio > 0 else (extent / bins).ceil()
     count = a_bin * bins
     divisor = count.clamp(min=1)
@@ -119,7 +120,7 @@ def region_weights(boxes: Tensor, grid: Grid, *, bins: int | Grid = 1, sampling_
     """The share of every grid cell in every box; `region_pool` is the product of these with the features.
 
     Args:
-        boxes: `[R, 4]` xyxy, in [0, 1] of the image; what lies outside is cut off.
+        boxes: `[R, 4]` xyxy, in [0, 1] of the image; the weights of an impossible box are NaN.
         grid: Rows and columns of the feature grid.
         bins: Bins of a box (one number, or rows and columns) that are sampled alike and then averaged.
         sampling_ratio: Samples a bin and axis; if not positive, one a cell begun (`ceil(cells / bins)`).
@@ -147,6 +148,21 @@ def pair(value: int | Grid) -> Grid:
 
 
 def check_boxes(boxes: Tensor) -> None:
-    """Raise an `InputError` unless `boxes` is `[R, 4]`."""
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise InputError(f"boxes must be [R, 4] (x1, y1, x2, y2), got {tuple(boxes.shape)}.")
+    """Raise an `InputError` unless `boxes` is a tensor `[R, 4]` of floating numbers."""
+    if not isinstance(boxes, Tensor) or boxes.ndim != 2 or boxes.shape[1] != 4:
+        given = tuple(boxes.shape) if isinstance(boxes, Tensor) else type(boxes).__name__
+        raise InputError(f"boxes must be [R, 4] (x1, y1, x2, y2), got {given}.")
+    if not boxes.is_floating_point():
+        raise InputError(f"boxes are {boxes.dtype}: expected floating numbers in [0, 1] of the image.")
+
+
+def impossible_as_nan(boxes: Tensor) -> Tensor:
+    """Boxes `[R, 4]` moved onto the edge where rounding put them beyond; NaN where they cannot be.
+
+    Impossible are boxes further outside [0, 1], such as boxes in pixels, and swapped corners. As NaN they
+    need no look from the host: on the CPU the operator tells of them, on CUDA their rows become NaN.
+    """
+    boxes = snap_to_edges(boxes)
+    inside = ((boxes >= 0) & (boxes <= 1)).all(1, keepdim=True)
+    ordered = (boxes[:, :2] <= boxes[:, 2:]).all(1, keepdim=True)
+    return torch.where(inside & ordered, boxes, torch.nan)

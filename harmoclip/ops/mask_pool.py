@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harmoclip.errors import InputError
-from harmoclip.ops._layout import token_layout
+from harmoclip.ops._layout import checked_index, token_layout
 from harmoclip.ops._pooling import pool
 from harmoclip.ops._weights import Grid, compute_dtype
 
@@ -30,7 +30,7 @@ def mask_pool(
         tokens: `[B, N, C]` with N = prefix + H * W, or by `layout` `[B, H, W, C]` or `[B, C, H, W]`.
         masks: `[R, H, W]` of the tokens' grid, bool or not negative; scale larger masks down first, for
             example by `torch.nn.functional.interpolate(mode="area")`. A mask of zeros gives zeros.
-        image_index: `[R]` int64, the image of each mask.
+        image_index: `[R]` integers, the image of each mask.
         grid: (H, W) of the tokens; taken from the shape where `layout` is not "tokens".
         prefix: Tokens before the grid, which are skipped.
         layout: "tokens", "nhwc" or "nchw".
@@ -50,11 +50,10 @@ def mask_pool(
         tensor([[4.]])
     """
     tokens, grid = token_layout(tokens, grid, prefix, layout)
-    if masks.shape[1:] != grid or image_index.shape != masks.shape[:1]:
-        raise InputError(
-            f"masks must be [R, {grid[0]}, {grid[1]}] and image_index [R], "
-            f"got {tuple(masks.shape)} and {tuple(image_index.shape)}."
-        )
+    if not isinstance(masks, Tensor) or masks.ndim != 3 or masks.shape[1:] != grid:
+        given = tuple(masks.shape) if isinstance(masks, Tensor) else type(masks).__name__
+        raise InputError(f"masks must be [R, {grid[0]}, {grid[1]}], got {given}.")
+    image_index = checked_index("image_index", image_index, masks.shape[:1])
     weights = masks.to(compute_dtype(tokens.dtype)).flatten(1)
     total = weights.sum(1, keepdim=True)
     weights = weights / torch.where(total > 0, total, 1)

@@ -4,11 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harmoclip.errors import InputError
 from harmoclip.ops import backends
-from harmoclip.ops._layout import token_layout
+from harmoclip.ops._layout import checked_index, token_layout
 from harmoclip.ops._pooling import pool, roi_factors_op
-from harmoclip.ops._weights import Grid, check_boxes, compute_dtype, pair, region_factors
+from harmoclip.ops._weights import Grid, check_boxes, compute_dtype, impossible_as_nan, pair, region_factors
 from harmoclip.ops.mask_pool import mask_product
 
 
@@ -34,9 +33,9 @@ def region_pool(
 
     Args:
         tokens: `[B, N, C]` with N = prefix + H * W, or by `layout` `[B, H, W, C]` or `[B, C, H, W]`.
-        boxes: `[R, 4]` xyxy, in [0, 1] of the image, in any order; what lies outside the image is cut off.
-            A box without area gives zeros.
-        image_index: `[R]` int64, the image of each box.
+        boxes: `[R, 4]` xyxy, in [0, 1] of the image, in any order; rounding up to 1e-4 beyond the edge is cut
+            off. A box without area gives zeros.
+        image_index: `[R]` integers, the image of each box.
         grid: (H, W) of the tokens; taken from the shape where `layout` is not "tokens".
         prefix: Tokens before the grid (class and register tokens), which are skipped.
         layout: "tokens", "nhwc" or "nchw".
@@ -50,8 +49,9 @@ def region_pool(
         `[R, C]` in the dtype of the tokens; `[0, C]`, still connected to the graph, without boxes.
 
     Raises:
-        InputError: A shape or name is wrong, an image index is out of range, or a box is not finite (on CUDA
-            the last two give NaN in their rows, since a check would have to wait for the device).
+        InputError: A shape, type or name is wrong, an image index is out of range, or a box is impossible:
+            not finite, outside the image, or with swapped corners (on CUDA the last two give NaN in their
+            rows, since a check would have to wait for the device).
 
     Example:
         >>> tokens = torch.arange(5.0).reshape(1, 5, 1)  # a class token and a 2 x 2 grid
@@ -61,8 +61,7 @@ def region_pool(
     """
     tokens, grid = token_layout(tokens, grid, prefix, layout)
     check_boxes(boxes)
-    if image_index.shape != boxes.shape[:1]:
-        raise InputError(f"image_index must be [{len(boxes)}], one a box, got {tuple(image_index.shape)}.")
+    image_index = checked_index("image_index", image_index, boxes.shape[:1])
     backend = backends.choose(backend, tokens)
     rows, cols = _factors(
         boxes.detach().to(compute_dtype(tokens.dtype)), grid, pair(bins), sampling_ratio, backend
@@ -80,7 +79,7 @@ def _factors(
 ) -> tuple[Tensor, Tensor]:
     if backend != "triton":
         return region_factors(boxes, grid, bins, sampling_ratio)
-    x1, y1, x2, y2 = boxes.clamp(0, 1).unbind(1)
+    x1, y1, x2, y2 = impossible_as_nan(boxes).unbind(1)
     corners = torch.stack([x1 * grid[1], y1 * grid[0], x2 * grid[1], y2 * grid[0]], 1)
     rows, cols = roi_factors_op(corners, [*grid, *bins], 1.0, sampling_ratio, True, backend)
     return rows.mean(1), cols.mean(1)

@@ -108,7 +108,7 @@ def test_zero_boxes_stay_connected():
 def test_mistakes_are_told():
     tokens, boxes, index = draw()
     boxes[4, 2] = torch.nan
-    with pytest.raises(InputError, match="region 4 is not finite"):
+    with pytest.raises(InputError, match="region 4 is impossible"):
         region_pool(tokens, boxes, index, grid=GRID, prefix=2)
     boxes[4, 2] = 1
     with pytest.raises(InputError, match="run from 0 to 3"):
@@ -141,3 +141,55 @@ def test_small_boxes_of_a_large_grid_agree_with_the_reference(side):
         out = region_pool(tokens, boxes, index, grid=(40, 40), prefix=1, backend=backend)
         results.append((out, *torch.autograd.grad(out.square().sum(), tokens)))
     torch.testing.assert_close(*results)
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize(
+    "box",
+    [[8.0, 9, 70, 80], [0.1, 0.1, 1.5, 0.5], [0.5, 0.1, 0.2, 0.4], [0.1, 0.9, 0.5, 0.2], [-0.2, 0, 1, 1]],
+)
+def test_impossible_boxes_are_told(box, backend):
+    tokens, boxes, index = draw()
+    boxes[3] = torch.tensor(box)
+    if backend == "reference":  # which looks at no value
+        assert region_pool(tokens, boxes, index, grid=GRID, prefix=2, backend=backend)[3].isnan().all()
+        return
+    for options in ({}, {"bins": 3}, {"normalize_tokens": True}):
+        with pytest.raises(InputError, match=r"region 3 is impossible.*divide pixels"):
+            region_pool(tokens, boxes, index, grid=GRID, prefix=2, **options)
+
+
+def test_rounding_beyond_the_edge_is_cut_off():
+    tokens, boxes, index = draw()
+    boxes[0] = torch.tensor([0, 0.2, 1, 1])
+    expected = region_pool(tokens, boxes, index, grid=GRID, prefix=2)
+    boxes[0] = torch.tensor([-5e-5, 0.2, 1 + 4.8e-7, 1 + 9e-5])
+    torch.testing.assert_close(
+        region_pool(tokens, boxes, index, grid=GRID, prefix=2), expected, rtol=0, atol=0
+    )
+
+
+def test_boxes_without_area_give_zeros():
+    tokens, boxes, index = draw()
+    boxes[2] = torch.tensor([0.3, 0.1, 0.3, 0.9])
+    assert not region_pool(tokens, boxes, index, grid=GRID, prefix=2)[2].any()
+
+
+@pytest.mark.parametrize("convert", [torch.Tensor.float, torch.Tensor.bool, torch.Tensor.tolist])
+def test_indices_are_whole_numbers(convert):
+    tokens, boxes, index = draw()
+    with pytest.raises(InputError, match="image_index is"):
+        region_pool(tokens, boxes, convert(index), grid=GRID, prefix=2)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32])
+def test_any_whole_numbers_serve_as_indices(dtype):
+    tokens, boxes, index = draw()
+    expected = region_pool(tokens, boxes, index, grid=GRID, prefix=2)
+    torch.testing.assert_close(region_pool(tokens, boxes, index.to(dtype), grid=GRID, prefix=2), expected)
+
+
+@pytest.mark.parametrize("boxes", [[[0.1, 0.1, 0.5, 0.5]], torch.zeros(1, 4, dtype=torch.int64)])
+def test_boxes_are_tensors_of_floating_numbers(boxes):
+    with pytest.raises(InputError, match="boxes"):
+        region_pool(draw()[0], boxes, torch.tensor([0]), grid=GRID, prefix=2)

@@ -124,7 +124,7 @@ def test_mistakes_are_told():
             roi_align(features(), boxes, 2)
     with pytest.raises(AssertionError):
         roi_align(features(), torch.zeros(1, 4), 2)
-    with pytest.raises(InputError, match="region 0 is not finite"):
+    with pytest.raises(InputError, match="region 0 is impossible"):
         roi_align(features(), torch.tensor([[0, torch.nan, 0, 1, 1]]), 2)
     with pytest.raises(InputError, match="must lie in"):
         roi_align(features(), torch.tensor([[2.0, 0, 0, 1, 1]]), 2)

@@ -43,7 +43,23 @@ def test_no_spans_stay_connected():
 
 def test_mistakes_are_told():
     tokens, spans, text_index = draw()
-    with pytest.raises(InputError, match="got"):
+    with pytest.raises(InputError, match="one a region, got"):
         span_pool(tokens, spans, text_index[:3])
+    with pytest.raises(InputError, match="and list"):
+        span_pool(tokens, spans.tolist(), text_index)
+    for wrong in (spans.float(), spans[:, :1]):
+        with pytest.raises(InputError, match="spans"):
+            span_pool(tokens, wrong, text_index)
+    for wrong in (text_index.float(), text_index > 0, text_index.tolist()):
+        with pytest.raises(InputError, match="text_index is"):
+            span_pool(tokens, spans, wrong)
     with pytest.raises(InputError, match="must lie in"):
         span_pool(tokens, spans, text_index + 4)
+
+
+@pytest.mark.parametrize("span", [[3, 13], [-2, 2], [5, 4], [12, 14]])
+def test_spans_that_leave_their_text_are_told(span):
+    tokens, spans, text_index = draw()
+    spans[5] = torch.tensor(span)
+    with pytest.raises(InputError, match=r"region 5 is impossible.*a span leaves its text"):
+        span_pool(tokens, spans, text_index)

@@ -201,12 +201,16 @@ def _check(of_regions: tuple[Tensor, ...], index: Tensor, batch: int) -> None:
     """Raise where numbers of a region are not finite, or its image is not in the batch."""
     if not all(values.sum().isfinite() for values in of_regions):
         finite = torch.stack([values.flatten(1).isfinite().all(1) for values in of_regions]).all(0)
-        raise InputError(f"region {int(finite.int().argmin())} is not finite; drop it or repair it.")
+        raise InputError(
+            f"region {int(finite.int().argmin())} is impossible: a number is not finite, a box is not in "
+            "[0, 1] of its image (divide pixels by its width and height) or has swapped corners, or a span "
+            "leaves its text."
+        )
     if not len(index):
         return
     low, high = (int(end) for end in index.aminmax())
     if low < 0 or high >= batch:
         raise InputError(
-            f"the image of a region must lie in [0, {batch}), the batch given; "
+            f"the image or text of a region must lie in [0, {batch}), the batch given; "
             f"the indices run from {low} to {high}."
         )
