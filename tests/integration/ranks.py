@@ -15,12 +15,23 @@ from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
 import torch
 import torch.distributed as dist
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
-from world import assert_same, batch, gradients, harmonized, one_process, own_batch, small_clip
+from world import (
+    assert_same,
+    batch,
+    gradients,
+    harmonized,
+    one_process,
+    own_batch,
+    rich_batch,
+    small_clip,
+)
 
+from harmoclip.errors import InputError
 from harmoclip.losses import gather
 
 
@@ -42,10 +53,10 @@ def run(module, inputs=None):
     return {name: value.detach() for name, value in losses.items()}
 
 
-def same_as_one_process(expected, options, **ddp):
+def same_as_one_process(expected, options, inputs=None, **ddp):
     harmo = harmonized(**options)
     module = DistributedDataParallel(harmo, **ddp)
-    assert_same(run(module), expected[0])
+    assert_same(run(module, inputs), expected[0])
     assert_same(gradients(harmo), expected[1])
 
 
@@ -126,6 +137,36 @@ def ddp_sigmoid():
     yield
     same_as_one_process(expected, options())
     same_as_one_process(expected, {**options(), "local_loss": False})
+
+
+def region_texts(options):
+    """Photographs on several ranks, images without a caption, negatives, texts of their own."""
+    expected = one_process(rich_batch(), **options())
+    yield
+    inputs = rich_batch(dist.get_rank(), dist.get_world_size())
+    same_as_one_process(expected, options(), inputs)
+    same_as_one_process(expected, {**options(), "local_loss": False}, inputs)
+
+
+def ddp_region_texts_softmax():
+    yield from region_texts(lambda: {"weights": {"hard_negative": 0.5}, "balance": True})
+
+
+def ddp_region_texts_sigmoid():
+    def options():
+        model = small_clip(init_logit_bias=-3.0, init_logit_scale=1.5)
+        return {"model": model, "weights": {"hard_negative": 0.5}, "temperatures": "separate"}
+
+    yield from region_texts(options)
+
+
+def labels_of_some_ranks_are_an_error():
+    yield
+    images, texts, grounding = rich_batch(dist.get_rank(), dist.get_world_size())
+    for name in ("image_id", "captioned"):
+        changed = grounding if dist.get_rank() else grounding.replace(**{name: None})
+        with pytest.raises(InputError, match=name):
+            harmonized()(images, texts, changed)
 
 
 def ddp_static_graph():
@@ -241,7 +282,11 @@ def fsdp_mixed_precision():
     torch.testing.assert_close(losses["loss"].double(), expected[0]["loss"], rtol=3e-2, atol=3e-2)
 
 
-CHECKS = {name: f for name, f in globals().items() if inspect.isgeneratorfunction(f)}
+CHECKS = {
+    name: f
+    for name, f in globals().items()
+    if inspect.isgeneratorfunction(f) and not inspect.signature(f).parameters
+}
 
 
 def backend() -> str:

@@ -20,6 +20,7 @@ CORE = [
     "one_collective_for_each_tensor",
     "ddp_softmax",
     "ddp_sigmoid",
+    "ddp_region_texts_softmax",
     "fsdp_value_and_phrases",
 ]
 ALONE = ["ddp_softmax", "ddp_sigmoid", "fsdp_value_and_phrases"]

@@ -55,6 +55,38 @@ def batch(rank=0, world=1):
     return images[own], texts[own], Grounding.collate(groundings[own])
 
 
+def rich_sample(i, grounding, texts):
+    """A sample with texts of its own: a description of its first box, a wrong one, and a further caption."""
+    count = int(len(grounding.boxes) > 0)  # samples without a box have no text for it
+    own = texts[: 2 * count + i % 2]
+    new = torch.tensor([[1, 10]] * 2 * count, dtype=torch.int64).view(-1, 2)
+    row, phrases = torch.arange(1, 2 * count + 1), len(grounding.spans)
+    captioned = i % 3 != 2
+    spans = grounding.spans if captioned else grounding.spans[:0]
+    phrases = len(spans)
+    links = grounding.links if captioned else grounding.links[:0]
+    ids = [grounding.phrase_id[:phrases], 100 + 2 * (i // 2) + row - 1]  # two samples say the same
+    return own, grounding.replace(
+        spans=torch.cat([spans, new]), text_index=torch.cat([grounding.text_index[:phrases], row]),
+        phrase_id=torch.cat(ids), wording=torch.cat([grounding.wording[:phrases], 1000 + 10 * i + row]),
+        links=torch.cat([links, torch.tensor([[0, phrases]] * count).view(-1, 2).long()]),
+        negatives=torch.tensor([[0, phrases + 1]] * count).view(-1, 2).long(),
+        image_id=torch.tensor([i % 4]), captioned=torch.tensor([captioned]),
+        more_captions=torch.tensor([[2 * count + 1 if i % 2 else -1]]),
+    )  # fmt: skip
+
+
+def rich_batch(rank=0, world=1):
+    """A batch with everything that a grounding can say."""
+    images, texts, groundings = samples()
+    more = random_texts(3 * len(texts)).view(len(texts), 3, -1)
+    rich = [rich_sample(i, g, more[i]) for i, g in enumerate(groundings)]
+    start = sum(SPLITS[world][:rank])
+    own = slice(start, start + SPLITS[world][rank])
+    rows = torch.cat([texts[own], *(rows for rows, _ in rich[own])])
+    return images[own], rows, Grounding.collate([grounding for _, grounding in rich[own]])
+
+
 def own_batch():
     return batch(dist.get_rank(), dist.get_world_size())
 
@@ -69,10 +101,10 @@ def gradients(module):
     return {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
 
 
-def one_process(**options):
+def one_process(inputs=None, **options):
     """Losses and gradients of one process with all samples."""
     harmo = harmonized(**options)
-    losses = harmo(*batch())
+    losses = harmo(*(inputs or batch()))
     losses["loss"].backward()
     return {name: value.detach() for name, value in losses.items()}, gradients(harmo)
 
