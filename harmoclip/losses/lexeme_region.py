@@ -90,7 +90,7 @@ class LexemeRegionLoss(nn.Module):
 
         def one_form(form: int) -> Tensor:
             extra = None
-            if any(negative_counts):
+            if sum(negative_counts) > 0:
                 scale = temperature(logit_scale)
                 extra = own_negatives(regions, forms[form], negatives, scale, logit_bias)[region]
             return symmetric_contrast(

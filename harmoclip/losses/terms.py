@@ -102,7 +102,7 @@ class Step:
         """Raise an InputError on every rank where one has labels that another lacks; none may wait."""
         for name in ("image_id", "captioned", "more_captions"):
             rows: tuple[int, ...] = getattr(self.counts, name)
-            if any(rows) and (0 in rows or (name == "more_captions" and len(set(rows)) > 1)):
+            if max(rows) > 0 and (min(rows) == 0 or (name == "more_captions" and len(set(rows)) > 1)):
                 raise InputError(
                     f"the groundings of the ranks have {rows} rows of {name}: expected all to have as many "
                     "as images, or none."

@@ -125,6 +125,45 @@ def test_compile_without_breaks_or_recompiles(options, backend):
         harmo.zero_grad()
 
 
+def with_region_texts(batch, extra):
+    """The batch with texts of its own, each right for a box and wrong for the next, and a further caption."""
+    images, texts, grounding = batch
+    count = len(grounding.spans)
+    own = torch.arange(extra)
+    boxes = own % len(grounding.boxes)
+    return (
+        images,
+        torch.cat([texts, random_texts(extra + 1)]),
+        grounding.replace(
+            spans=torch.cat([grounding.spans, torch.tensor([[1, 10]]).expand(extra, 2)]),
+            text_index=torch.cat([grounding.text_index, len(texts) + own]),
+            phrase_id=torch.cat([grounding.phrase_id, 10**6 + own]),
+            links=torch.cat([grounding.links, torch.stack([boxes, count + own], 1)]),
+            negatives=torch.stack([(boxes + 1) % len(grounding.boxes), count + own], 1),
+            image_id=torch.arange(len(images)) // 2,
+            captioned=torch.arange(len(images)) >= 0,
+            more_captions=torch.full((len(images), 1), -1).index_fill(
+                0, torch.tensor([0]), len(texts) + extra
+            ),
+        ),
+    )
+
+
+@pytest.mark.parametrize("lexemes", ["spans", "phrases"])
+def test_compile_with_region_texts(lexemes):
+    """One graph for all numbers of boxes, texts and negatives."""
+    torch.compiler.reset()
+    harmo = harmoclip.harmonize(small(), lexemes=lexemes, weights={"hard_negative": 0.5})
+    compiled = torch.compile(harmo, fullgraph=True, dynamic=True, backend="eager")
+    cases = [((2, 3, 2, 4), 6), ((3, 4, 0, 5), 5), ((5, 1, 3, 2), 7)]
+    for step, (counts, extra) in enumerate(cases):
+        batch = with_region_texts(draw(counts), extra)
+        with torch._dynamo.config.patch(error_on_recompile=step > 0):
+            losses = compiled(*batch)
+        losses["loss"].backward()
+        torch.testing.assert_close(losses, harmo(*batch), rtol=1e-4, atol=1e-4)
+
+
 # ------------------------------------------------------------------ copies and files
 
 
