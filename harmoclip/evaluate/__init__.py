@@ -15,6 +15,7 @@ from harmoclip.evaluate.classification import macro, micro, top_k
 from harmoclip.evaluate.coco_boxes import CocoBoxes
 from harmoclip.evaluate.encoder import Encoder, RegionVectors
 from harmoclip.evaluate.metrics import Metric, Metrics
+from harmoclip.evaluate.phrase_retrieval import PhraseRanking, rank_by_phrases
 from harmoclip.evaluate.referring import pointing, referring
 from harmoclip.evaluate.retrieval import mean_recall, retrieval
 from harmoclip.evaluate.tradeoff import pareto_front, trade_off
@@ -27,6 +28,7 @@ __all__ = [
     "Metric",
     "Metrics",
     "NamedBoxes",
+    "PhraseRanking",
     "RegionVectors",
     "VectorCache",
     "box_scores",
@@ -39,6 +41,7 @@ __all__ = [
     "name_boxes",
     "pareto_front",
     "pointing",
+    "rank_by_phrases",
     "referring",
     "retrieval",
     "size_scores",

@@ -49,12 +49,12 @@ def retrieval(
         1.0
     """
     image, text = comparable(image, text, ("image vectors", "text vectors"))
-    owner = _owners(image_of_text, len(text), len(image)).to(image.device)
+    owner = image_owners(image_of_text, len(text), len(image)).to(image.device)
     own = torch.arange(len(image), device=image.device)
     captions = torch.bincount(owner, minlength=len(image))
-    i2t = _all_ranks(image, text, own, owner, chunk)
-    t2i = _all_ranks(text, image, owner, own, chunk)
-    return _summary("i2t", i2t, ks, captions, len(text)) | _summary(
+    i2t = all_ranks(image, text, own, owner, chunk)
+    t2i = all_ranks(text, image, owner, own, chunk)
+    return recalls("i2t", i2t, ks, captions, len(text)) | recalls(
         "t2i", t2i, ks, torch.ones_like(owner), len(image)
     )
 
@@ -69,7 +69,8 @@ def mean_recall(found: Mapping[str, float], k: int = 1) -> float:
     return (found[f"i2t_r{k}"] + found[f"t2i_r{k}"]) / 2
 
 
-def _owners(image_of_text: Any, texts: int, images: int) -> Tensor:
+def image_owners(image_of_text: Any, texts: int, images: int) -> Tensor:
+    """The image `[M]` of each caption."""
     owner = torch.arange(texts) if image_of_text is None else torch.as_tensor(image_of_text)
     if owner.shape != (texts,) or set(owner.tolist()) != set(range(images)):
         raise InputError(
@@ -80,7 +81,10 @@ def _owners(image_of_text: Any, texts: int, images: int) -> Tensor:
     return owner.long()
 
 
-def _all_ranks(queries: Tensor, found: Tensor, owner: Tensor, owner_of_found: Tensor, chunk: int) -> Tensor:
+def all_ranks(
+    queries: Tensor, found: Tensor, owner: Tensor, owner_of_found: Tensor, chunk: int = 256
+) -> Tensor:
+    """The rank `[N]` of each query's best target, from 1; a target is what has the query's owner."""
     return torch.cat(
         [
             best_ranks(rows @ found.T, own[:, None] == owner_of_found)
@@ -107,12 +111,13 @@ def best_ranks(similarity: Tensor, target: Tensor) -> Tensor:
     return 1 + (others > best).sum(1) + (others == best).sum(1) / 2
 
 
-def _summary(name: str, ranks: Tensor, ks: Sequence[int], targets: Tensor, found: int) -> Metrics:
-    recalls = [
-        Metric(f"{name}_r{k}", (ranks <= k).double().mean().item(), chance=_chance(targets, found, k))
+def recalls(name: str, rank: Tensor, ks: Sequence[int], targets: Tensor, found: int) -> Metrics:
+    """Recall at k and median rank of ranks from 1, each query with so many targets among `found` rows."""
+    found_at = [
+        Metric(f"{name}_r{k}", (rank <= k).double().mean().item(), chance=_chance(targets, found, k))
         for k in ks
     ]
-    return Metrics([*recalls, Metric(f"{name}_median_rank", ranks.median().item(), "rank")])
+    return Metrics([*found_at, Metric(f"{name}_median_rank", rank.median().item(), "rank")])
 
 
 def _chance(targets: Tensor, found: int, k: int) -> float:

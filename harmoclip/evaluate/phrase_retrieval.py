@@ -1,0 +1,203 @@
+"""Retrieval that also asks where in an image each phrase of a caption is: late interaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from harmoclip.errors import InputError
+from harmoclip.evaluate.metrics import Metrics
+from harmoclip.evaluate.retrieval import all_ranks, best_ranks, image_owners, mean_recall, recalls
+from harmoclip.evaluate.vectors import comparable, unit_vectors
+
+SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5)
+
+
+class Candidates(NamedTuple):
+    """The best of one side for each query of the other, by the global vectors."""
+
+    found: Tensor  # [Q, K] rows of the other side, the best first
+    plain: Tensor  # [Q, K] global cosine
+    phrases: Tensor  # [Q, K] mean over the caption's phrases of the best cosine among the image's patches
+    right: Tensor  # [Q, K] bool, the targets of the query
+    plain_rank: Tensor  # [Q] the rank of the best target among all
+    targets: Tensor  # [Q] how many targets a query has
+    total: int  # of the other side
+
+    def scores(self, share: float) -> Tensor:
+        """`[Q, K]` the score of each candidate."""
+        return self.plain + share * self.phrases
+
+    def order(self, share: float) -> Tensor:
+        """`[Q, K]` the candidates, ranked again."""
+        return self.found.gather(1, self.scores(share).argsort(dim=1, descending=True, stable=True))
+
+    def rank(self, share: float) -> Tensor:
+        """`[Q]` the rank of the best target; what is no candidate stays behind those that are."""
+        return torch.where(self.right.any(1), best_ranks(self.scores(share), self.right), self.plain_rank)
+
+
+@dataclass(frozen=True)
+class PhraseRanking:
+    """Candidates of both directions, to be ranked again with any share; made by `rank_by_phrases`.
+
+    Args:
+        images: For each caption.
+        texts: For each image.
+    """
+
+    images: Candidates
+    texts: Candidates
+
+    def metrics(self, share: float, *, ks: Sequence[int] = (1, 5, 10)) -> Metrics:
+        """Recall at k and median rank both ways, as `phrase_i2t_r1` and so on.
+
+        Args:
+            share: The factor of the phrases' part; 0 is plain retrieval. Choose it on training data.
+            ks: The k of recall at k, up to the number of candidates.
+        """
+        sides = (("phrase_i2t", self.texts), ("phrase_t2i", self.images))
+        found = [recalls(name, side.rank(share), ks, side.targets, side.total) for name, side in sides]
+        return found[0] | found[1]
+
+    def best_share(self, shares: Sequence[float] = SHARES) -> float:
+        """The share with the highest mean of both R@1, the smallest one of equals."""
+
+        def mean_r1(share: float) -> float:
+            found = self.metrics(share, ks=(1,))
+            return mean_recall({name.removeprefix("phrase_"): value for name, value in found.items()})
+
+        return max(sorted(shares), key=mean_r1)
+
+
+def rank_by_phrases(
+    image: Any,
+    text: Any,
+    dense: Iterable[Tensor],
+    phrases: Any,
+    text_of_phrase: Any,
+    image_of_text: Any = None,
+    *,
+    top: int = 100,
+) -> PhraseRanking:
+    """Let the phrases of a caption look for themselves in the patches of the images that it may belong to.
+
+    A caption t and an image i score `cos(t, i) + share * mean_p max_c cos(p, c)`, over the phrases p of the
+    caption and the patches c of the image. Only the `top` best of each caption and of each image by the
+    global vectors are scored and ranked again, so an index of global vectors finds the candidates, and the
+    cost of a query does not grow with the collection. A caption without phrases is its own phrase.
+
+    Args:
+        image: `[N, D]` image vectors.
+        text: `[M, D]` caption vectors.
+        dense: The patch vectors of each image in order, `[..., D]` each: a tensor `[N, H, W, D]`, or whatever
+            yields one image at a time, so that not all have to be held.
+        phrases: `[P, D]` vectors of the captions' phrases, encoded as texts of their own.
+        text_of_phrase: `[P]` the caption of each phrase.
+        image_of_text: `[M]` the image of each caption; caption i belongs to image i where it is None.
+        top: How many candidates each caption and each image has.
+
+    Raises:
+        EvaluationError: Some vectors are not finite or all zeros.
+        InputError: A phrase has no caption, a caption no image, an image no caption or no patches.
+
+    Example:
+        >>> import torch
+        >>> image, text = torch.tensor([[1.0, 0.2], [1.0, 0.1]]), torch.eye(2)
+        >>> dense = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]])  # one patch an image
+        >>> ranking = rank_by_phrases(image, text, dense, torch.eye(2), [0, 1])
+        >>> ranking.metrics(0.0)["phrase_t2i_r1"], ranking.metrics(1.0)["phrase_t2i_r1"]
+        (0.0, 1.0)
+    """
+    image, text = comparable(image, text, ("image vectors", "text vectors"))
+    owner = image_owners(image_of_text, len(text), len(image)).to(image.device)
+    own = torch.arange(len(image), device=image.device)
+    asked = _Phrases.of(text, phrases, text_of_phrase)
+    t2i, i2t = _best(text, image, top), _best(image, text, top)
+    texts = torch.cat([torch.arange(len(text)).repeat_interleave(t2i.shape[1]), i2t.flatten().cpu()])
+    images = torch.cat([t2i.flatten().cpu(), torch.arange(len(image)).repeat_interleave(i2t.shape[1])])
+    scores = _search(asked, dense, texts.to(image.device), images.to(image.device), len(image))
+    of_texts, of_images = scores.split([t2i.numel(), i2t.numel()])
+    return PhraseRanking(
+        _candidates(text, image, owner, own, t2i, of_texts.view_as(t2i)),
+        _candidates(image, text, own, owner, i2t, of_images.view_as(i2t)),
+    )
+
+
+class _Phrases(NamedTuple):
+    """The phrases of all captions, those of one caption in a row."""
+
+    vectors: Tensor  # [P, D]
+    first: Tensor  # [M] the first phrase of each caption
+    counts: Tensor  # [M] how many there are
+
+    @classmethod
+    def of(cls, text: Tensor, phrases: Any, text_of_phrase: Any) -> _Phrases:
+        """Sorted by caption; a caption without any is its own."""
+        owner = torch.as_tensor(text_of_phrase, dtype=torch.int64, device=text.device)
+        if owner.shape != (len(phrases),) or (len(owner) and not 0 <= owner.min() <= owner.max() < len(text)):
+            raise InputError(
+                f"text_of_phrase is of shape {list(owner.shape)}, for {len(phrases)} phrases of {len(text)} "
+                "captions: expected the row of a caption for each phrase."
+            )
+        alone = torch.bincount(owner, minlength=len(text)) == 0
+        vectors = [unit_vectors(phrases, "phrase vectors").to(text)] if len(owner) else []
+        owner = torch.cat([owner, alone.nonzero()[:, 0]])
+        order = owner.argsort(stable=True)
+        count = torch.bincount(owner, minlength=len(text))
+        return cls(torch.cat([*vectors, text[alone]])[order], count.cumsum(0) - count, count)
+
+    def rows(self, texts: Tensor) -> tuple[Tensor, Tensor]:
+        """The phrases of these captions one after the other, and which of the captions each belongs to."""
+        count = self.counts[texts]
+        which = torch.arange(len(texts), device=texts.device).repeat_interleave(count)
+        before = (count.cumsum(0) - count)[which]
+        return self.first[texts][which] + torch.arange(len(which), device=texts.device) - before, which
+
+
+def _best(queries: Tensor, found: Tensor, top: int, chunk: int = 256) -> Tensor:
+    """`[Q, K]` the most similar rows of each query."""
+    return torch.cat(
+        [(rows @ found.T).topk(min(top, len(found)), dim=1).indices for rows in queries.split(chunk)]
+    )
+
+
+def _search(asked: _Phrases, dense: Iterable[Tensor], texts: Tensor, images: Tensor, total: int) -> Tensor:
+    """For pairs of a caption and an image: the mean over phrases of the best cosine among the patches."""
+    scores = asked.vectors.new_zeros(len(texts))
+    pairs_of_image = images.argsort(stable=True).split(torch.bincount(images, minlength=total).tolist())
+    seen = 0
+    for patches in dense:
+        if seen < total:
+            scores[pairs_of_image[seen]] = _mean_best(asked, patches, texts[pairs_of_image[seen]], seen)
+        seen += 1
+    if seen != total:
+        raise InputError(f"dense has the patches of {seen} images, but there are {total} image vectors.")
+    return scores
+
+
+def _mean_best(asked: _Phrases, patches: Tensor, texts: Tensor, image: int) -> Tensor:
+    cells = unit_vectors(patches.reshape(-1, patches.shape[-1]), f"patch vectors of image {image}")
+    rows, which = asked.rows(texts)
+    best = (asked.vectors[rows] @ cells.to(asked.vectors).T).amax(1)
+    return best.new_zeros(len(texts)).index_add(0, which, best) / asked.counts[texts]
+
+
+def _candidates(
+    queries: Tensor, found: Tensor, owner: Tensor, owner_of_found: Tensor, index: Tensor, phrases: Tensor
+) -> Candidates:
+    blocks = zip(queries.split(64), index.split(64), strict=True)
+    plain = torch.cat([torch.einsum("qd,qkd->qk", rows, found[columns]) for rows, columns in blocks])
+    return Candidates(
+        index,
+        plain,
+        phrases,
+        owner[:, None] == owner_of_found[index],
+        all_ranks(queries, found, owner, owner_of_found),
+        torch.bincount(owner_of_found, minlength=int(owner.max()) + 1)[owner],
+        len(found),
+    )

@@ -1,0 +1,123 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn.functional import normalize
+
+from harmoclip.errors import EvaluationError, InputError
+from harmoclip.evaluate import rank_by_phrases, retrieval
+
+
+def world(seed, images=7, texts=12, cells=4, dim=3):
+    """Random vectors of images, captions and patches, and some phrases; not every caption has one."""
+    g = torch.Generator().manual_seed(seed)
+    owner = torch.cat([torch.arange(images), torch.randint(0, images, (texts - images,), generator=g)])
+    text_of_phrase = torch.randint(0, texts, (9,), generator=g)
+    return {
+        "image": torch.randn(images, dim, generator=g),
+        "text": torch.randn(texts, dim, generator=g),
+        "dense": torch.randn(images, cells, dim, generator=g),
+        "phrases": torch.randn(9, dim, generator=g),
+        "text_of_phrase": text_of_phrase,
+        "image_of_text": owner,
+    }
+
+
+def scores_by_hand(w, share):
+    """`[M, N]` by plain loops."""
+    image, text, dense, phrases = (normalize(w[k], dim=-1) for k in ("image", "text", "dense", "phrases"))
+    scores = text @ image.T
+    for t in range(len(text)):
+        own = phrases[w["text_of_phrase"] == t]
+        own = own if len(own) else text[t : t + 1]
+        for i in range(len(image)):
+            scores[t, i] += share * (own @ dense[i].T).amax(1).mean()
+    return scores
+
+
+def ranks_by_hand(scores, owner):
+    t2i = torch.stack([1 + (row > row[o]).sum() for row, o in zip(scores, owner, strict=True)])
+    i2t = []
+    for i, column in enumerate(scores.T):
+        best = column[owner == i].max()
+        i2t.append(1 + (column[owner != i] > best).sum())
+    return torch.stack(i2t), t2i
+
+
+@given(st.integers(0, 500), st.sampled_from([0.0, 0.5, 2.0]))
+def test_with_all_as_candidates_it_equals_the_loops(seed, share):
+    w = world(seed)
+    found = rank_by_phrases(**w, top=100).metrics(share, ks=(1, 3))
+    i2t, t2i = ranks_by_hand(scores_by_hand(w, share), w["image_of_text"])
+    for name, ranks in (("i2t", i2t), ("t2i", t2i)):
+        for k in (1, 3):
+            assert found[f"phrase_{name}_r{k}"] == pytest.approx((ranks <= k).double().mean().item())
+        assert found[f"phrase_{name}_median_rank"] == ranks.median().item()
+
+
+@given(st.integers(0, 200), st.integers(1, 12))
+def test_without_a_share_it_is_plain_retrieval_whatever_the_candidates(seed, top):
+    w = world(seed)
+    plain = retrieval(w["image"], w["text"], w["image_of_text"], ks=(1, 3))
+    found = rank_by_phrases(**w, top=top).metrics(0.0, ks=(1, 3))
+    assert {f"phrase_{name}": value for name, value in plain.items()} == pytest.approx(dict(found))
+
+
+@given(st.integers(0, 200))
+def test_candidates_are_the_best_by_the_global_vectors_and_are_ordered_by_the_score(seed):
+    w = world(seed)
+    ranking = rank_by_phrases(**w, top=3)
+    plain = normalize(w["text"], dim=1) @ normalize(w["image"], dim=1).T
+    order = ranking.images.order(0.7)
+    scores = scores_by_hand(w, 0.7)
+    for row, (candidates, expected) in enumerate(zip(order, plain.topk(3, 1).indices, strict=True)):
+        assert set(candidates.tolist()) == set(expected.tolist())
+        found = scores[row, candidates]
+        assert (found[:-1] >= found[1:] - 1e-6).all()
+
+
+def test_images_may_come_one_at_a_time_with_grids_of_their_own():
+    w = world(3)
+    grids = [patches.reshape(2, 2, 3) for patches in w["dense"]]
+    one = rank_by_phrases(**w).metrics(0.5)
+    assert dict(rank_by_phrases(**{**w, "dense": iter(grids)}).metrics(0.5)) == pytest.approx(dict(one))
+
+
+def test_the_best_share_is_the_one_with_the_best_mean_r1():
+    image, text = torch.tensor([[1.0, 0.2], [1.0, 0.1]]), torch.eye(2)
+    dense = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]])
+    ranking = rank_by_phrases(image, text, dense, torch.eye(2), [0, 1])
+    assert ranking.best_share((0.0, 0.01, 1.0, 2.0)) == 1.0
+    same = rank_by_phrases(torch.eye(2), torch.eye(2), dense, torch.eye(2), [0, 1])
+    assert same.best_share((1.0, 0.0)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"text_of_phrase": [0, 99]}, "the row of a caption for each phrase"),
+        ({"text_of_phrase": [0]}, "the row of a caption for each phrase"),
+        ({"dense": torch.ones(2, 4, 3)}, "patches of 2 images, but there are 7"),
+        ({"dense": torch.ones(9, 4, 3)}, "patches of 9 images, but there are 7"),
+    ],
+)
+def test_what_does_not_belong_together_is_an_error(change, message):
+    w = {**world(0), "phrases": torch.ones(2, 3), "text_of_phrase": [0, 1]}
+    with pytest.raises(InputError, match=message):
+        rank_by_phrases(**{**w, **change})
+
+
+def test_patches_that_are_not_finite_are_an_error_that_names_the_image():
+    w = world(0)
+    w["dense"][3, 1, 0] = float("nan")
+    with pytest.raises(EvaluationError, match="image 3"):
+        rank_by_phrases(**w)
+
+
+def test_captions_without_any_phrase_are_their_own():
+    w = {**world(1), "phrases": torch.empty(0, 3), "text_of_phrase": []}
+    found = rank_by_phrases(**w).metrics(1.0)
+    again = rank_by_phrases(
+        **{**w, "phrases": w["text"], "text_of_phrase": torch.arange(len(w["text"]))}
+    ).metrics(1.0)
+    assert dict(found) == pytest.approx(dict(again))
