@@ -22,6 +22,7 @@ from harmoclip.towers.custom import EXAMPLE, CustomImageTower, CustomTextTower
 from harmoclip.towers.families import why_not
 from harmoclip.towers.naflex import Patches
 from harmoclip.towers.phrases import SpecialTokens
+from harmoclip.towers.projections import check_wrappers
 from harmoclip.towers.registry import (
     FAMILIES,
     image_tower,
@@ -64,11 +65,13 @@ def find_towers(model: nn.Module) -> Towers:
     """The towers of a model.
 
     Raises:
-        UnsupportedModelError: No registered family knows the model.
+        UnsupportedModelError: No registered family knows the model, or something wraps one of its layers that
+            the model itself passes over.
     """
     for match in FAMILIES:
         towers = match(model)
         if towers is not None:
+            check_wrappers(model)
             return towers
     asked = ", ".join(match.__name__ for match in FAMILIES)
     raise UnsupportedModelError(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from harmoclip.errors import UnsupportedModelError
 from harmoclip.towers.base import parts
-from harmoclip.towers.projections import has_bias_apart, packed_out, third_of_fused, third_of_packed
+from harmoclip.towers.projections import as_it_runs, has_bias_apart, third_of_fused, third_of_packed
 
 
 class SelfAttention(ABC):
@@ -72,7 +72,7 @@ class PackedAttention(SelfAttention):
         scale = getattr(self.module, "head_scale", None)
         if scale is not None:
             mixed = (mixed.unflatten(-1, (len(scale), -1)) * scale.reshape(-1, 1)).flatten(-2)
-        return packed_out(self.module, _norm(self.module, "ln_inner", mixed))
+        return self.module.out_proj(_norm(self.module, "ln_inner", mixed))
 
     def _project(self, x: Tensor, third: int) -> Tensor:
         return third_of_packed(self.module, x, third)
@@ -150,23 +150,21 @@ _NORMS = (("ln_1", "ln_2"), ("norm1", "norm2"), ("layer_norm1", "layer_norm2"))
 
 def attention_of(module: Any) -> SelfAttention | None:
     """The parts of an attention module, None where nobody knows its class."""
+    module = as_it_runs(module)
     return next((kind(module) for kind in ATTENTIONS if kind.matches(module)), None)
 
 
 class Block:
-    """A residual transformer block of open_clip, OpenAI, timm or Hugging Face, seen by its parts."""
+    """A residual transformer block of open_clip, OpenAI, timm or Hugging Face, seen by its parts.
+
+    Attributes:
+        kinds: The dense kinds that the block can give beside `plain`.
+    """
 
     def __init__(self, module: Any) -> None:
         self.module = module
         self.norms = next((n for n in _NORMS if parts(module, *n, "mlp")), None)
-        self._known = attention_of(self._attention_module)
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The dense kinds that this block can give beside `plain`."""
-        if self.norms is None or self._known is None:
-            return ()
-        return ("value",) if self._known.positional else ("value", "self")
+        self.kinds = self._kinds()
 
     @property
     def attention(self) -> SelfAttention:
@@ -176,15 +174,14 @@ class Block:
             UnsupportedModelError: Something wraps it whose weights cannot be read.
         """
         module = self._attention_module
-        if self._known is None or self._known.module is not module:
-            self._known = attention_of(module)
-        if self._known is None:
+        known = attention_of(module)
+        if known is None:
             raise UnsupportedModelError(
                 f"{type(self.module).__name__}.{self._name} is a {type(module).__name__} around the block's "
                 "attention, and its projections cannot be told apart: merge it into the weights first, or "
                 "give harmonize(model, dense='plain')."
             )
-        return self._known
+        return known
 
     def run(self, x: Tensor, kind: str) -> Tensor:
         """The block's output `[B, N, C]` for its input, with the attention of the kind.
@@ -203,6 +200,15 @@ class Block:
             return x + second(self.module.mlp(x))
         x = x + self._scale(1, mix(self.attention, first(x)))
         return x + self._scale(2, self.module.mlp(second(x)))
+
+    def _kinds(self) -> tuple[str, ...]:
+        """The dense kinds that this block can give beside `plain`."""
+        inside = self._attention_module
+        modules = inside.modules() if isinstance(inside, nn.Module) else ()  # a wrapper's before the wrapped
+        known = next(filter(None, map(attention_of, modules)), None)
+        if self.norms is None or known is None:
+            return ()
+        return ("value",) if known.positional else ("value", "self")
 
     @property
     def _name(self) -> str:

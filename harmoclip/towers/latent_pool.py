@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harmoclip.towers.base import parts
-from harmoclip.towers.projections import packed_out, third_of_packed
+from harmoclip.towers.projections import as_it_runs, third_of_packed
 
 _RANGE = 80.0  # e^-80 is still a normal float32
 
@@ -128,10 +128,10 @@ class MultiheadPool(LatentPool):
         return self._project(tokens, 1), self._project(tokens, 2)
 
     def _project(self, x: Tensor, third: int) -> Tensor:
-        return third_of_packed(self.attention, x, third).unflatten(-1, (self.heads, -1))
+        return third_of_packed(as_it_runs(self.attention), x, third).unflatten(-1, (self.heads, -1))
 
     def _out(self, mixed: Tensor) -> Tensor:
-        return packed_out(self.attention, like(mixed, self.attention))
+        return as_it_runs(self.attention).out_proj(like(mixed, self.attention))  # type: ignore[no-any-return]
 
 
 class SiglipPool(MultiheadPool):

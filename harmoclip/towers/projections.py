@@ -2,13 +2,14 @@
 
 A projection that is a module is called, so that adapters (LoRA), quantization and parametrization take part.
 Some attentions keep their projections as bare weights, or read a child's weight instead of running the child.
-There the same weight is read, with what PEFT adds to it. A wrapper that the model itself passes over is an
+There the same weight is read, as PEFT merges it. A wrapper that the model itself passes over is an
 error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import copy
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -40,18 +41,27 @@ def third_of_packed(attention: Any, x: Tensor, third: int) -> Tensor:
     """The same of `nn.MultiheadAttention` and its like, which keep `in_proj_weight` or `q_proj_weight`."""
     bias = attention.in_proj_bias
     if attention.in_proj_weight is not None:
-        return _third_of_weight(x, _adapted(attention, attention.in_proj_weight), bias, third)
+        return _third_of_weight(x, attention.in_proj_weight, bias, third)
     weight = getattr(attention, f"{'qkv'[third]}_proj_weight")
     return F.linear(x, weight, None if bias is None else bias.chunk(3)[third])
 
 
-def packed_out(attention: Any, x: Tensor) -> Tensor:
-    """The output projection of the same."""
+def as_it_runs(attention: Any) -> Any:
+    """An attention with the weights that its forward uses.
+
+    PEFT wraps a whole `nn.MultiheadAttention`, and merges its adapters into the weights for each forward. The
+    same is done here to a twin that shares all parameters, so that the model itself stays as it is.
+    """
     if not is_peft_attention(attention):
-        return attention.out_proj(x)  # type: ignore[no-any-return]
-    out = attention.get_base_layer().out_proj
-    inner = out.get_base_layer()
-    return F.linear(x, _adapted(out, inner.weight), inner.bias)
+        return attention
+    if attention.disable_adapters or attention.merged:
+        return attention.get_base_layer()
+    twin = _twin(attention)
+    twin.base_layer = _twin(attention.get_base_layer())
+    twin.base_layer.out_proj = _twin(twin.base_layer.out_proj)
+    twin.base_layer.out_proj.base_layer = _twin(twin.base_layer.out_proj.base_layer)
+    twin.merge(adapter_names=[name for name in attention.active_adapters if name in attention.lora_A])
+    return twin.base_layer
 
 
 def is_peft_attention(module: Any) -> bool:
@@ -59,17 +69,16 @@ def is_peft_attention(module: Any) -> bool:
     return hasattr(module, "get_delta_weight") and hasattr(module, "in_proj_weight")
 
 
-def check_wrappers(modules: Iterable[nn.Module]) -> None:
-    """Check that the models' own forward runs whatever wraps a projection.
+def check_wrappers(model: nn.Module) -> None:
+    """Check that the model's own forward runs whatever wraps a projection.
 
     Raises:
         UnsupportedModelError: A wrapped layer is passed over, because the module above reads its weight.
     """
-    for root in modules:
-        merging = {m.get_base_layer() for m in root.modules() if is_peft_attention(m)}  # type: ignore[operator]
-        for name, module in root.named_modules():
-            for child in () if module in merging else _read_not_run(module):
-                _check_not_wrapped(f"{name}.{child}".lstrip("."), module, getattr(module, child))
+    merging = {m.get_base_layer() for m in model.modules() if is_peft_attention(m)}  # type: ignore[operator]
+    for name, module in model.named_modules():
+        for child in () if module in merging else _read_not_run(module):
+            _check_not_wrapped(f"{name}.{child}", module, getattr(module, child))
 
 
 def _check_not_wrapped(name: str, owner: nn.Module, layer: Any) -> None:
@@ -110,11 +119,10 @@ def _does_no_more(layer: Any) -> bool:
     return type(layer) is nn.Linear and not hooked
 
 
-def _adapted(layer: Any, weight: Tensor) -> Tensor:
-    """A weight with what PEFT's active adapters add to it, unless they are merged into it already."""
-    if not hasattr(layer, "get_delta_weight") or layer.disable_adapters or layer.merged:
-        return weight
-    for adapter in layer.active_adapters:
-        if adapter in layer.lora_A:
-            weight = weight + layer.get_delta_weight(adapter).to(weight.dtype)
-    return weight
+def _twin(module: nn.Module) -> Any:
+    """Another module with the same parts, whose own may be replaced."""
+    twin = copy.copy(module)
+    for kept in ("_parameters", "_modules", "_buffers", "merged_adapters"):
+        if kept in vars(module):
+            vars(twin)[kept] = copy.copy(vars(module)[kept])
+    return twin

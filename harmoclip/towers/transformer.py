@@ -34,6 +34,7 @@ class TransformerTower(ImageTower):
         if kind not in self.block.kinds:
             return None
         assert self._before_last is not None
+        assert self.block.attention  # or an error, before anything runs
         return TapPoint(self._before_last)
 
     def last_tokens(self, taken: ImageActivations, kind: str) -> Tensor:

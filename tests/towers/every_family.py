@@ -12,7 +12,10 @@ def pytest_generate_tests(metafunc):
     """Run a test that asks for `name`, and lists no names itself, on every small model."""
     if metafunc.definition.path.parent != HERE:
         return
-    listed = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    marks = metafunc.definition.iter_markers("parametrize")
+    listed = [
+        name for mark in marks for name in ([mark.args[0]] if isinstance(mark.args[0], str) else mark.args[0])
+    ]
     if "name" in metafunc.fixturenames and "name" not in listed:
         metafunc.parametrize("name", small.ALL)
 
