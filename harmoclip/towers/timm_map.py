@@ -78,8 +78,14 @@ class TimmMap(ImageTower):
         return self.timm.finish(x).unflatten(0, pooled.shape[:-1])
 
 
-def blocks_of_stages(trunk: nn.Module) -> tuple[nn.Module, ...]:
-    """The blocks of all stages: the modules of the longest list, and of other lists of the same class."""
+def blocks_of_stages(trunk: Any) -> tuple[nn.Module, ...]:
+    """The blocks of all stages, however the network calls them.
+
+    Where no stage says `blocks`: the modules of the longest list, and of other lists of the same class.
+    """
+    stages = getattr(trunk, "stages", getattr(trunk, "layers", ()))
+    if len(stages) and all(parts(stage, "blocks") for stage in stages):
+        return tuple(block for stage in stages for block in stage.blocks)
     lists = [
         list(module)
         for module in trunk.modules()

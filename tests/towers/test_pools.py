@@ -37,7 +37,7 @@ def given(model, size):
 
 def check(given, whole):
     """Both towers' global vectors from what was captured are the model's; the whole image's too, or not."""
-    harmo = harmoclip.harmonize(given.model, dense="plain")
+    harmo = harmoclip.harmonize(given.model, dense="plain", tokenizer=small.tokenizer(given.frame))
     captured, (image, text) = captured_of(harmo, given)
     towers = harmo.towers
     image, text = F.normalize(image, dim=-1), F.normalize(text, dim=-1)
@@ -78,7 +78,6 @@ def test_open_clip_text_pools(pool, family, causal):
         text["eos_id"] = 99
     clip = built(CLIP if family == "CLIP" else CustomTextCLIP, text=text)
     harmo = check(clip, whole=False)
-    harmo.towers.text.tell_tokenizer(small.tokenizer(clip.frame))
     phrase = {
         "spans": torch.tensor([[2, 5]]),
         "text_index": torch.tensor([0]),
