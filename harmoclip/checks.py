@@ -50,7 +50,7 @@ def image_batch(images: Any) -> Any:
     return images
 
 
-def token_rows(texts: Any) -> Tensor:
+def token_rows(texts: object) -> Tensor:
     """Token ids `[T, L]`: one row of ids as a batch of one, lists and arrays of whole numbers as a tensor.
 
     Raises:
@@ -60,11 +60,12 @@ def token_rows(texts: Any) -> Tensor:
         >>> token_rows([[49406, 320, 49407], [49406, 518, 49407]]).shape
         torch.Size([2, 3])
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() and isinstance(texts, Tensor):
         return texts
     ids = texts
-    if _is_array(texts) or (isinstance(texts, (list, tuple)) and texts and not isinstance(texts[0], str)):
-        ids = torch.stack(list(texts)) if isinstance(texts[0], Tensor) and not _is_array(texts) else texts
+    if isinstance(texts, (list, tuple)) and texts and isinstance(texts[0], Tensor):
+        ids = torch.stack(list(texts))
+    if _is_array(ids) or (isinstance(ids, (list, tuple)) and ids and not isinstance(ids[0], str)):
         ids = _tensor("texts", ids)
         ids = ids[None] if ids.ndim == 1 else ids
     if not isinstance(ids, Tensor) or ids.ndim != 2 or ids.is_floating_point():
@@ -97,7 +98,7 @@ def frozen(teacher: nn.Module) -> nn.Module:
     return teacher.eval()
 
 
-def flat_boxes(boxes: Any, image_index: Any, images: int) -> tuple[Tensor, Tensor]:
+def flat_boxes(boxes: object, image_index: object, images: int) -> tuple[Tensor, Tensor]:
     """All boxes `[R, 4]` in float32 and the image `[R]` of each.
 
     Args:
@@ -137,17 +138,18 @@ def flat_boxes(boxes: Any, image_index: Any, images: int) -> tuple[Tensor, Tenso
     )
 
 
-def _is_array(value: Any) -> bool:
+def _is_array(value: object) -> bool:
     return isinstance(value, Tensor) or type(value).__module__ == "numpy"
 
 
-def _is_one_list(boxes: Any) -> bool:
+def _is_one_list(boxes: object) -> bool:
     """Whether these are boxes of four numbers each, not lists of boxes."""
-    numbers = isinstance(boxes, (list, tuple)) and boxes and isinstance(boxes[0], (list, tuple)) and boxes[0]
-    return bool(numbers) and not isinstance(boxes[0][0], (list, tuple)) and not _is_array(boxes[0][0])
+    if not isinstance(boxes, (list, tuple)) or not boxes or not isinstance(boxes[0], (list, tuple)):
+        return False
+    return bool(boxes[0]) and not isinstance(boxes[0][0], (list, tuple)) and not _is_array(boxes[0][0])
 
 
-def _boxes(boxes: Any) -> Tensor:
+def _boxes(boxes: object) -> Tensor:
     values = _tensor("boxes", boxes).float()
     values = values.reshape(-1, 4) if not values.numel() else values
     if values.ndim != 2 or values.shape[1] != 4:
@@ -155,13 +157,13 @@ def _boxes(boxes: Any) -> Tensor:
     return values
 
 
-def _tensor(name: str, values: Any) -> Tensor:
+def _tensor(name: str, values: object) -> Tensor:
     try:
         return torch.as_tensor(values)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{name} are {_name(values)} that is no tensor: {error}") from error
 
 
-def _name(value: Any) -> str:
+def _name(value: object) -> str:
     inside = f" of {type(value[0]).__name__}" if isinstance(value, (list, tuple)) and value else ""
     return f"a {type(value).__name__}{inside}"

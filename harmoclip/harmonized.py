@@ -116,6 +116,7 @@ class Harmonized(nn.Module):
         self.dense = one_of("dense", options.dense or self.towers.image.default_kind, kinds)
         if tokenizer is not None:
             self.towers.text.tell_tokenizer(tokenizer)
+        self.towers.text.settle_special()
         self.objective = Objective(options, self.towers.logit_scale, self.towers.logit_bias)
         self.teacher = teacher
         teachers = None if teacher is None else find_towers(frozen(teacher))

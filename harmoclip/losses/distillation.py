@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from harmoclip.errors import InputError
-from harmoclip.losses.gather import mean_over_ranks, row_counts
+from harmoclip.losses.gather import mean_over_ranks, row_counts, sum_over_ranks
 from harmoclip.losses.terms import Step, Term
 from harmoclip.tensors import l2_normalize
 
@@ -31,6 +31,7 @@ class DistillationLoss(nn.Module):
         target: Tensor,
         counts: tuple[int, ...] | None = None,
         *,
+        present: Tensor | None = None,
         learn_target: bool = False,
     ) -> Tensor:
         """The loss over all ranks, a float32 scalar; zero and connected to the graph without vectors.
@@ -39,6 +40,7 @@ class DistillationLoss(nn.Module):
             vectors: `[N, D]`.
             target: `[N, D]`.
             counts: The rows on each rank, where `row_counts` told them before.
+            present: `[N]` bool, which rows count; all of them where it is None. On all ranks or none.
             learn_target: Whether the gradient flows into the targets too, as in FineCLIP.
 
         Raises:
@@ -51,7 +53,9 @@ class DistillationLoss(nn.Module):
         if counts is None:
             (counts,) = row_counts(len(vectors), device=vectors.device)
         cosine = (l2_normalize(vectors) * l2_normalize(target if learn_target else target.detach())).sum(-1)
-        return mean_over_ranks((1 - cosine).sum(), sum(counts))
+        if present is None:
+            return mean_over_ranks((1 - cosine).sum(), sum(counts))
+        return mean_over_ranks(((1 - cosine) * present).sum(), sum_over_ranks(present.sum()))
 
 
 @dataclass(frozen=True)
@@ -68,5 +72,6 @@ class TeacherTerm(Term):
         """The loss of a batch, the mean of both sides."""
         loss, vectors, counts = DistillationLoss(), step.vectors, step.counts.images
         image = loss(vectors["image"], vectors["teacher_image"], counts)
-        text = loss(vectors["text"], vectors["teacher_text"], counts)
+        captioned = step.grounding.captioned
+        text = loss(vectors["text"], vectors["teacher_text"], counts, present=captioned)
         return torch.stack([image, text]).mean()

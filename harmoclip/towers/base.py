@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -196,6 +197,12 @@ class TextTower(Tower):
         if self._special is None:
             self._special = self.known_special() or special_tokens(self.tokenizer)
         return self._special
+
+    def settle_special(self) -> None:
+        """Keep what the settings say of the special tokens now, so that no compiled program has to ask."""
+        if self._special is None:
+            with suppress(InputError):
+                self._special = self.known_special()
 
     def known_special(self) -> SpecialTokens | None:
         """The tokens around a text as the model's configuration or the size of its vocabulary tell them."""

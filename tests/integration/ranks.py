@@ -271,6 +271,15 @@ def fsdp_plain_and_spans():
     assert_same(full(harmo), expected[1])
 
 
+def fsdp_region_texts():
+    options = {"weights": {"hard_negative": 0.5}}
+    expected = one_process(rich_batch(), **options)
+    yield
+    harmo = sharded(**options)
+    assert_same(run(harmo, rich_batch(dist.get_rank(), dist.get_world_size())), expected[0])
+    assert_same(full(harmo), expected[1])
+
+
 def fsdp_mixed_precision():
     expected = one_process()
     yield

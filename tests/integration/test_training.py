@@ -149,7 +149,7 @@ def with_region_texts(batch, extra):
     )
 
 
-@pytest.mark.parametrize("lexemes", ["spans", "phrases"])
+@pytest.mark.parametrize("lexemes", ["phrases", pytest.param("spans", marks=pytest.mark.slow)])
 def test_compile_with_region_texts(lexemes):
     """One graph for all numbers of boxes, texts and negatives."""
     torch.compiler.reset()

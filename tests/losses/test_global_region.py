@@ -52,3 +52,15 @@ def test_distillation_moves_only_the_student():
     assert DistillationLoss()(vectors[:0], target[:0]) == 0
     with pytest.raises(InputError, match="the same shape"):
         DistillationLoss()(vectors, target[:2])
+    present = torch.tensor([True, False, True])
+    torch.testing.assert_close(
+        DistillationLoss()(vectors, target, present=present),
+        DistillationLoss()(vectors[present], target[present]),
+    )
+    assert DistillationLoss()(vectors, target, present=present & False) == 0
+
+
+def test_distillation_may_move_the_target_too():
+    vectors, target = (torch.randn(3, 8, requires_grad=True) for _ in range(2))
+    DistillationLoss()(vectors, target, learn_target=True).backward()
+    assert target.grad.abs().sum() > 0
