@@ -53,7 +53,7 @@ class CocoBoxes:
         )
         self.images, self.segments = Path(images), segments
         categories = sorted(content["categories"], key=lambda c: c["id"])
-        self.class_names = tuple(_clean(c["name"]) for c in categories)
+        self.class_names = tuple(spoken(c["name"]) for c in categories)
         self.is_thing = tuple(bool(c.get("isthing", 1)) for c in categories)
         self._class = {c["id"]: i for i, c in enumerate(categories)}
         found = _by_image(content["annotations"])
@@ -131,6 +131,6 @@ def _beyond(box: dict[str, Any], smallest: float, largest: float) -> bool:
     return width * height < smallest**2 or width * height > largest**2
 
 
-def _clean(name: str) -> str:
+def spoken(name: str) -> str:
     """COCO's own spellings, such as `wall-other-merged`, as words."""
     return name.removesuffix("-merged").removesuffix("-other").replace("-stuff", "").replace("-", " ")

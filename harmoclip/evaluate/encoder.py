@@ -94,7 +94,7 @@ class Encoder:
     cache: VectorCache | None = None
     ready: bool = False
     device: torch.device = field(init=False)
-    _input_size: tuple[int, int] = field(init=False, default=(0, 0))
+    input_size: tuple[int, int] = field(init=False, default=(0, 0))
 
     def __post_init__(self) -> None:
         self.harmo.eval()
@@ -108,7 +108,7 @@ class Encoder:
                 "images of any shape as patches need a preprocessing to a fixed size."
             )
         # a picture of this size goes through the preprocessing as it is
-        self._input_size = (trial.shape[-1], trial.shape[-2])
+        self.input_size = (trial.shape[-1], trial.shape[-2])
 
     # ------------------------------------------------------------------ vectors
 
@@ -304,7 +304,7 @@ class Encoder:
     def _square(self, picture: Picture) -> Tensor:
         if self.ready:
             return self.preprocess(picture)
-        return self.preprocess(to_pil(picture).resize(self._input_size, Image.Resampling.BICUBIC))
+        return self.preprocess(to_pil(picture).resize(self.input_size, Image.Resampling.BICUBIC))
 
     def _squares(self, samples: Sequence[Sample]) -> Tensor:
         return torch.stack(self._in_threads(self._square, [s.image for s in samples]))

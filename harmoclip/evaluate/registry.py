@@ -58,6 +58,12 @@ YARDSTICKS: dict[str, Yardstick] = {
         "the right caption of a box among ten that are nearly right, by level and by attribute",
         "1_attributes.json, 2_attributes.json, ..., with COCO's val2017/",
     ),
+    "segmentation": Yardstick(
+        f"{_HERE}.segmentation",
+        "2112.01071, 2312.01597, 2407.12442",
+        "mean IoU of voc21, voc20, context60, context59, ade20k, cityscapes or coco-stuff, by any --dense",
+        "the release's own; the split is the data set: segmentation:voc20=DIR",
+    ),
     "refcoco": Yardstick(
         f"{_HERE}.refcoco",
         "1608.00272, 1511.02283",

@@ -1,0 +1,181 @@
+"""Zero-shot segmentation: every pixel named among classes by the dense features of sliding windows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from harmoclip.data import Sample
+from harmoclip.errors import DataError, InputError
+from harmoclip.evaluate.encoder import Encoder
+from harmoclip.evaluate.metrics import Metric, Metrics
+from harmoclip.evaluate.prompts import Prompts
+
+IGNORED = 255
+
+
+class LabelledPixels(Protocol):
+    """Images with the class of every pixel."""
+
+    class_names: Sequence[str]
+    """Of each class: commas separate names, the most similar one counts; without any it is never guessed."""
+
+    def __len__(self) -> int: ...
+
+    def image(self, index: int) -> Image.Image:
+        """An image."""
+
+    def labels(self, index: int) -> Tensor:
+        """The class `[H, W]` int64 of each of its pixels, 255 where none is asked."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How an image is cut for a model of a fixed input.
+
+    Args:
+        short_side: Images are resized to this short side; None leaves them as they are.
+        window: The side of a window; None takes the model's input.
+        stride: How far a window lies from the next; None is half a window.
+    """
+
+    short_side: int | None = 336
+    window: int | None = None
+    stride: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and value < 1:
+                raise InputError(f"{name} is {value}: expected 1 or more pixels.")
+
+
+def segmentation(
+    encoder: Encoder, data: LabelledPixels, windows: Windows | None = None, prompts: Prompts = "imagenet"
+) -> Metrics:
+    """Mean intersection over union of all classes, over all pixels of the data set.
+
+    Cosines of overlapping windows are averaged, and resized bilinearly to the labels, as in MaskCLIP
+    (arXiv 2112.01071), SCLIP (2312.01597) and ClearCLIP (2407.12442); the model's dense kind says which
+    features are compared. A class that neither labels nor guesses have is left out of the mean.
+
+    Args:
+        encoder: The model.
+        data: Images with labels.
+        windows: How images are cut.
+        prompts: The sentences that stand for a class.
+
+    Returns:
+        `miou`, the mean of `mean_accuracy` over classes, and the `pixel_accuracy`.
+
+    Raises:
+        DataError: There is no labelled pixel, or labels do not fit the classes or the image.
+        EvaluationError: Some vectors are not finite or all zeros.
+    """
+    names = [[part.strip() for part in name.split(",") if part.strip()] for name in data.class_names]
+    vectors = encoder.class_vectors([part for own in names for part in own], prompts)
+    owner = torch.tensor([i for i, own in enumerate(names) for _ in own])
+    confusion = torch.zeros(len(names), len(names), dtype=torch.int64)
+    for index in range(len(data)):
+        image, labels = data.image(index), data.labels(index)
+        _check(labels, image, len(names), index)
+        scores = pixel_scores(encoder, image, vectors, windows or Windows())
+        guess = _most_similar(scores, owner, len(names), (labels.shape[0], labels.shape[1]))
+        confusion += confusion_of(labels, guess, len(names))
+    return mean_iou(confusion)
+
+
+def pixel_scores(encoder: Encoder, image: Image.Image, vectors: Tensor, windows: Windows) -> Tensor:
+    """The cosine `[K, H, W]` of each pixel of the resized image with each of the vectors `[K, D]`."""
+    resized = _resized(image, windows.short_side)
+    side = windows.window or encoder.input_size[0]
+    boxes = _window_boxes(resized.size, side, windows.stride or max(1, side // 2))
+    total = torch.zeros(len(vectors), resized.height, resized.width)
+    count = torch.zeros(resized.height, resized.width)
+    crops = [Sample(resized.crop(box), "") for box in boxes]
+    dense = (patches for _, batch in encoder.dense_vectors(crops) for patches in batch)
+    for (x1, y1, x2, y2), patches in zip(boxes, dense, strict=True):
+        cosine = (patches @ vectors.T).permute(2, 0, 1)[None]
+        total[:, y1:y2, x1:x2] += F.interpolate(cosine, (y2 - y1, x2 - x1), mode="bilinear")[0]
+        count[y1:y2, x1:x2] += 1
+    return total / count
+
+
+def confusion_of(labels: Tensor, guess: Tensor, classes: int) -> Tensor:
+    """How many pixels of each class (rows) were called each class (columns), `[K, K]` int64.
+
+    Example:
+        >>> confusion_of(torch.tensor([[0, 1, 255]]), torch.tensor([[0, 0, 1]]), 2)
+        tensor([[1, 0],
+                [1, 0]])
+    """
+    asked = labels != IGNORED
+    pairs = labels[asked] * classes + guess[asked]
+    return torch.bincount(pairs, minlength=classes**2).view(classes, classes)
+
+
+def mean_iou(confusion: Tensor) -> Metrics:
+    """The published measures of a confusion `[K, K]`.
+
+    Raises:
+        DataError: No pixel was asked.
+    """
+    if not confusion.sum():
+        raise DataError("no pixel has a label: nothing to segment.")
+    right, labelled = confusion.diag().double(), confusion.sum(1).double()
+    union = labelled + confusion.sum(0) - right
+    return Metrics(
+        [
+            Metric("miou", (right / union)[union > 0].mean().item()),
+            Metric("mean_accuracy", (right / labelled)[labelled > 0].mean().item()),
+            Metric("pixel_accuracy", (right.sum() / labelled.sum()).item()),
+            Metric("pixels", int(labelled.sum()), "count"),
+        ]
+    )
+
+
+def _check(labels: Tensor, image: Image.Image, classes: int, index: int) -> None:
+    name = getattr(image, "filename", "") or f"image {index}"
+    if tuple(labels.shape) != (image.height, image.width):
+        raise DataError(
+            f"{name} is {image.width} x {image.height}, and its labels are "
+            f"{labels.shape[1]} x {labels.shape[0]}."
+        )
+    asked = labels[labels != IGNORED]
+    if len(asked) and not 0 <= int(asked.min()) <= int(asked.max()) < classes:
+        raise DataError(
+            f"the labels of {name} reach from {int(asked.min())} to {int(asked.max())}: expected 0 to "
+            f"{classes - 1}, or {IGNORED} for none."
+        )
+
+
+def _most_similar(scores: Tensor, owner: Tensor, classes: int, size: tuple[int, int]) -> Tensor:
+    """The class `[H, W]` of each pixel of a size, by the most similar of the class's names."""
+    best = scores.new_full((classes, *scores.shape[1:]), -torch.inf)
+    best = best.scatter_reduce(0, owner[:, None, None].expand_as(scores), scores, "amax")
+    return F.interpolate(best[None], size, mode="bilinear")[0].argmax(0)
+
+
+def _resized(image: Image.Image, short_side: int | None) -> Image.Image:
+    if short_side is None:
+        return image
+    scale = short_side / min(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
+def _window_boxes(size: tuple[int, int], side: int, stride: int) -> list[tuple[int, int, int, int]]:
+    """Windows that cover an image, the last ones moved back to its edge; smaller where the image is."""
+    xs, ys = (_starts(length, side, stride) for length in size)
+    return [(x, y, min(x + side, size[0]), min(y + side, size[1])) for y in ys for x in xs]
+
+
+def _starts(length: int, side: int, stride: int) -> list[int]:
+    steps = math.ceil(max(0, length - side) / stride)
+    return [max(0, min(i * stride, length - side)) for i in range(steps + 1)]
