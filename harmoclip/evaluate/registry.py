@@ -64,11 +64,41 @@ YARDSTICKS: dict[str, Yardstick] = {
         "mean IoU of voc21, voc20, context60, context59, ade20k, cityscapes or coco-stuff, by any --dense",
         "the release's own; the split is the data set: segmentation:voc20=DIR",
     ),
+    "detection": Yardstick(
+        f"{_HERE}.detection",
+        "1405.0312, 1804.04340, 1908.03195",
+        "AP of a detector's --proposals named by the model: COCO with novel and base, LVIS by frequency",
+        "instances_SPLIT.json or lvis_v1_val.json, val2017/; detection:lvis_v1_val=DIR for LVIS",
+    ),
     "refcoco": Yardstick(
         f"{_HERE}.refcoco",
         "1608.00272, 1511.02283",
         "the best of all objects of the image for an expression, and pointing",
         "refs(*).p and instances.json; the images by --images",
+    ),
+    "long-captions": Yardstick(
+        f"{_HERE}.long_captions",
+        "2403.15378, 2404.19753",
+        "retrieval of long captions: Urban1k, DOCCI, or pairs of one's own",
+        "image/ and caption/*.txt; docci_descriptions.jsonlines and images/; or captions.jsonl",
+    ),
+    "sugarcrepe": Yardstick(
+        f"{_HERE}.sugarcrepe",
+        "2306.14610, 2406.11171",
+        "an image's caption against a small change of it; two captions in SugarCrepe++",
+        "replace_att.json and others, with COCO's val2017/",
+    ),
+    "aro": Yardstick(
+        f"{_HERE}.aro",
+        "2210.01936",
+        "relations and attributes with their order exchanged",
+        "visual_genome_relation.json, visual_genome_attribution.json, images/",
+    ),
+    "winoground": Yardstick(
+        f"{_HERE}.winoground",
+        "2204.03162",
+        "two images and two captions of the same words: text, image and group score",
+        "examples.jsonl and images/",
     ),
     "class-folders": Yardstick(
         f"{_HERE}.class_folders",
