@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from harmoclip.data import Sample
-from harmoclip.data.formats.files import read_json, require
+from harmoclip.data.formats.entries import BOX, ID
+from harmoclip.data.formats.files import read_json
 from harmoclip.errors import DataError
+from harmoclip.evaluate.records import checked_entries
 from harmoclip.evaluate.samples import Picture, to_pil
 
 _EXPECTED = "COCO's results: a list of {image_id, bbox: [x, y, width, height] in pixels, score}"
@@ -33,17 +35,16 @@ def read_proposals(path: Path) -> dict[str, Proposals]:
     entries = read_json(path, expected=_EXPECTED)
     if not isinstance(entries, list):
         raise DataError(f"{path} is no list: expected {_EXPECTED}.")
-    require(entries, "image_id", "bbox", what=f"{path}: proposal", expected=_EXPECTED)
     found: dict[str, list[tuple[list[float], float]]] = {}
-    for number, entry in enumerate(entries):
-        try:
-            x, y, width, height = map(float, entry["bbox"])
-            score = float(entry.get("score", 1.0))
-        except (TypeError, ValueError) as error:
-            raise DataError(f"{path}: proposal {number} is {entry!r:.120}: expected {_EXPECTED}.") from error
-        found.setdefault(str(entry["image_id"]), []).append(([x, y, x + width, y + height], score))
+    for entry in checked_entries(entries, {"image_id": ID, "bbox": BOX}, what="proposal", path=path):
+        x, y, width, height = entry["bbox"]
+        rows = found.setdefault(str(entry["image_id"]), [])
+        rows.append(([x, y, x + width, y + height], float(entry.get("score", 1.0))))
     return {
-        image: Proposals(torch.tensor([box for box, _ in rows]), torch.tensor([score for _, score in rows]))
+        image: Proposals(
+            torch.tensor([box for box, _ in rows], dtype=torch.float32),
+            torch.tensor([score for _, score in rows]),
+        )
         for image, rows in found.items()
     }
 

@@ -18,7 +18,7 @@ def _close():
 def test_axes_do_not_zoom_into_noise():
     ax = draw_tradeoff({"0": (0.5, 0.2), "0.5": (0.501, 0.2005), "1": (0.5, 0.201)}, curve=True).axes[0]
     for low, high in (ax.get_xlim(), ax.get_ylim()):
-        assert high - low >= 0.1
+        assert high - low == pytest.approx(0.1)
     assert ax.xaxis.get_major_formatter()(0.5, None) == "50 %"
 
 

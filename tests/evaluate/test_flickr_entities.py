@@ -108,8 +108,8 @@ def test_proposals_of_other_images_are_an_error(root, tmp_path):
     [
         ("{}", "is no list"),
         ('[{"bbox": [1, 2, 3, 4]}]', "image_id"),
-        ('[{"image_id": 1, "bbox": [1, 2, 3]}]', "proposal 0 is"),
-        ('[{"image_id": 1, "bbox": ["a", 2, 3, 4]}]', "proposal 0 is"),
+        ('[{"image_id": 1, "bbox": [1, 2, 3]}]', "proposal 0 has the bbox"),
+        ('[{"image_id": 1, "bbox": ["a", 2, 3, 4]}]', "proposal 0 has the bbox"),
     ],
 )
 def test_files_that_are_no_proposals_are_named(tmp_path, content, message):

@@ -9,17 +9,20 @@ from typing import Any
 import torch
 from PIL import Image
 
-from harmoclip.data.formats.files import first_existing, open_image, read_json, require
+from harmoclip.data.formats.entries import NUMBER, TEXT
+from harmoclip.data.formats.files import first_existing, open_image, read_json
 from harmoclip.errors import DataError
 from harmoclip.evaluate.choices import choices
 from harmoclip.evaluate.classification import macro
 from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
+from harmoclip.evaluate.records import checked_entries
 from harmoclip.evaluate.task import Request, Task
 from harmoclip.evaluate.vectors import unit_vectors
 
 FILES = {"relation": "visual_genome_relation.json", "attribution": "visual_genome_attribution.json"}
 _CORNER = ("bbox_x", "bbox_y", "bbox_w", "bbox_h")
+_ENTRY = {"image_path": TEXT, "true_caption": TEXT, "false_caption": TEXT} | dict.fromkeys(_CORNER, NUMBER)
 _LAYOUT = "ARO's visual_genome_relation.json or visual_genome_attribution.json, with images/"
 
 
@@ -85,10 +88,8 @@ def tasks(request: Request) -> list[Task]:
 
 
 def _task(name: str, path: Path, images: Path) -> Task:
-    rows = read_json(path, expected=_LAYOUT)
-    if not isinstance(rows, list) or not rows:
-        raise DataError(f"{path} is no list of captions: expected {_LAYOUT}.")
-    needed = ("image_path", "true_caption", "false_caption", *_CORNER)
-    require(rows, *needed, what=f"{path}: entry", expected=_LAYOUT)
+    rows = checked_entries(read_json(path, expected=_LAYOUT), _ENTRY, what="entry", path=path)
+    if not rows:
+        raise DataError(f"{path} is empty: expected {_LAYOUT}.")
     data = Order(rows, images)
     return Task(f"ARO {name}", "whole", lambda encoder: aro(encoder, data))

@@ -14,13 +14,15 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms
 
-from harmoclip.data.formats.files import open_image, read_json, require
+from harmoclip.data.formats.coco_json import BOX_OF_IMAGE
+from harmoclip.data.formats.files import open_image, read_json
 from harmoclip.errors import DataError, InputError, MissingDependencyError
 from harmoclip.evaluate.classification import cosines
 from harmoclip.evaluate.encoder import Encoder, Regions
 from harmoclip.evaluate.metrics import Metric, Metrics
 from harmoclip.evaluate.prompts import Prompts
 from harmoclip.evaluate.proposals import Proposals, ProposedBoxes, read_proposals
+from harmoclip.evaluate.records import checked_entries
 from harmoclip.evaluate.task import Request, Task
 from harmoclip.evaluate.yardsticks.common import find
 
@@ -57,7 +59,8 @@ class Annotations:
 
     def __init__(self, path: Path, root: Path, images: Path | None = None) -> None:
         self.content = read_json(path, "images", "annotations", "categories", expected=_LAYOUT)
-        require(self.content["annotations"], "image_id", "category_id", "bbox", what="box", expected=_LAYOUT)
+        boxes = self.content["annotations"]
+        self.content["annotations"] = checked_entries(boxes, BOX_OF_IMAGE, what="annotation", path=path)
         self.lvis = path.name.startswith("lvis")
         self.images = {str(image["id"]): image for image in self.content["images"]}
         self.categories = sorted(self.content["categories"], key=lambda category: category["id"])

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from harmoclip.data import Sample
-from harmoclip.data.formats.files import first_existing, open_image, read_json, require, unit_boxes
+from harmoclip.data.formats.boxes import unit_boxes
+from harmoclip.data.formats.coco_json import BOX_OF_IMAGE, IMAGE
+from harmoclip.data.formats.entries import ID, LIST, TEXT
+from harmoclip.data.formats.files import first_existing, open_image, read_json
 from harmoclip.errors import DataError, InputError
 from harmoclip.evaluate.choices import choices
 from harmoclip.evaluate.encoder import Encoder, Regions
 from harmoclip.evaluate.metrics import Metrics
+from harmoclip.evaluate.records import checked_entries
 from harmoclip.evaluate.task import Request, Task
 
 LEVELS = {
@@ -40,13 +44,14 @@ class FineGrainedBoxes:
 
     def __init__(self, path: Path, images: Path) -> None:
         content = read_json(path, "images", "annotations", "categories", expected=_LAYOUT)
-        require(content["images"], "id", "file_name", "width", "height", what="image", expected=_LAYOUT)
-        require(
-            content["annotations"], "id", "image_id", "bbox", "category_id", "neg_category_ids",
-            what="annotation", expected=_LAYOUT,
-        )  # fmt: skip
+        content["images"] = checked_entries(content["images"], IMAGE, what="image", path=path, key="id")
+        kinds = {**BOX_OF_IMAGE, "id": ID, "neg_category_ids": LIST}
+        content["annotations"] = checked_entries(content["annotations"], kinds, what="annotation", path=path)
+        captions = checked_entries(
+            content["categories"], {"id": ID, "name": TEXT}, what="category", path=path
+        )
         self._path, self._images = path, images
-        self._captions = {category["id"]: category["name"] for category in content["categories"]}
+        self._captions = {category["id"]: category["name"] for category in captions}
         self._rows = _rows(path, content)
 
     def __len__(self) -> int:

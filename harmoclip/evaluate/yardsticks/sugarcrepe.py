@@ -7,14 +7,17 @@ from pathlib import Path
 
 from torch import Tensor
 
-from harmoclip.data.formats.files import first_existing, open_image, read_json, require
+from harmoclip.data.formats.entries import TEXT
+from harmoclip.data.formats.files import first_existing, open_image, read_json
 from harmoclip.errors import DataError
 from harmoclip.evaluate.choices import choices
 from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
+from harmoclip.evaluate.records import checked_entries
 from harmoclip.evaluate.task import Request, Task
 from harmoclip.evaluate.vectors import unit_vectors
 
+_ENTRY = {"filename": TEXT, "caption": TEXT, "negative_caption": TEXT}
 _LAYOUT = "SugarCrepe's files, such as replace_att.json, with COCO's images in val2017/"
 
 
@@ -41,9 +44,9 @@ class Pairs:
         """
         content = read_json(path, expected=_LAYOUT)
         rows = list(content.values()) if isinstance(content, dict) else content
-        if not isinstance(rows, list) or not rows:
+        rows = checked_entries(rows, _ENTRY, what="entry", path=path)
+        if not rows:
             raise DataError(f"{path} has no captions: expected {_LAYOUT}.")
-        require(rows, "filename", "caption", "negative_caption", what=f"{path}: entry", expected=_LAYOUT)
         return cls(
             [first_existing(images, row["filename"], expected="COCO's images") for row in rows],
             [tuple(row[key] for key in ("caption", "caption2") if key in row) for row in rows],

@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 
-from harmoclip.data.formats.files import first_existing, open_image, require
+from harmoclip.data.formats.entries import TEXT
+from harmoclip.data.formats.files import first_existing, open_image
 from harmoclip.errors import DataError
 from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
+from harmoclip.evaluate.records import checked_entries
 from harmoclip.evaluate.task import Request, Task
 from harmoclip.evaluate.vectors import unit_vectors
 
@@ -61,7 +63,7 @@ def tasks(request: Request) -> list[Task]:
         raise DataError(f"{path} is not JSON lines ({error}): expected {_LAYOUT}.") from error
     if not rows:
         raise DataError(f"{path} is empty: expected {_LAYOUT}.")
-    require(rows, *_KEYS, what=f"{path}: example", expected=_LAYOUT)
+    rows = checked_entries(rows, dict.fromkeys(_KEYS, TEXT), what="example", path=path)
     images = request.images or first_existing(path.parent, "images", expected=_LAYOUT)
     return [Task("Winoground", "whole", lambda encoder: winoground(encoder, rows, images))]
 
