@@ -83,10 +83,20 @@ def test_a_near_name_is_suggested():
     assert "Did you mean 'demo'" in run("demoo").output
 
 
-def test_a_folder_that_cannot_be_is_found_before_the_work(monkeypatch, capsys, tmp_path):
+@pytest.mark.parametrize("out", ["file", "/proc/x"])
+@pytest.mark.parametrize(
+    "command", [["demo", "--out"], ["evaluate", "ViT-B-32", "--scenes", "4", "--out"]], ids=lambda c: c[0]
+)
+def test_a_folder_that_cannot_be_is_found_before_the_work(monkeypatch, capsys, tmp_path, command, out):
     (tmp_path / "file").touch()
-    assert outcome(monkeypatch, "demo", "--out", str(tmp_path / "file")) == 2
-    assert capsys.readouterr().err.startswith("FileExistsError: ")
+    monkeypatch.chdir(tmp_path)
+    assert outcome(monkeypatch, *command, out) == 2
+    assert capsys.readouterr().err.startswith(f"InputError: --out is {out!r}, where nothing can be written")
+
+
+def test_training_writes_nowhere_it_cannot(monkeypatch, capsys):
+    assert outcome(monkeypatch, "train", "data.format=scenes", "out=/proc/x") == 2
+    assert capsys.readouterr().err.startswith("InputError: out is '/proc/x', where nothing can be written")
 
 
 @pytest.mark.parametrize(("error", "code"), [(InputError("[wrong]"), 2), (KeyboardInterrupt(), 130)])

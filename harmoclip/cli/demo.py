@@ -39,8 +39,9 @@ def demo(
 
     from harmoclip.demo.pictures import save_pictures
     from harmoclip.demo.study import Settings, Study
+    from harmoclip.files import check_writable
 
-    out.mkdir(parents=True, exist_ok=True)
+    check_writable(out, "--out")
     start = time.perf_counter()
     settings = Settings(steps=steps, train_scenes=scenes, test_scenes=min(500, scenes // 2), seed=seed)
     with Progress() as progress:
@@ -51,6 +52,7 @@ def demo(
             "plain": study.run(False, _follow(progress, "plain CLIP", steps)),
             "harmonized": study.run(True, _follow(progress, "harmonized", steps)),
         }
+    out.mkdir(parents=True, exist_ok=True)
     pictures = save_pictures(study, outcomes, out)
     table = {name: outcome.measures for name, outcome in outcomes.items()}
     seconds = time.perf_counter() - start

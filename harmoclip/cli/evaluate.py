@@ -92,6 +92,7 @@ def evaluate(
     from harmoclip.evaluate.registry import tasks_of
     from harmoclip.evaluate.report import terminal_table, write_report
     from harmoclip.evaluate.task import Request
+    from harmoclip.files import check_writable
     from harmoclip.harmonized import harmonize
     from harmoclip.models import load_model
 
@@ -115,6 +116,7 @@ def evaluate(
             "nothing to measure: give --on YARDSTICK=FOLDER (--list shows which there are), --scenes, "
             "--coco, --flickr, --refer or --classes."
         )
+    check_writable(out, "--out")
     tasks = [task for name, request in asked for task in tasks_of(name, request)]
     loaded = load_model(model, pretrained, device=device)
     later = _weights(loaded, after) if after else None

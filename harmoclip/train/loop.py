@@ -90,6 +90,8 @@ class Run:
         self.linker = self._linker()  # of the model as it was loaded
         harmo = build(self.loaded, config.objective, config.lora)
         if self.accelerator.distributed_type == DistributedType.FSDP:
+            if config.lora.rank is not None:
+                raise InputError("lora.rank is given under FSDP: adapters are trained without it only.")
             ready_for_shards(harmo)
         optimizer = make_optimizer(harmo, config.optimizer)
         self.harmo, self.optimizer = self.accelerator.prepare(harmo, optimizer)
