@@ -11,8 +11,8 @@ from harmoclip.errors import InputError, MissingDependencyError
 from harmoclip.harmonized import Harmonized, harmonize
 from harmoclip.models import LoadedModel, load_model
 from harmoclip.options import Options
+from harmoclip.towers import find_towers
 from harmoclip.train.config import Config, LoraConfig
-from harmoclip.train.optimizer import tower_blocks
 
 
 def load(config: Config) -> LoadedModel:
@@ -66,8 +66,8 @@ def with_adapters(model: nn.Module, lora: LoraConfig) -> nn.Module:
 def projections(model: nn.Module) -> list[str]:
     """The names of every linear map and every attention of the blocks of both towers."""
     names = {module: name for name, module in model.named_modules()}
-    found = []
-    for block in tower_blocks(model):
+    towers, found = find_towers(model), []
+    for block in (*towers.image.blocks, *towers.text.blocks):
         attentions = {m for m in block.modules() if isinstance(m, nn.MultiheadAttention)}
         inside = {part for attention in attentions for part in attention.children()}
         linear = {m for m in block.modules() if isinstance(m, nn.Linear) and m not in inside}
@@ -84,7 +84,7 @@ def ready_for_shards(harmo: Harmonized) -> None:
     Args:
         harmo: Changed in place; `logit_scale` and the like become `[1]`.
     """
-    blocks = tower_blocks(harmo.model)
+    blocks = (*harmo.towers.image.blocks, *harmo.towers.text.blocks)
     # where Accelerate's `transformer_based_wrap` looks when no class is named
     vars(harmo)["_no_split_modules"] = sorted({type(block).__name__ for block in blocks})
     for module in harmo.modules():

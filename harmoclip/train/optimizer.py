@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from itertools import takewhile
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,20 +13,6 @@ from torch import nn
 from harmoclip.errors import InputError
 from harmoclip.harmonized import Harmonized
 from harmoclip.train.config import OptimizerConfig
-
-_IMAGE = re.compile(r"^(visual|vision|image)")
-_FREE = re.compile(r"^logit_")
-_BELOW = re.compile(
-    r"embed|conv1|ln_pre|norm_pre|pre_layrnorm|cls_token|reg_token|patch|stem|visual\.(conv|bn)\d"
-)
-_NO_TOWER = re.compile(r"^text_decoder")
-
-
-class Place(NamedTuple):
-    """Where a parameter is: its tower, and its depth there, 0 below the first block."""
-
-    tower: str
-    depth: int
 
 
 def make_optimizer(harmo: Harmonized, config: OptimizerConfig) -> torch.optim.AdamW:
@@ -42,7 +26,7 @@ def make_optimizer(harmo: Harmonized, config: OptimizerConfig) -> torch.optim.Ad
 
 
 def parameter_groups(harmo: Harmonized, config: OptimizerConfig) -> list[dict[str, Any]]:
-    """Groups for the optimiser, each with its factor on the learning rate and the step it joins in.
+    """Groups for the optimizer, each with its factor on the learning rate and the step it joins in.
 
     The factor is `layer_decay ** (blocks above)`. Blocks that are never trained lose `requires_grad`.
     Norms, biases, scales and embeddings of one dimension have no weight decay.
@@ -54,27 +38,16 @@ def parameter_groups(harmo: Harmonized, config: OptimizerConfig) -> list[dict[st
     Raises:
         InputError: A tower has fewer blocks than shall be trained, or nothing is trained at all.
     """
-    model = harmo.model
-    blocks = {tower: blocks_of(model, tower) for tower in ("image", "text")}
-    asked = {"image": config.image_blocks, "text": config.text_blocks}
-    for tower, count in asked.items():
-        if count is not None and not 0 <= count <= len(blocks[tower]):
-            raise InputError(
-                f"optimizer.{tower}_blocks is {count}: the {tower} tower has {len(blocks[tower])} blocks."
-            )
+    heights, locked = _heights_and_locked(harmo, config)
     members = defaultdict(list)
-    for name, parameter in model.named_parameters():
-        place = place_of(name, blocks)
-        height = len(blocks.get(place.tower, ())) + 1 - place.depth  # 0 above the last block
-        locked = _locked(asked.get(place.tower), height, len(blocks.get(place.tower, ())))
-        if locked and config.unlock_at is None:
+    for parameter in harmo.parameters():
+        if parameter in locked and config.unlock_at is None:
             parameter.requires_grad_(False)
         elif parameter.requires_grad:
-            start = (config.unlock_at or 0) if locked else 0
-            members[config.layer_decay**height, start, parameter.ndim >= 2].append(parameter)
-    theirs = {id(p) for p in model.parameters()}
-    members[1.0, 0, False] += [p for p in harmo.parameters() if id(p) not in theirs and p.requires_grad]
-    if not any(members.values()):
+            start = (config.unlock_at or 0) if parameter in locked else 0
+            factor = config.layer_decay ** heights.get(parameter, 0)
+            members[factor, start, parameter.ndim >= 2].append(parameter)
+    if not members:
         raise InputError("nothing is trained: every block of both towers is locked.")
     return [
         {
@@ -84,7 +57,6 @@ def parameter_groups(harmo: Harmonized, config: OptimizerConfig) -> list[dict[st
             "weight_decay": config.weight_decay if decays else 0.0,
         }
         for (factor, start, decays), group in members.items()
-        if group
     ]
 
 
@@ -94,60 +66,24 @@ def set_rates(groups: Iterable[dict[str, Any]], learning_rate: float, step: int)
         group["lr"] = learning_rate * group["factor"] if step >= group["start"] else 0.0
 
 
-def place_of(name: str, blocks: dict[str, list[str]]) -> Place:
-    """The place of the parameter with this name.
-
-    Args:
-        name: As `named_parameters` gives it.
-        blocks: The name of each block of each tower, from the bottom.
-    """
-    if _FREE.match(name):
-        return Place("both", 1)
-    tower = "image" if _IMAGE.match(name) else "text"
-    path, paths = name.split("."), [block.split(".") for block in blocks[tower]]
-    shared = [_shared(path, block) for block in paths]
-    nearest = max(shared, default=0)
-    of_all = min((_shared(paths[0], block) for block in paths), default=0)
-    if nearest > of_all or path[:nearest] in paths:
-        return Place(tower, shared.index(nearest) + 1)  # in a block, or before those of its stage
-    return Place(tower, 0 if _BELOW.search(name) else len(paths) + 1)
-
-
-def blocks_of(model: nn.Module, tower: str) -> list[str]:
-    """The names of a tower's blocks, from the bottom.
-
-    They are the modules of its longest list, and of its other lists of the same class where it has stages.
-    """
-    lists = {
-        name: list(module)
-        for name, module in model.named_modules()
-        if isinstance(module, nn.ModuleList | nn.Sequential)
-        and (tower == "image") == bool(_IMAGE.match(name))
-        and not _NO_TOWER.match(name)
-        and all(child.isdigit() for child, _ in module.named_children())
-    }
-    longest = max(lists.values(), key=len, default=[])
-    return [
-        f"{name}.{i}"
-        for name, modules in lists.items()
-        if modules and all(type(module) is type(longest[0]) for module in modules)
-        for i in range(len(modules))
-    ]
-
-
-def tower_blocks(model: nn.Module) -> list[nn.Module]:
-    """The blocks of both towers."""
-    return [model.get_submodule(name) for tower in ("image", "text") for name in blocks_of(model, tower)]
-
-
-def _shared(path: Sequence[str], other: Sequence[str]) -> int:
-    """How many parts two paths begin with together."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path, other, strict=False)))
-
-
-def _locked(trained: int | None, height: int, blocks: int) -> bool:
-    """Whether a parameter at this height lies below the trained blocks; 0 locks the whole tower."""
-    return trained is not None and (trained == 0 or (height > trained and trained < blocks))
+def _heights_and_locked(
+    harmo: Harmonized, config: OptimizerConfig
+) -> tuple[dict[nn.Parameter, int], set[nn.Parameter]]:
+    """How many blocks lie above each parameter of the towers, and which lie below the trained ones."""
+    heights: dict[nn.Parameter, int] = {}
+    locked: set[nn.Parameter] = set()
+    towers = ("image", harmo.towers.image, config.image_blocks), ("text", harmo.towers.text, config.text_blocks)
+    for name, tower, trained in towers:
+        count = len(tower.blocks)
+        if trained is not None and trained > count:
+            raise InputError(f"optimizer.{name}_blocks is {trained}: the {name} tower has {count} blocks.")
+        of_tower = {parameter: count + 1 - depth for parameter, depth in tower.depths().items()}
+        heights.update(of_tower)
+        if trained == 0:
+            locked.update(of_tower)
+        elif trained is not None and trained < count:
+            locked.update(parameter for parameter, height in of_tower.items() if height > trained)
+    return heights, locked
 
 
 def rate(step: int, *, steps: int, warmup: int, schedule: str) -> float:

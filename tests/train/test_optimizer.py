@@ -8,13 +8,18 @@ from conftest import small_config
 from harmoclip.errors import InputError
 from harmoclip.harmonized import harmonize
 from harmoclip.train.config import OptimizerConfig
-from harmoclip.train.optimizer import blocks_of, parameter_groups, place_of, rate, set_rates
+from harmoclip.train.optimizer import parameter_groups, rate, set_rates
 
 
 def groups_by_name(model, **options):
     names = {id(p): name for name, p in model.named_parameters()}
     groups = parameter_groups(harmonize(model), replace(OptimizerConfig(), **options))
     return groups, {names[id(p)]: group for group in groups for p in group["params"]}
+
+
+def text_blocks(model):
+    names = {module: name for name, module in model.named_modules()}
+    return [f"{names[block]}." for block in harmonize(model).towers.text.blocks]
 
 
 BLOCK = "visual.transformer.resblocks."
@@ -32,14 +37,14 @@ def test_layer_decay_counts_blocks_from_the_top(clip):
     assert [factor[f"{BLOCK}{i}.ln_1.weight"] for i in range(3)] == [1 / 8, 1 / 4, 1 / 2]
     assert factor["visual.conv1.weight"] == factor["visual.positional_embedding"] == 1 / 16
     assert factor["visual.ln_post.weight"] == factor["visual.proj"] == factor["logit_scale"] == 1
-    text = blocks_of(clip, "text")
-    assert factor[f"{text[0]}.ln_1.weight"] == 1 / 8
+    lowest = text_blocks(clip)[0]
+    assert {factor[name] for name in factor if name.startswith(lowest)} == {1 / 8}
     assert next(v for k, v in factor.items() if "token_embedding" in k) == 1 / 16
 
 
 def test_locked_blocks_do_not_learn_and_take_no_gradient(clip):
     _, by_name = groups_by_name(clip, image_blocks=1, text_blocks=0)
-    assert not any(name.startswith(tuple(blocks_of(clip, "text"))) for name in by_name)
+    assert not any(name.startswith(tuple(text_blocks(clip))) for name in by_name)
     trained = {name for name, p in clip.named_parameters() if p.requires_grad}
     assert trained == set(by_name)
     assert f"{BLOCK}2.ln_1.weight" in trained
@@ -74,40 +79,25 @@ def test_impossible_locks_are_refused(clip):
         groups_by_name(clip, image_blocks=7)
 
 
-@pytest.mark.parametrize(("tower", "name"), [("image", "visual.transformer.resblocks.2"), ("text", None)])
-def test_blocks_are_found(clip, tower, name):
-    found = blocks_of(clip, tower)
-    assert len(found) == 3
-    assert name is None or found[-1] == name
-
-
-def test_named_layers_of_a_block_are_no_blocks():
-    from open_clip.model import CLIP
-
-    shallow = small_config(layers=1)
-    shallow["text_cfg"]["layers"] = 1
-    model = CLIP(**shallow)  # each MLP has three layers, more than the tower has blocks
-    assert blocks_of(model, "image") == [f"{BLOCK}0"]
-    assert blocks_of(model, "text") == ["transformer.resblocks.0"]
-
-
 def test_stages_are_one_row_of_blocks():
     from open_clip.model import CLIP
 
-    model = CLIP(**small_config(layers=[1, 2, 1, 1], width=8))
-    blocks = {tower: blocks_of(model, tower) for tower in ("image", "text")}
-    assert blocks["image"] == [f"visual.layer{name}" for name in ("1.0", "2.0", "2.1", "3.0", "4.0")]
-    depth = {name: place_of(name, blocks).depth for name, _ in model.named_parameters()}
-    assert depth["visual.bn2.weight"] == 0
-    assert depth["visual.layer2.1.conv1.weight"] == 3
-    assert depth["visual.attnpool.q_proj.weight"] == 6
+    _, by_name = groups_by_name(CLIP(**small_config(layers=[1, 2, 1, 1], width=8)), layer_decay=0.5)
+    factor = {name: group["factor"] for name, group in by_name.items()}
+    assert factor["visual.bn2.weight"] == 1 / 64
+    assert factor["visual.layer1.0.conv1.weight"] == 1 / 32
+    assert factor["visual.layer2.1.conv1.weight"] == 1 / 8
+    assert factor["visual.attnpool.q_proj.weight"] == 1
 
 
-def test_what_joins_two_stages_goes_with_the_upper_one():
-    blocks = {"image": ["visual.s.0.b.0", "visual.s.0.b.1", "visual.s.1.b.0"], "text": []}
-    assert place_of("visual.s.1.down.weight", blocks).depth == 3
-    assert place_of("visual.head.weight", blocks).depth == 4
-    assert place_of("visual.stem.0.weight", blocks).depth == 0
+def test_a_temperature_of_its_own_learns_at_the_full_rate_without_decay(clip):
+    harmo = harmonize(clip, temperatures="separate")
+    (group,) = [
+        group
+        for group in parameter_groups(harmo, replace(OptimizerConfig(), layer_decay=0.5, image_blocks=0))
+        if any(p is harmo.objective.logit_scales["lexeme_region"] for p in group["params"])
+    ]
+    assert (group["factor"], group["start"], group["weight_decay"]) == (1, 0, 0)
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
