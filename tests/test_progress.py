@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from harmoclip.cli.progress import Progress
-from harmoclip.cli.train import Shown
+from harmoclip.cli.train import TrainingProgress
 from harmoclip.train.log import Status
 
 MEASURES = {"i2t_r1": 0.252, "t2i_r1": 0.26, "box_top1": 0.19}
@@ -15,7 +15,7 @@ LAST = Status(3400, 10000, {"loss": 13.2141, "lexeme_region_loss": 2.0}, 9.5e-6,
 
 def shown(console, *told, **options):
     with Progress(console, **options) as progress:
-        run = Shown(progress)
+        run = TrainingProgress(progress)
         run.begin(3390, 10000)
         for status in told:
             run.step(status)

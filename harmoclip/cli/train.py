@@ -49,12 +49,12 @@ def train(
     from harmoclip.train.loop import train as run
 
     with Progress() as progress:
-        result = run(chosen, Shown(progress))
+        result = run(chosen, TrainingProgress(progress))
     if as_json:
         print(json.dumps(result))
 
 
-class Shown:
+class TrainingProgress:
     """A run on a terminal: a bar with loss, scores, rate and speed; elsewhere a line now and then."""
 
     def __init__(self, progress: Progress) -> None:

@@ -57,6 +57,12 @@ class DataConfig:
     box_format: Literal["xyxy", "xywh", "cxcywh"] | None = key(
         None, "corners, corner and size, or center and size; null: xyxy in a .jsonl file, xywh in rows"
     )
+    upright: bool | None = key(
+        None, "turn images as their EXIF orientation says, as boxes were drawn; null: the format's own way"
+    )
+    one_caption: bool = key(
+        False, "take one caption an image and pass, drawn anew, where a data set has several"
+    )
     segment: bool = key(False, "find the phrases of captions that come without")
     link: Literal["words", "similarity"] | None = key(
         None,

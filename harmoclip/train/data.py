@@ -78,6 +78,7 @@ class Batches:
             seed=config.seed,
             rank=accelerator.process_index,
             ranks=ranks,
+            one_caption=data.one_caption,
             on_broken=on_broken,
             pin_memory=accelerator.device.type == "cuda",
         )
@@ -186,6 +187,7 @@ def _open(
         images=data.images,
         unit=data.unit,
         box_format=data.box_format,
+        upright=data.upright,
         cache=None if data.segment and "segment" not in options else data.cache,
         on_broken=on_broken,
         **stream,

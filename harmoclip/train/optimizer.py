@@ -12,6 +12,7 @@ from torch import nn
 
 from harmoclip.errors import InputError
 from harmoclip.harmonized import Harmonized
+from harmoclip.towers.base import Tower
 from harmoclip.train.config import OptimizerConfig
 
 
@@ -72,8 +73,9 @@ def _heights_and_locked(
     """How many blocks lie above each parameter of the towers, and which lie below the trained ones."""
     heights: dict[nn.Parameter, int] = {}
     locked: set[nn.Parameter] = set()
-    towers = ("image", harmo.towers.image, config.image_blocks), ("text", harmo.towers.text, config.text_blocks)
-    for name, tower, trained in towers:
+    asked = {"image": config.image_blocks, "text": config.text_blocks}
+    for name, trained in asked.items():
+        tower: Tower = getattr(harmo.towers, name)
         count = len(tower.blocks)
         if trained is not None and trained > count:
             raise InputError(f"optimizer.{name}_blocks is {trained}: the {name} tower has {count} blocks.")

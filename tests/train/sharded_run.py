@@ -11,6 +11,8 @@ from typing import Any
 
 from accelerate import Accelerator, DistributedType, FullyShardedDataParallelPlugin, PartialState
 
+from harmoclip.cli.progress import Progress
+from harmoclip.cli.train import TrainingProgress
 from harmoclip.train import load_config, loop
 
 os.environ |= {
@@ -31,4 +33,5 @@ class Sharded(Accelerator):
 
 
 loop.Accelerator = Sharded
-loop.train(load_config(None, sys.argv[1:]))
+with Progress() as progress:
+    loop.train(load_config(None, sys.argv[1:]), TrainingProgress(progress))

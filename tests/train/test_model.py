@@ -52,11 +52,17 @@ def test_adapters_learn_alone_and_are_merged_at_the_end(source, config, tmp_path
     assert (final / "adapter" / "adapter_model.safetensors").is_file()
     stock = load_model(f"local-dir:{final}" if source == "open_clip" else str(final))
     images = torch.randn(2, 3, 32, 32)
-    vectors = [
-        harmonize(m.eval(), tokenizer=stock.tokenizer).towers.encode_image(images)
-        for m in (stock.model, run.harmo.model)
-    ]
-    torch.testing.assert_close(*vectors, rtol=1e-4, atol=1e-5)
+    boxes = [torch.tensor([[0.1, 0.1, 0.8, 0.9]])] * 2
+    for kind in ("plain", "value"):
+        merged, adapted = (
+            harmonize(m.eval(), tokenizer=stock.tokenizer, dense=kind) for m in (stock.model, run.harmo.model)
+        )
+        torch.testing.assert_close(
+            merged.towers.encode_image(images), adapted.towers.encode_image(images), rtol=1e-4, atol=1e-5
+        )
+        torch.testing.assert_close(
+            merged.encode_regions(images, boxes), adapted.encode_regions(images, boxes), rtol=1e-4, atol=1e-5
+        )
 
 
 def test_adapters_that_fit_nowhere_are_named(config, tmp_path):
