@@ -49,7 +49,8 @@ PLACES = {
     "ViT-B-32": {
         "visual.conv1.weight": 0, "visual.class_embedding": 0, "visual.positional_embedding": 0,
         "visual.ln_pre.weight": 0, "visual.transformer.resblocks.1.ln_1.weight": 2,
-        "visual.ln_post.weight": 4, "visual.proj": 4, "token_embedding.weight": 0, "transformer.resblocks.0.ln_1.weight": 1,
+        "visual.ln_post.weight": 4, "visual.proj": 4, "token_embedding.weight": 0,
+        "transformer.resblocks.0.ln_1.weight": 1,
         "ln_final.weight": 3, "text_projection": 3,
     },
     "RN50": {
