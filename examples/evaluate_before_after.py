@@ -13,7 +13,8 @@ from harmoclip.data.scenes import Scenes
 from harmoclip.evaluate import Encoder
 from harmoclip.evaluate.comparison import Comparison
 from harmoclip.evaluate.registry import tasks_of
-from harmoclip.evaluate.report import terminal_table, write_report
+from harmoclip.evaluate.report import write_report
+from harmoclip.evaluate.tables import terminal_table
 from harmoclip.evaluate.task import Request
 from harmoclip.models import load_model
 

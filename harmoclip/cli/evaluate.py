@@ -90,7 +90,8 @@ def evaluate(
     from harmoclip.evaluate.comparison import Comparison
     from harmoclip.evaluate.encoder import Encoder, checked_regions
     from harmoclip.evaluate.registry import tasks_of
-    from harmoclip.evaluate.report import terminal_table, write_report
+    from harmoclip.evaluate.report import write_report
+    from harmoclip.evaluate.tables import terminal_table
     from harmoclip.evaluate.task import Request
     from harmoclip.files import check_writable
     from harmoclip.harmonized import harmonize

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -14,6 +14,9 @@ from harmoclip.evaluate.metrics import Metrics
 from harmoclip.evaluate.report import Evaluated
 from harmoclip.evaluate.task import Task
 from harmoclip.interpolation import check_same_weights, interpolate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Sweep = dict[str, tuple[float, float]]
 
@@ -78,16 +81,15 @@ class Comparison:
     def evaluate(self, title: str, tasks: Sequence[Task], shares: Sequence[float] = ()) -> Evaluated:
         """Every task, the sweep over shares of the weights after, and the figures."""
         scores, sweep = self.scores(tasks), self.sweep(tasks, shares)
-        figures = {}
-        if sweep:
-            whole, regions = _both_sides(tasks)
-            figures["weights averaged: share of the weights after"] = draw_tradeoff(
-                sweep, curve=True, xlabel=whole.name, ylabel=regions.name
-            )
-        figures |= self._figures(tasks)
-        return Evaluated(title, scores, sweep, {caption: _png(figure) for caption, figure in figures.items()})
+        headlines = {
+            task.name: {name: task.headline(metrics) for name, metrics in scores[task.name].items()}
+            for task in tasks
+        }
+        figures = {**_tradeoffs(tasks, headlines, sweep), **self._figures(tasks)}
+        pictures = {caption: _png(figure) for caption, figure in figures.items()}
+        return Evaluated(title, scores, headlines, sweep, pictures)
 
-    def _figures(self, tasks: Sequence[Task]) -> dict[str, Any]:
+    def _figures(self, tasks: Sequence[Task]) -> dict[str, Figure]:
         """Best and worst boxes, confusion and similarity maps of the first task with boxes, last weights."""
         task = next((t for t in tasks if t.boxes), None)
         if task is None or task.boxes is None:
@@ -106,13 +108,32 @@ class Comparison:
         self.encoder.harmo.model.load_state_dict(weights)
 
 
+def _tradeoffs(
+    tasks: Sequence[Task], headlines: Mapping[str, Mapping[str, float]], sweep: Sweep
+) -> dict[str, Figure]:
+    """Both sides of several models, and of the averages between before and after."""
+    sides = _both_sides(tasks)
+    if len(sides) < 2:
+        return {}
+    whole, regions = (side.name for side in sides)
+    points = {name: (value, headlines[regions][name]) for name, value in headlines[whole].items()}
+    found = {}
+    if len(points) > 1:
+        found["both sides of every model"] = draw_tradeoff(points, xlabel=whole, ylabel=regions)
+    if sweep:
+        found["weights averaged: share of the weights after"] = draw_tradeoff(
+            sweep, curve=True, xlabel=whole, ylabel=regions
+        )
+    return found
+
+
 def _both_sides(tasks: Sequence[Task]) -> list[Task]:
     """The first task of whole images and the first of regions, of those that there are."""
     found = (next((t for t in tasks if t.side == side), None) for side in ("whole", "regions"))
     return [task for task in found if task]
 
 
-def _png(figure: Any) -> bytes:
+def _png(figure: Figure) -> bytes:
     import matplotlib.pyplot as plt
 
     png = BytesIO()

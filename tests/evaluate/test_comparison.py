@@ -12,7 +12,8 @@ from harmoclip.errors import DataError, InputError
 from harmoclip.evaluate.comparison import Comparison
 from harmoclip.evaluate.metrics import Metric, Metrics, show
 from harmoclip.evaluate.registry import tasks_of
-from harmoclip.evaluate.report import Evaluated, change, terminal_table, write_report
+from harmoclip.evaluate.report import Evaluated, change, write_report
+from harmoclip.evaluate.tables import terminal_table
 from harmoclip.evaluate.task import Request
 
 
@@ -41,8 +42,10 @@ def test_before_after_sweep_and_report(tmp_path):
     page = write_report(tmp_path / "out", evaluated)
     text = page.read_text()
     assert "a &lt; b" in text
-    assert text.count('<img src="data:image/png;base64,') == text.count("<img") == 5
-    assert {path.name for path in page.parent.iterdir()} == {"report.html", "report.json"}
+    assert text.count('<img src="data:image/png;base64,') == text.count("<img") == 6
+    assert {path.name for path in page.parent.iterdir()} == {
+        "report.html", "report.json", "report.csv", "report.tex", "model_card.md",
+    }  # fmt: skip
     kept = json.loads((page.parent / "report.json").read_text())
     assert kept["scores"] == scores
     assert kept["version"] == harmoclip.__version__
