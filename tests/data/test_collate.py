@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from harmoclip.data import Batch, Collator, Sample
-from harmoclip.errors import DataError, GroundingError
+from harmoclip.errors import DataError, GroundingError, InputError
 from harmoclip.segment import phrase_id
 
 
@@ -70,3 +70,50 @@ def test_images_of_different_shapes_are_refused(tokenizer):
 def test_an_impossible_box_is_an_error_that_names_it(tokenizer):
     with pytest.raises(GroundingError, match=r"boxes\[0\]"):
         Collator(tokenizer)([sample(boxes=torch.tensor([[0.4, 0.1, 0.2, 0.9], [0, 0, 1.0, 1]]))])
+
+
+def test_images_are_known_again(tokenizer):
+    image = torch.rand(3, 8, 8)
+    named = [
+        Sample(image, "a", key="1.jpg"),
+        Sample(image + 1, "b", key="1.jpg"),
+        Sample(image, "c", key="2.jpg"),
+    ]
+    first, second, third = Collator(tokenizer)(named).grounding.image_id.tolist()
+    assert first == second != third
+    given = Collator(tokenizer).grounding(Sample(image, "a", image_id=5), Sample(image, "a", image_id="5"))
+    assert given.image_id[0] == 5
+    assert given.image_id[1] != 5
+    bare = Collator(tokenizer).grounding(*(Sample(i, "a") for i in (image, image.clone(), image + 1)))
+    assert bare.image_id[0] == bare.image_id[1] != bare.image_id[2]
+
+
+def test_texts_of_their_own_follow_the_captions(tokenizer):
+    own = sample(phrases=((0, 5), "two white cats", "a brown dog"), links=((0, 0), (1, 1), (0, 2)))
+    images, texts, grounding = Collator(tokenizer)([own, sample(phrases=("a brown dog",), links=((1, 0),))])
+    assert len(images) == 2
+    torch.testing.assert_close(texts[2:], tokenizer(["two white cats", "a brown dog"]))
+    assert grounding.text_index.tolist() == [0, 2, 3, 3]
+    assert grounding.links.tolist() == [[0, 0], [1, 1], [0, 2], [3, 3]]
+    assert grounding.phrase_id[2] == grounding.phrase_id[3] == phrase_id("a brown dog")
+    for text, (start, end), words in zip(
+        grounding.text_index.tolist(), grounding.spans.tolist(), ["a dog", "two white cats", "a brown dog"],
+        strict=False,
+    ):  # fmt: skip
+        assert tokenizer.decode(texts[text, start:end].tolist()).strip() == words
+
+
+def test_a_fast_tokenizer_of_hugging_face_is_taken_as_it_is():
+    transformers = pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "A", "dog", "near", "two", "cats"])}
+    raw = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    raw.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="[PAD]", unk_token="[UNK]")
+    with pytest.raises(InputError, match="does not state how long a row is"):
+        Collator(fast)
+    fast.model_max_length = 8
+    batch = Collator(fast)([sample()])
+    assert batch.texts.tolist() == [[2, 3, 4, 5, 6, 0, 0, 0]]
+    assert batch.grounding.spans.tolist() == [[0, 2], [3, 5]]

@@ -154,3 +154,33 @@ def test_shards_of_something_else_are_not_mixed_in(tmp_path):
         write_shards(Scenes("train", 3), tmp_path)
     with pytest.raises(InputError, match="samples_per_shard is 0"):
         write_shards(Scenes("train", 2), tmp_path / "x", samples_per_shard=0)
+
+
+def same_image_pairs(images, batch_size=64):
+    """Pairs of one image in a batch, on average."""
+    batches = [images[i : i + batch_size] for i in range(0, len(images) - batch_size + 1, batch_size)]
+    pairs = [len(batch) * (len(batch) - 1) // 2 for batch in batches]
+    return sum(sum(b[:i].count(image) for i, image in enumerate(b)) for b in batches) / max(len(pairs), 1)
+
+
+def test_captions_of_an_image_lie_far_apart_in_shards():
+    class Data:
+        image_ids = tuple(image for image in range(2000) for _ in range(5))
+
+        def __len__(self):
+            return len(self.image_ids)
+
+        def __getitem__(self, row):
+            return row
+
+    order = mixed_order(Data())
+    assert sorted(order) == list(range(10_000))
+    assert order == mixed_order(Data())
+    assert order[:2000] != sorted(order[:2000])
+    assert same_image_pairs(Data.image_ids) > 100
+    assert same_image_pairs([row // 5 for row in order]) < 0.2
+
+
+def test_a_tensor_is_no_image_to_write(tmp_path):
+    with pytest.raises(InputError, match="has a tensor as its image"):
+        write_shards(Scenes("train", 3).render(), tmp_path)

@@ -122,3 +122,43 @@ def test_impossible_rows_are_refused_by_number(changes, said):
     with pytest.raises(DataError, match=said) as caught:
         ReadObjects(["dog"], segment=segment)(row(**changes), "41")
     assert "41" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["torch", "numpy", None])
+@pytest.mark.parametrize("options", [{}, {"columns": ["objects"], "output_all_columns": True}])
+@pytest.mark.parametrize(("nest", "as_list"), [(datasets.Sequence, False), (lambda o: [o], True)])
+def test_formatted_rows_give_the_same_sample(kind, options, nest, as_list):
+    formatted = rows(nest, as_list).with_format(kind, **options)
+    sample = ObjectRows(formatted, caption="text", segment=segment)[0]
+    torch.testing.assert_close(sample.boxes, WANTED)
+    assert sample.links == ((0, 0), (1, 1))
+    assert sample.labels.tolist() == [1, 0]
+    assert sample.image.getpixel((3, 3)) == (5, 6, 7)
+
+
+def test_boxes_may_be_fractions_and_have_to_be_what_is_said():
+    boxes = {"bbox": [[0.1, 0.0, 0.2, 0.5]], "category": ["dog"]}
+    sample = ReadObjects(unit="fraction", segment=segment)(row(objects=boxes), "0")
+    torch.testing.assert_close(sample.boxes, WANTED[:1])
+    with pytest.raises(DataError, match=r"row 0: .* are these fractions"):
+        ReadObjects(segment=segment)(row(objects=boxes), "0")
+    corners = {"bbox": [[60, 20, 90, 45]], "category": ["dog"]}
+    with pytest.raises(DataError, match=r"row 0: .* are these xyxy"):
+        ReadObjects(segment=segment)(row(objects=corners), "0")
+
+
+def test_rows_of_one_image_say_so():
+    objects = {"bbox": BOXES, "category": ["dog", "car"]}
+    one, other = (ReadObjects(segment=segment)(row(objects=objects, image_id=7), key) for key in "01")
+    assert one.image_id == other.image_id == 7
+    assert (
+        ReadObjects(segment=segment)(row(), "0").image_id != ReadObjects(segment=segment)(row(), "1").image_id
+    )
+    listed = [row(image_id=i // 2) for i in range(4)]
+    assert ObjectRows(listed, segment=segment).image_ids == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("category", [None, 1.5, True])
+def test_categories_that_are_neither_words_nor_numbers_are_refused(category):
+    with pytest.raises(DataError, match=r"a category is (None|1\.5|True)"):
+        ReadObjects(segment=segment)(row(objects={"bbox": BOXES, "category": [category, "dog"]}), "0")

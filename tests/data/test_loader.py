@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 import torch
-from test_shards import numbers, shards  # noqa: F401
+from test_shards import numbers, picture, row, shards, write_shard  # noqa: F401
 
 from harmoclip.data.formats.shards import Shards
 from harmoclip.data.loader import Loader
@@ -103,3 +103,71 @@ def test_what_cannot_be_loaded_is_said():
         loader(rank=2, ranks=2)
     with pytest.raises(InputError, match=r"'ranks': 1.*'ranks': 2"):
         loader(ranks=2).load_state_dict(loader().state_dict())
+
+
+class Photographs:
+    """Five samples of each of some images, of which the third cannot be read."""
+
+    def __init__(self, images=12, broken=()):
+        self.image_ids = [image for image in range(images) for _ in range(5)]
+        self.broken = broken
+
+    def __len__(self):
+        return len(self.image_ids)
+
+    def __getitem__(self, row):
+        if self.image_ids[row] in self.broken:
+            raise DataError(f"image {self.image_ids[row]} does not exist.")
+        return row
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_one_caption_an_image_and_epoch_each_in_its_turn(workers):
+    def begin(**options):
+        return loader(Photographs(), one_caption=True, batch_size=3, workers=workers, **options)
+
+    loading = begin()
+    epochs = [[row for batch in loading for row, _ in batch] for _ in range(5)]
+    for rows in epochs:
+        assert sorted(row // 5 for row in rows) == list(range(12))
+    assert sorted(row for rows in epochs for row in rows) == list(range(60))
+    again = begin()
+    assert [row for batch in again for row, _ in batch] == epochs[0]
+    other = begin(seed=4)
+    assert [row for batch in other for row, _ in batch] != epochs[0]
+    with pytest.raises(InputError, match="one_caption"):
+        loader(Photographs(), batch_size=3).load_state_dict(loading.state_dict())
+
+
+def test_one_caption_needs_to_know_the_images(shards):  # noqa: F811
+    with pytest.raises(InputError, match="range has no image_ids"):
+        loader(one_caption=True)
+    with pytest.raises(InputError, match="Shards has no image_ids"):
+        loader(Shards(shards), one_caption=True)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_cannot_be_read_is_replaced_and_told_once_an_image(workers):
+    told = []
+    data = Photographs(broken=(3, 7))
+    loading = loader(data, batch_size=4, workers=workers, on_broken=told.append)
+    batches = [batch for _ in range(2) for batch in loading]
+    assert [len(batch) for batch in batches] == [4] * 30
+    assert not {row // 5 for batch in batches for row, _ in batch} & {3, 7}
+    assert sorted(map(str, told)) == ["image 3 does not exist.", "image 7 does not exist."]
+    again = loader(data, batch_size=4, on_broken=told.append)
+    assert [batch for _ in range(2) for batch in again] == batches
+    with pytest.raises(DataError, match="does not exist"):
+        list(loader(data, batch_size=4))
+    with pytest.raises(DataError, match="20 samples one after the other cannot be read"):
+        list(loader(Photographs(2, (0, 1)), batch_size=4, on_broken=told.append))
+
+
+def test_broken_samples_of_shards_are_told_by_the_loader(tmp_path):
+    good, bad = {"png": picture(), "json": row(1)}, {"png": b"x", "json": row(2)}
+    url = write_shard(tmp_path / "a.tar", {"a": good, "b": bad, "c": good})
+    told = []
+    loading = loader(Shards([url]), transform=None, on_broken=told.append)
+    list(itertools.islice(loading.endless(), 3))
+    assert len(told) == 1
+    assert "b of" in str(told[0])

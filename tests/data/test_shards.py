@@ -153,3 +153,35 @@ def test_grit_joins_equal_spans_and_equal_boxes(tmp_path):
     assert sample.key == "000373938"
     with pytest.raises(DataError, match="noun_chunks is None"):
         from_grit({"caption": "x"}, sample.image)
+
+
+def test_dots_in_names_are_named_and_can_be_told(tmp_path):
+    samples = {f"img 22.0{n}": {"png": picture(n), "json": row(n)} for n in (5, 6)}
+    url = write_shard(tmp_path / "dots.tar", samples)
+    with pytest.raises(DataError, match="The first dot ends a name: where names have dots, say how they end"):
+        list(Shards([url]))
+    assert numbers(Shards([url], suffixes=("png", ".json"))) == [5, 6]
+    long = write_shard(tmp_path / "long.tar", {"s0.a": {"input.png": picture(), "input.json": row(3)}})
+    assert numbers(Shards([long], suffixes=("input.png", "input.json"))) == [3]
+    one = write_shard(tmp_path / "one.tar", {"s0": {"input.png": picture(), "meta.json": row(4)}})
+    assert numbers(Shards([one])) == [4]
+
+
+def test_images_with_a_text_are_samples_without_boxes(tmp_path):
+    pair = {"jpg": picture(kind="JPEG"), "txt": "a café\n".encode()}
+    metadata = {"caption": "a dog", "url": "http://x", "width": 20, "height": 10, "status": "success"}
+    url = write_shard(tmp_path / "a.tar", {"0": pair, "1": {**pair, "json": metadata}})
+    first, second = Shards([url])
+    assert (first.caption, second.caption) == ("a café", "a dog")
+    assert first.boxes.shape == (0, 4)
+    assert first.image_id != second.image_id
+
+
+def test_shards_are_found_by_folder_pattern_and_list(shards, tmp_path):
+    found = [str(tmp_path / f"part-{n}.tar") for n in range(len(Shards(shards).urls))]
+    for urls in (tmp_path, str(tmp_path), tmp_path / "part-*.tar", found):
+        assert Shards(urls).urls == found
+    (tmp_path / "empty").mkdir()
+    for urls in (tmp_path / "empty", tmp_path / "none-*.tar"):
+        with pytest.raises(DataError, match="has no shard"):
+            Shards(urls)

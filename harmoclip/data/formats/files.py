@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from harmoclip.errors import DataError, unknown_name
 
@@ -88,6 +88,8 @@ def open_image(
             rgb = shown if shown.mode == "RGB" else shown.convert("RGB")
     except FileNotFoundError as error:
         raise DataError(f"image {name} does not exist.") from error
+    except UnidentifiedImageError as error:
+        raise DataError(f"image {name} cannot be read: it is no image of a known kind.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"image {name} cannot be read: {error}.") from error
     if stated is not None and not _same_shape(rgb.size, stated) and rgb.width != rgb.height:

@@ -117,7 +117,7 @@ def plain(value: Any) -> Any:
         {'bbox': [[1.0, 1.0]], 'category': [3]}
     """
     if hasattr(value, "tolist"):
-        return value.tolist()
+        return plain(value.tolist())
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value

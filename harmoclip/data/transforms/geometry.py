@@ -37,6 +37,13 @@ def moved(
     return tv_tensors.wrap(boxes.as_subclass(Tensor) * factor + offset, like=boxes, canvas_size=canvas)
 
 
+def interpolation_of(preprocessing: Preprocessing) -> InterpolationMode:
+    """Torchvision's word for the filter; of tensors, Pillow's nearest is what torchvision calls exact."""
+    name = preprocessing.interpolation
+    exact = preprocessing.pixels == "tensor" and name == "nearest"
+    return InterpolationMode("nearest-exact" if exact else name)
+
+
 class ResizeAndCrop(v2.Transform):
     """Resize, then crop or pad about the centre, with the rounding of open_clip, timm or transformers."""
 
@@ -44,7 +51,7 @@ class ResizeAndCrop(v2.Transform):
         super().__init__()
         self.scaled, self.mode = preprocessing.scaled, preprocessing.resize
         self.size, fill = preprocessing.size, preprocessing.fill
-        self.interpolation = InterpolationMode(preprocessing.interpolation)
+        self.interpolation = interpolation_of(preprocessing)
         self.fill = fill if isinstance(fill, int) else list(fill)
         # half a pixel: torchvision rounds to even, transformers rounds down
         self.whole: Callable[[float], int] = round if preprocessing.pixels == "pillow" else int
@@ -104,17 +111,31 @@ class Normalize:
     """From pixels to the model's input `[3, H, W]` float32, bit for bit as each library does it."""
 
     def __init__(self, preprocessing: Preprocessing) -> None:
-        self.mean = torch.tensor(preprocessing.mean).view(-1, 1, 1)
-        self.std = torch.tensor(preprocessing.std).view(-1, 1, 1)
+        self.pixels, self.rescale = preprocessing.pixels, preprocessing.rescale
+        mean, std = preprocessing.mean, preprocessing.std
+        self.mean = None if mean is None else torch.tensor(mean).view(-1, 1, 1)
+        self.std = None if std is None else torch.tensor(std).view(-1, 1, 1)
 
     def __call__(self, image: Image.Image | tv_tensors.Image) -> Tensor:
         """The image as numbers."""
-        if isinstance(image, Image.Image):
-            pixels = pil_to_tensor(image).to(torch.float32, memory_format=torch.contiguous_format)
-            return pixels.div_(255).sub_(self.mean).div_(self.std)
-        # transformers divides by 255 inside mean and std
-        mean, std = (v * (1.0 / (1 / 255)) for v in (self.mean, self.std))
-        return image.as_subclass(Tensor).float().sub_(mean).div_(std)
+        values = pil_to_tensor(image) if isinstance(image, Image.Image) else image.as_subclass(Tensor)
+        if self.pixels == "tensor":
+            return self._in_one_step(values)
+        values = values.to(torch.float32, memory_format=torch.contiguous_format)
+        if self.pixels == "pillow" and self.rescale == 1 / 255:
+            values = values.div_(255)
+        elif self.rescale is not None:
+            values = values.double().mul_(self.rescale).float()
+        if self.mean is None or self.std is None:
+            return values
+        return values.sub_(self.mean).div_(self.std)
+
+    def _in_one_step(self, values: Tensor) -> Tensor:
+        """As transformers does it: what values are multiplied by is a part of mean and standard deviation."""
+        if self.mean is None or self.std is None:
+            return values.float() if self.rescale is None else values * self.rescale
+        factor = 1.0 if self.rescale is None else 1.0 / self.rescale
+        return values.float().sub_(self.mean * factor).div_(self.std * factor)
 
 
 def _is_boxes(inpt: Any) -> bool:

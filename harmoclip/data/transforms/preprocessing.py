@@ -1,4 +1,4 @@
-"""What a model does to a picture before it sees it, read from the model's own configuration."""
+"""What a model does to an image before it sees it, read from the model's own configuration."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ _BY_PILLOW_NUMBER = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """One model's way from an RGB picture to its input.
+    """One model's way from an RGB image to its input.
 
-    The picture is resized to `scaled` (short side on it, long side on it, or both regardless of shape), then
-    cropped or padded about its centre to `size`, then normalised.
+    The image is resized to `scaled` (short side on it, long side on it, or both regardless of shape), then
+    cropped or padded about its centre to `size`, then its values are multiplied by
+    `rescale` and normalized by `mean` and `std`.
 
     Args:
         size: Height and width of the model's input.
-        scaled: Height and width that the picture is resized to, before the crop.
+        scaled: Height and width that the image is resized to, before the crop.
         resize: Which sides meet `scaled`.
         interpolation: Pillow's name of the filter, in lower case.
-        mean: Of each channel, for values in [0, 1].
-        std: Of each channel, for values in [0, 1].
-        fill: Colour of padding, 0 to 255.
+        mean: Of each channel, of the rescaled values; None leaves them as they are.
+        std: Of each channel, of the rescaled values; None leaves them as they are.
+        fill: Color of padding, 0 to 255.
         pixels: What works on the pixels: `pillow` as in open_clip and timm; `tensor`, torchvision on uint8,
             as in transformers' processors, a few grey levels away; `numpy`, as in those that use Pillow.
+        rescale: What a channel's value, 0 to 255, is multiplied by; None leaves it as it is.
 
     Example:
         >>> Preprocessing.of({"size": 224, "resize_mode": "squash"}).resize
@@ -43,10 +45,11 @@ class Preprocessing:
     scaled: tuple[int, int]
     resize: Resize
     interpolation: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
     fill: int | tuple[int, ...] = 0
     pixels: Pixels = "pillow"
+    rescale: float | None = 1 / 255
 
     def __post_init__(self) -> None:
         if self.interpolation not in _FILTERS:
@@ -72,7 +75,7 @@ class Preprocessing:
         for reader, config in _candidates(source):
             return cls(**reader(config))
         raise InputError(
-            f"a {type(source).__name__} does not say how pictures are prepared: expected an open_clip "
+            f"a {type(source).__name__} does not say how images are prepared: expected an open_clip "
             "model or its preprocess_cfg, a Hugging Face processor, a timm model or its data configuration. "
             "Or give a harmoclip.data.Preprocessing."
         )
@@ -135,26 +138,58 @@ def _timm(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _hugging_face(processor: Any) -> dict[str, Any]:
     name = type(processor).__name__
-    if getattr(processor, "do_pad", None) or not processor.do_resize or not processor.do_normalize:
-        raise InputError(
-            f"{name} pads, or does not resize or normalise: no rule is known here that moves its boxes. "
-            "Give a harmoclip.data.Preprocessing that says what it does."
-        )
-    wanted = _sizes(processor.size or {})
+    wanted, has_crop = _sizes(processor.size or {}), bool(getattr(processor, "do_center_crop", False))
+    crop = _sizes(processor.crop_size or {}) if has_crop else {}
     short = wanted.get("shortest_edge")
-    scaled = (short, short) if short else (wanted.get("height"), wanted.get("width"))
-    if None in scaled or wanted.get("longest_edge"):
-        raise InputError(f"{name} resizes to {wanted}: expected shortest_edge, or height and width.")
-    crop = _sizes(processor.crop_size) if getattr(processor, "do_center_crop", False) else {}
-    return {
-        "size": (crop["height"], crop["width"]) if crop else scaled,
-        "scaled": scaled,
-        "resize": "shortest" if short else "squash",
-        "interpolation": _BY_PILLOW_NUMBER[int(processor.resample)],
-        "mean": tuple(processor.image_mean),
-        "std": tuple(processor.image_std),
-        "pixels": "tensor" if _resizes_tensors(processor) else "numpy",
+    fixed = (wanted.get("height"), wanted.get("width"))
+    refused = {
+        "do_pad=True": bool(getattr(processor, "do_pad", False)),
+        "max_num_patches: it cuts images into a number of patches": hasattr(processor, "max_num_patches"),
+        "do_resize=False": not processor.do_resize,
+        f"size={wanted}, expected shortest_edge, or height and width": set(wanted)
+        not in ({"shortest_edge"}, {"height", "width"}),
+        "do_center_crop=False with shortest_edge: images keep their shape": bool(short) and not has_crop,
+        f"crop_size={crop}, expected height and width": has_crop and set(crop) != {"height", "width"},
+        f"resample={processor.resample}": not _has_filter(processor),
     }
+    for setting, given in refused.items():
+        if given:
+            raise InputError(
+                f"{name} has {setting}. No rule is known here that gives inputs of one size and moves the "
+                "boxes along: give a harmoclip.data.Preprocessing that says what it does."
+            )
+    normalizes = bool(processor.do_normalize)
+    return {
+        "size": (crop["height"], crop["width"]) if crop else fixed,
+        "scaled": (short, short) if short else fixed,
+        "resize": "shortest" if short else "squash",
+        "interpolation": _resample(processor),
+        "mean": _channels(processor.image_mean) if normalizes else None,
+        "std": _channels(processor.image_std) if normalizes else None,
+        "pixels": "tensor" if _resizes_tensors(processor) else "numpy",
+        "rescale": float(processor.rescale_factor) if processor.do_rescale else None,
+    }
+
+
+def _resample(processor: Any) -> str | None:
+    """Pillow's name of a processor's filter, which it holds as Pillow's number or as torchvision's word."""
+    given = processor.resample
+    if given is None:
+        return "bilinear"
+    if isinstance(given, int):
+        return _BY_PILLOW_NUMBER.get(int(given))
+    word = str(getattr(given, "value", given)).replace("nearest-exact", "nearest")
+    return word if word in _FILTERS else None
+
+
+def _has_filter(processor: Any) -> bool:
+    """Whether a processor's filter is one that its back end has."""
+    without = ("box", "hamming", None) if _resizes_tensors(processor) else (None,)
+    return _resample(processor) not in without
+
+
+def _channels(value: float | Sequence[float]) -> tuple[float, ...]:
+    return (float(value),) * 3 if isinstance(value, int | float) else tuple(value)
 
 
 def _sizes(size: Any) -> dict[str, int]:

@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torchvision import tv_tensors
-from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms import v2
 from torchvision.transforms.functional import to_pil_image
 
 from harmoclip.data.sample import Sample
-from harmoclip.data.transforms.geometry import Normalize, RandomCropTo, ResizeAndCrop
+from harmoclip.data.transforms.geometry import Normalize, RandomCropTo, ResizeAndCrop, interpolation_of
 from harmoclip.data.transforms.preprocessing import Preprocessing
 from harmoclip.errors import InputError
 
@@ -128,5 +128,5 @@ class SampleTransform:
 def _geometry(preprocessing: Preprocessing, crop: tuple[float, float] | None) -> v2.Transform:
     if crop is None:
         return ResizeAndCrop(preprocessing)
-    interpolation = InterpolationMode(preprocessing.interpolation)
+    interpolation = interpolation_of(preprocessing)
     return RandomCropTo(preprocessing.size, scale=crop, interpolation=interpolation)
