@@ -53,7 +53,7 @@ def test_adapters_learn_alone_and_are_merged_at_the_end(source, config, tmp_path
     stock = load_model(f"local-dir:{final}" if source == "open_clip" else str(final))
     images = torch.randn(2, 3, 32, 32)
     boxes = [torch.tensor([[0.1, 0.1, 0.8, 0.9]])] * 2
-    for kind in ("plain",):
+    for kind in ("plain", "value"):
         merged, adapted = (
             harmonize(m.eval(), tokenizer=stock.tokenizer, dense=kind) for m in (stock.model, run.harmo.model)
         )
