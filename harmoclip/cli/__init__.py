@@ -36,11 +36,15 @@ COMMANDS = {
         },
     ),
     "data": Command(
-        "Check a data set; write it as webdataset shards.",
+        "Check a data set; make it ready for training; write it as webdataset shards.",
         {
             "check": (
                 "harmoclip data check coco",
                 "harmoclip data check mine.jsonl --unit pixel --box-format xywh --json",
+            ),
+            "prepare": (
+                "harmoclip data prepare mine.jsonl ready.jsonl --unit pixel --names dog,cat",
+                "harmoclip data prepare mine.jsonl shards --link similarity --model ViT-B-32 --pretrained x.pt",
             ),
             "convert": ("harmoclip data convert coco shards --split train2017 --workers 4",),
         },

@@ -1,4 +1,4 @@
-"""`harmoclip data`: check a data set, and write it as webdataset shards."""
+"""`harmoclip data`: check a data set, make it ready for training, write it as webdataset shards."""
 
 from __future__ import annotations
 
@@ -102,6 +102,92 @@ def convert(
         typer.echo(f"{written} samples in {shards} shards: {folder}")
     if left_out:
         raise typer.Exit(1)
+
+
+def prepare(
+    source: Source,
+    out: Annotated[Path, typer.Argument(help="Where to write: a .jsonl file, or a folder for shards")],
+    format: Format = None,
+    split: Split = None,
+    images: Images = None,
+    unit: Unit = None,
+    box_format: BoxFormat = None,
+    link: Annotated[
+        str, typer.Option(help="Phrases to boxes by `words` for their classes, by `similarity`, or `none`")
+    ] = "words",
+    names: Annotated[
+        str | None, typer.Option(help="Names of the classes, with commas, where the data has none")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model that says what is similar")] = None,
+    pretrained: Annotated[str | None, typer.Option(help="Its weights: a tag or a file")] = None,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Confidence from which a link by similarity counts")
+    ] = 0.5,
+    cache: Cache = None,
+    sheet: Annotated[Path | None, typer.Option(help="Where to draw some of what was linked")] = None,
+    pictures: Annotated[int, typer.Option(min=0, help="How many of them")] = 12,
+    as_json: AsJson = False,
+) -> None:
+    """Find the phrases of captions, link them to boxes, and write what train, evaluate and check read."""
+    import json
+
+    from harmoclip.data.dataset import Indexed
+    from harmoclip.data.formats.registry import open_dataset
+    from harmoclip.data.tools.check import check_dataset
+    from harmoclip.data.tools.convert import write_shards
+    from harmoclip.data.tools.prepare import Prepared, write_lines
+    from harmoclip.errors import InputError
+
+    options: dict[str, Any] = {"split": split, "images": images, "unit": unit, "box_format": box_format}
+    dataset = open_dataset(source, format, **options)
+    if not isinstance(dataset, Indexed):
+        raise InputError(f"{source} is a stream: expected data with a length. Shards are ready as they are.")
+    prepared = Prepared(dataset, *_steps(dataset, link, names, cache, (model, pretrained), threshold))
+    with Progress() as progress:
+        advance = progress.task("prepare", _length(dataset))
+        write = write_lines if out.suffix == ".jsonl" else write_shards
+        left_out = write(prepared, out, progress=advance)
+        written = open_dataset(out, "json_lines" if out.suffix == ".jsonl" else "shards")
+        report = check_dataset(written, progress=progress.task("check", _length(written)))
+    _print(report, to_stderr=as_json)
+    _list("Left out", left_out, to_stderr=True)
+    if sheet and pictures:
+        _draw(_some(written, pictures), sheet)
+    if as_json:
+        typer.echo(json.dumps({**report.as_dict(), "left_out": left_out}))
+    if left_out or not report.fine:
+        raise typer.Exit(1)
+
+
+def _steps(
+    dataset: Any, link: str, names: str | None, cache: Path | None, model: Any, threshold: float
+) -> list[Any]:
+    """What finds the phrases and the links of samples that come without."""
+    from harmoclip.data import GroundingFinder, PhraseCache, SimilarityLinker, transform_for
+    from harmoclip.errors import InputError
+    from harmoclip.segment import CaptionSegmenter
+
+    classes = names.split(",") if names else getattr(dataset, "class_names", None)
+    segment = CaptionSegmenter() if cache is None else PhraseCache(cache)
+    if link == "words" and not classes:
+        raise InputError(
+            "--link is words, but the data does not name the classes of its boxes: expected --names, or "
+            "--link similarity --model NAME, or --link none."
+        )
+    if link == "similarity" and model[0] is None:
+        raise InputError("--link is similarity: expected --model NAME, and --pretrained for its weights.")
+    if link not in ("words", "similarity", "none"):
+        raise InputError(f"--link is {link!r}: expected words, similarity or none.")
+    steps: list[Any] = [GroundingFinder(segment, classes if link == "words" else None)]
+    if link == "similarity":
+        from harmoclip.harmonized import harmonize
+        from harmoclip.models import load_model
+
+        loaded = load_model(*model)
+        harmo = harmonize(loaded.model, tokenizer=loaded.tokenizer).eval()
+        transform = transform_for(getattr(loaded.preprocess, "processor", loaded.model))
+        steps.append(SimilarityLinker(harmo, loaded.tokenizer, transform, threshold))
+    return steps
 
 
 def _length(dataset: Any) -> int | None:

@@ -28,16 +28,24 @@ if TYPE_CHECKING:
     from harmoclip.data.linking.by_similarity import link as link
     from harmoclip.data.linking.by_similarity import model_similarity as model_similarity
     from harmoclip.data.linking.by_words import WordLinker as WordLinker
+    from harmoclip.data.linking.grounding_finder import GroundingFinder as GroundingFinder
     from harmoclip.data.loader import Loader as Loader
     from harmoclip.data.sample import Sample as Sample
     from harmoclip.data.tools.check import check_dataset as check_dataset
     from harmoclip.data.tools.convert import write_shards as write_shards
     from harmoclip.data.tools.phrase_cache import PhraseCache as PhraseCache
+    from harmoclip.data.tools.prepare import Prepared as Prepared
+    from harmoclip.data.tools.prepare import SimilarityLinker as SimilarityLinker
+    from harmoclip.data.tools.prepare import write_lines as write_lines
     from harmoclip.data.transforms.preprocessing import Preprocessing as Preprocessing
     from harmoclip.data.transforms.sample_transform import SampleTransform as SampleTransform
     from harmoclip.data.transforms.sample_transform import transform_for as transform_for
 
 _HOME = {
+    "write_lines": "tools.prepare",
+    "SimilarityLinker": "tools.prepare",
+    "Prepared": "tools.prepare",
+    "GroundingFinder": "linking.grounding_finder",
     "Batch": "collate",
     "CocoCaptions": "formats.coco",
     "CocoPanoptic": "formats.panoptic",
@@ -75,18 +83,21 @@ __all__ = [
     "CocoPanoptic",
     "Collator",
     "Flickr30kEntities",
+    "GroundingFinder",
     "JsonLines",
     "Loader",
     "Lvis",
     "ObjectRows",
     "ObjectStream",
     "PhraseCache",
+    "Prepared",
     "Preprocessing",
     "RefCoco",
     "Sample",
     "SampleDataset",
     "SampleTransform",
     "Shards",
+    "SimilarityLinker",
     "VisualGenome",
     "WordLinker",
     "check_dataset",
@@ -98,6 +109,7 @@ __all__ = [
     "register_format",
     "to_row",
     "transform_for",
+    "write_lines",
     "write_shards",
 ]
 

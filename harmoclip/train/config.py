@@ -69,6 +69,9 @@ class DataConfig:
         "link phrases to boxes where the data does not: by the words for the boxes' classes, or by what the "
         "model finds similar at the start of the run",
     )
+    names: tuple[str, ...] | None = key(
+        None, "of the boxes' classes, in their order, for links by words; null: the data's own"
+    )
     link_threshold: float = key(0.5, "confidence in [0, 1] from which a link by similarity counts", least=0)
     cache: str | None = key(None, "a file that keeps the phrases that were found", may_change=True)
     on_broken: Literal["error", "skip"] = key(

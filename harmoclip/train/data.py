@@ -200,11 +200,11 @@ def _finder(data: DataConfig, dataset: Any) -> Callable[[Sample], Sample] | None
         return None
     names = None
     if data.link == "words":
-        names = getattr(dataset, "class_names", None)
+        names = data.names or getattr(dataset, "class_names", None)
         if not names:
             raise InputError(
-                "data.link is words, but the data does not name the classes of its boxes: expected names, "
-                "such as COCO's. data.link=similarity needs none."
+                "data.link is words, but the data does not name the classes of its boxes: expected "
+                "data.names=[dog,cat,...]. data.link=similarity needs none."
             )
     segment = None
     if data.segment:

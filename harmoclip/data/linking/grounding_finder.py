@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from harmoclip.data.linking.by_words import WordLinker
 from harmoclip.data.sample import Sample
-from harmoclip.errors import DataError
+from harmoclip.errors import InputError
 from harmoclip.segment import Phrase
 
 
@@ -20,7 +20,7 @@ class GroundingFinder:
         names: The names of each class, the usual one first, or one name each; None links nothing.
 
     Raises:
-        DataError: A sample that shall be linked has boxes without a class, a class without a name, or
+        InputError: A sample that shall be linked has boxes without a class, a class without a name, or
             phrases that the segmenter did not find, of which nobody knows the head.
 
     Example:
@@ -51,7 +51,7 @@ class GroundingFinder:
             return sample
         phrases = [phrase for phrase in sample.phrases if isinstance(phrase, Phrase)]
         if len(phrases) < len(sample.phrases):
-            raise DataError(
+            raise InputError(
                 f"sample {sample.key!r} has phrases without a head: expected those of a segmenter, to link "
                 "them by words. Leave the phrases out, so that they are found, or link by similarity."
             )
@@ -61,7 +61,7 @@ class GroundingFinder:
     def _labels(self, sample: Sample) -> list[int]:
         labels: list[int] = [] if sample.labels is None else sample.labels.tolist()
         if not labels or not 0 <= min(labels) <= max(labels) < self._count:
-            raise DataError(
+            raise InputError(
                 f"sample {sample.key!r}: the boxes' classes are {labels or None}: expected a number for each "
                 f"box, from 0 to {self._count - 1}, to link phrases by the words for them."
             )
