@@ -44,7 +44,7 @@ COMMANDS = {
             ),
             "prepare": (
                 "harmoclip data prepare mine.jsonl ready.jsonl --unit pixel --names dog,cat",
-                "harmoclip data prepare mine.jsonl shards --link similarity --model ViT-B-32 --pretrained x.pt",
+                "harmoclip data prepare mine.jsonl shards --link similarity --model my-clip",
             ),
             "convert": ("harmoclip data convert coco shards --split train2017 --workers 4",),
         },
