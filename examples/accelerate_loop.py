@@ -17,14 +17,12 @@ def main(
     name: str = "ViT-B-32", pretrained: str | None = None, steps: int = 10, batch_size: int = 16
 ) -> None:
     accelerator = Accelerator()
-    model = open_clip.create_model(name, pretrained=pretrained)
+    model, tokenizer = open_clip.create_model(name, pretrained=pretrained), open_clip.get_tokenizer(name)
     transform = transform_for(model)
     samples: Any = [transform(s) for s in Scenes("train", steps * batch_size).render()]
-    loader: DataLoader[Batch] = DataLoader(
-        samples, batch_size, collate_fn=Collator(open_clip.get_tokenizer(name))
-    )
+    loader: DataLoader[Batch] = DataLoader(samples, batch_size, collate_fn=Collator(tokenizer))
 
-    harmo = harmoclip.harmonize(model)  # the losses' parameters are inside: prepare it as one module
+    harmo = harmoclip.harmonize(model, tokenizer=tokenizer)
     optimizer = torch.optim.AdamW(harmo.parameters(), lr=1e-4)
     harmo, optimizer, loader = accelerator.prepare(harmo, optimizer, loader)
     for step, (images, texts, grounding) in enumerate(loader, 1):

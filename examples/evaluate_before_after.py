@@ -16,7 +16,6 @@ from harmoclip.evaluate.registry import tasks_of
 from harmoclip.evaluate.report import write_report
 from harmoclip.evaluate.tables import terminal_table
 from harmoclip.evaluate.task import Request
-from harmoclip.models import load_model
 
 
 def main(
@@ -27,10 +26,10 @@ def main(
     scenes: int = 50,
     out: Path = Path("evaluation"),
 ) -> None:
-    loaded = load_model(name, pretrained)
+    loaded = harmoclip.load_model(name, pretrained)
     before = copy.deepcopy(loaded.model.state_dict())
 
-    harmo = harmoclip.harmonize(loaded.model)
+    harmo = harmoclip.harmonize(loaded.model, tokenizer=loaded.tokenizer)
     samples = [s.replace(image=loaded.preprocess(s.image)) for s in Scenes("train", batch_size)]
     images, texts, grounding = Collator(loaded.tokenizer)(samples)
     optimizer = torch.optim.AdamW(harmo.parameters(), lr=1e-4)

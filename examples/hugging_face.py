@@ -7,17 +7,16 @@ from transformers import AutoImageProcessor
 import harmoclip
 from harmoclip.data import Collator, transform_for
 from harmoclip.data.scenes import Scenes
-from harmoclip.models import load_model
 
 
 def main(name: str = "openai/clip-vit-base-patch32", steps: int = 10, batch_size: int = 16) -> None:
-    loaded = load_model(f"hf:{name}")
+    loaded = harmoclip.load_model(f"hf:{name}")
     transform = transform_for(AutoImageProcessor.from_pretrained(name))
     model = loaded.model  # a transformers.CLIPModel as it is
     samples = [transform(s) for s in Scenes("train", batch_size).render()]
     images, texts, grounding = Collator(loaded.tokenizer)(samples)
 
-    harmo = harmoclip.harmonize(model)
+    harmo = harmoclip.harmonize(model, tokenizer=loaded.tokenizer)
     optimizer = torch.optim.AdamW(harmo.parameters(), lr=1e-4)
     for step in range(1, steps + 1):
         losses = harmo(images, texts, grounding)

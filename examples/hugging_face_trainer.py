@@ -8,7 +8,6 @@ from transformers import AutoImageProcessor, Trainer, TrainingArguments
 import harmoclip
 from harmoclip.data import Collator, transform_for
 from harmoclip.data.scenes import Scenes
-from harmoclip.models import load_model
 
 
 class RegionTrainer(Trainer):  # type: ignore[misc]
@@ -26,12 +25,12 @@ def main(
     batch_size: int = 8,
     out: str = "runs/trainer",
 ) -> None:
-    loaded = load_model(f"hf:{name}")
+    loaded = harmoclip.load_model(f"hf:{name}")
     transform = transform_for(AutoImageProcessor.from_pretrained(name))
     samples = [transform(s) for s in Scenes("train", 4 * batch_size).render()]
     collate = Collator(loaded.tokenizer)
     model: Any = loaded.model
-    harmo = harmoclip.harmonize(model)
+    harmo = harmoclip.harmonize(model, tokenizer=loaded.tokenizer)
     arguments = TrainingArguments(
         out,
         max_steps=steps,

@@ -11,14 +11,15 @@ from torch.utils.data import DataLoader
 import harmoclip
 from harmoclip.data import Batch, Collator, transform_for
 from harmoclip.data.scenes import Scenes
+from harmoclip.tokenizers import Tokenizer
 
 
 class RegionModule(lightning.LightningModule):
     """A harmonized model that Lightning trains."""
 
-    def __init__(self, model: torch.nn.Module, learning_rate: float) -> None:
+    def __init__(self, model: torch.nn.Module, tokenizer: Tokenizer, learning_rate: float) -> None:
         super().__init__()
-        self.harmo = harmoclip.harmonize(model)
+        self.harmo = harmoclip.harmonize(model, tokenizer=tokenizer)
         self.learning_rate = learning_rate
 
     def training_step(self, batch: Any, index: int) -> torch.Tensor:
@@ -35,16 +36,14 @@ class RegionModule(lightning.LightningModule):
 def main(
     name: str = "ViT-B-32", pretrained: str | None = None, steps: int = 10, batch_size: int = 16
 ) -> None:
-    model = open_clip.create_model(name, pretrained=pretrained)
+    model, tokenizer = open_clip.create_model(name, pretrained=pretrained), open_clip.get_tokenizer(name)
     transform = transform_for(model)
     samples: Any = [transform(s) for s in Scenes("train", 4 * batch_size).render()]
-    loader: DataLoader[Batch] = DataLoader(
-        samples, batch_size, collate_fn=Collator(open_clip.get_tokenizer(name))
-    )
+    loader: DataLoader[Batch] = DataLoader(samples, batch_size, collate_fn=Collator(tokenizer))
     trainer = lightning.Trainer(
         max_steps=steps, accelerator="auto", logger=False, enable_checkpointing=False, log_every_n_steps=1
     )
-    trainer.fit(RegionModule(model, 1e-4), loader)
+    trainer.fit(RegionModule(model, tokenizer, 1e-4), loader)
     print("  ".join(f"{k} {v.item():.3f}" for k, v in trainer.callback_metrics.items()))
 
 

@@ -34,7 +34,7 @@ def main(
 
     linked: list[Sample] = []
     right = found = 0
-    with harmoclip.harmonize(clip) as harmo:
+    with harmoclip.harmonize(clip, tokenizer=tokenizer) as harmo:
         for index in track(range(min(count, len(samples))), description="linking"):
             sample = samples[index]
             similarity = model_similarity(harmo, tokenizer, transform, sample)

@@ -15,11 +15,12 @@ def main(
 ) -> None:
     model = open_clip.create_model(name, pretrained=pretrained)
     transform = transform_for(model)
-    collate = Collator(open_clip.get_tokenizer(name))
+    tokenizer = open_clip.get_tokenizer(name)
+    collate = Collator(tokenizer)
     samples = [transform(s) for s in Scenes("train", batch_size).render()]
     images, texts, grounding = collate(samples)
 
-    harmo = harmoclip.harmonize(model, weights={"lexeme_region": 0.5})
+    harmo = harmoclip.harmonize(model, tokenizer=tokenizer, weights={"lexeme_region": 0.5})
     my_loss = ClipLoss()
     optimizer = torch.optim.AdamW(harmo.parameters(), lr=1e-4)
     for step in range(1, steps + 1):

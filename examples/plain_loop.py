@@ -25,7 +25,7 @@ def main(
         samples, batch_size, shuffle=True, drop_last=True, collate_fn=Collator(tokenizer)
     )
 
-    with harmoclip.harmonize(model) as harmo:
+    with harmoclip.harmonize(model, tokenizer=tokenizer) as harmo:
         print(harmo)
         optimizer = torch.optim.AdamW(harmo.parameters(), lr=1e-4)
         step = 0

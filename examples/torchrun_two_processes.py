@@ -22,10 +22,11 @@ def main(name: str = "ViT-B-32", pretrained: str | None = None, steps: int = 5, 
     torch.manual_seed(0)
     model = open_clip.create_model(name, pretrained=pretrained, device=device)
     transform = transform_for(model)
-    collate = Collator(open_clip.get_tokenizer(name))
+    tokenizer = open_clip.get_tokenizer(name)
+    collate = Collator(tokenizer)
     scenes = Scenes("train", steps * batch_size * ranks)
 
-    harmo = DistributedDataParallel(harmoclip.harmonize(model))
+    harmo = DistributedDataParallel(harmoclip.harmonize(model, tokenizer=tokenizer))
     optimizer = torch.optim.AdamW(harmo.parameters(), lr=1e-4)
     for step in range(steps):
         mine = [scenes[(step * ranks + rank) * batch_size + i] for i in range(batch_size)]

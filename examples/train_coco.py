@@ -51,18 +51,18 @@ def main(
     )
     draw_linked(samples, out / "linked.png")
 
-    clip = open_clip.create_model(model, pretrained=pretrained)
+    clip, tokenizer = open_clip.create_model(model, pretrained=pretrained), open_clip.get_tokenizer(model)
     # whatever the model was trained with, plus a slight random crop; captions with a side are not mirrored
     loader = Loader(
         samples,
-        Collator(open_clip.get_tokenizer(model)),
+        Collator(tokenizer),
         transform=transform_for(clip, crop=(0.8, 1.0), flip=0.5),
         batch_size=batch_size,
         workers=workers,
         seed=seed,
     )
     bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with harmoclip.harmonize(clip) as harmo, bar:
+    with harmoclip.harmonize(clip, tokenizer=tokenizer) as harmo, bar:
         optimizer = torch.optim.AdamW(harmo.parameters(), lr=lr)
         for images, texts, grounding in bar.track(
             islice(loader.endless(), steps), steps, description="training"

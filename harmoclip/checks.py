@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -87,6 +88,17 @@ def check_batch(images: Tensor, texts: Tensor, grounding: Grounding) -> None:
         )
     grounding.check_batch(len(images), len(texts), texts.shape[1])
     grounding.check_texts_are_used(len(images), len(texts))
+
+
+def warn_of_half_precision(model: nn.Module) -> None:
+    """Warn where weights that learn are float16, as OpenAI's `clip.load` gives them on a GPU."""
+    half = [n for n, p in model.named_parameters() if p.requires_grad and p.dtype == torch.float16]
+    if half:
+        warnings.warn(
+            f"{len(half)} weights are float16, such as {half[0]!r}, and Adam makes them NaN: call "
+            "model.float(), and train under torch.autocast.",
+            stacklevel=2,
+        )
 
 
 def frozen(teacher: nn.Module) -> nn.Module:

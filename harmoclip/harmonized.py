@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from harmoclip.capture import Captured, ImageActivations, ImageTaps, TextActivations, TextTaps, TowerTaps
-from harmoclip.checks import check_batch, flat_boxes, frozen, image_batch, token_rows
+from harmoclip.checks import check_batch, flat_boxes, frozen, image_batch, token_rows, warn_of_half_precision
 from harmoclip.encoding import Encoding
 from harmoclip.errors import CaptureError, InputError
 from harmoclip.grounding import Grounding
@@ -123,7 +124,7 @@ class Harmonized(nn.Module):
         self._encode = Encoding(self.towers, teachers, self.dense, options, self.objective.judged)
         self._image_taps = TowerTaps(ImageActivations, self._image_points)
         self._text_taps = TowerTaps(TextActivations, self._text_points)
-        self.attached = True
+        self.attached, self._precision_checked = True, False
 
     @property
     def options(self) -> Options:
@@ -179,6 +180,7 @@ class Harmonized(nn.Module):
         """
         images, texts = image_batch(images), token_rows(texts)
         check_batch(images, texts, grounding)
+        self._check_precision()
         alone = self._encode.alone(texts, grounding)
         with self.capture() as captured:
             image = self.towers.encode_image(images)
@@ -351,6 +353,13 @@ class Harmonized(nn.Module):
         options = {"lexemes": self.options.lexemes, "global_region": self.options.global_region}
         rows = {"dense": self.dense, **options, "weights": self.weights, **taps, "attached": self.attached}
         return table(f"Harmonized {type(self.model).__name__}", rows)
+
+    def _check_precision(self) -> None:
+        """Look at the weights once, at the first step that learns."""
+        if self._precision_checked or torch.compiler.is_compiling() or not torch.is_grad_enabled():
+            return
+        warn_of_half_precision(self.model)
+        self._precision_checked = True
 
     def _image_points(self) -> ImageTaps | None:
         return self.towers.image.taps(self.dense)

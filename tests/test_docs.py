@@ -65,7 +65,7 @@ def small_models(folders, monkeypatch, tmp_path):
     def load_small(asked, *args, **kwargs):
         return load(f"hf:{folders['hf']}" if asked.startswith("hf:") else folders["open_clip"])
 
-    for module in (harmoclip.models, harmoclip.train.model):
+    for module in (harmoclip, harmoclip.models, harmoclip.train.model):
         monkeypatch.setattr(module, "load_model", load_small)
     english, load_pipeline = installed_pipeline(), spacy.load
     monkeypatch.setattr(spacy, "load", lambda name, **options: load_pipeline(english, **options))

@@ -274,3 +274,39 @@ def test_an_unknown_wrapper_is_an_error_where_its_weights_are_needed(given, name
         harmoclip.harmonize(given.model, dense="value")
     plain = harmoclip.harmonize(given.model, dense="plain")
     assert plain.encode_regions(given.images, boxes, index).isfinite().all()
+
+
+@pytest.mark.parametrize("order", ["adapters first", "harmonized first", "adapters around all"])
+@pytest.mark.parametrize("name", ["ViT-B-32", "ViT-B-16-SigLIP", "CLIPModel"])
+def test_training_saving_loading_and_merging_adapters(given, name, order, tmp_path):
+    """The route of the guide: only adapters learn; saved, loaded and merged they give the same regions."""
+    state = {key: value.clone() for key, value in given.model.state_dict().items()}
+    config = peft.LoraConfig(r=4, target_modules=TARGETS[name])
+    tokenizer, grounding = small.tokenizer(given.frame), zoo.two_regions()
+    if order == "adapters first":
+        adapted = peft.get_peft_model(given.model, config)
+        harmo = step = harmoclip.harmonize(adapted, tokenizer=tokenizer)
+    else:
+        harmo = harmoclip.harmonize(given.model, tokenizer=tokenizer)
+        adapted = peft.get_peft_model(given.model if order == "harmonized first" else harmo, config)
+        step = adapted if order == "adapters around all" else harmo
+    learning = {n: p for n, p in step.named_parameters() if p.requires_grad}
+    assert all("lora_" in n for n in learning)
+    optimizer = torch.optim.AdamW(learning.values(), lr=0.05)
+    for _ in range(3):
+        step(given.images, given.texts, grounding)["loss"].backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    harmo.eval()
+    trained = harmo.encode_regions(given.images, grounding.boxes, grounding.image_index)
+    if order == "adapters around all":
+        return
+    harmo.remove()
+    adapted.save_pretrained(tmp_path)
+    fresh = small.small(name).model.eval()
+    fresh.load_state_dict(state)
+    merged = peft.PeftModel.from_pretrained(fresh, tmp_path).merge_and_unload()
+    assert merged.state_dict().keys() == state.keys()
+    with harmoclip.harmonize(merged, tokenizer=tokenizer) as again:
+        found = again.encode_regions(given.images, grounding.boxes, grounding.image_index)
+    torch.testing.assert_close(found, trained, atol=1e-5, rtol=1e-4)

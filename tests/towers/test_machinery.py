@@ -140,6 +140,26 @@ def name_of(given):
     return type(given.model).__name__
 
 
+def test_a_scale_of_one_dimension_gives_scalars():
+    given = small.small("ViT-B-32")
+    given.model.logit_scale = torch.nn.Parameter(torch.tensor([2.0]))
+    losses = harmoclip.harmonize(given.model)(given.images, given.texts, zoo.two_regions())
+    assert all(loss.shape == () for loss in losses.values())
+    losses["loss"].backward()
+    assert given.model.logit_scale.grad.isfinite().all()
+
+
+def test_float16_weights_that_learn_are_warned_of_once():
+    given = small.small("ViT-B-32")
+    images = given.images.half()
+    harmo = harmoclip.harmonize(given.model.half())
+    with torch.no_grad():
+        harmo(images, given.texts, zoo.two_regions())
+    with pytest.warns(UserWarning, match=r"weights are float16, such as .*model\.float"):
+        harmo(images, given.texts, zoo.two_regions())
+    harmo(images, given.texts, zoo.two_regions())
+
+
 def test_train_and_eval_give_the_objective(given):
     for mode in (True, False):
         given.model.train(mode)
