@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -188,13 +189,10 @@ class Block:
 
         Residual connections, layer scales, inner norms and the MLP are kept, stochastic depth is left out:
         `y = x + scale_1(attention(norm_1(x)))`, `z = y + scale_2(mlp(norm_2(y)))`.
-
-        * `value`: every token attends to itself alone (MaskCLIP, arXiv 2112.01071).
-        * `self`: queries attend to queries and keys to keys, both attentions added (SCLIP, arXiv 2312.01597).
         """
         assert self.norms is not None
         first, second = (getattr(self.module, name) for name in self.norms)
-        mix = {"value": attend_alone, "self": attend_by_likeness}[kind]
+        mix = KINDS[kind].attend
         if self._norms_after:
             x = x + first(mix(self.attention, x))
             return x + second(self.module.mlp(x))
@@ -208,7 +206,7 @@ class Block:
         known = next(filter(None, map(attention_of, modules)), None)
         if self.norms is None or known is None:
             return ()
-        return ("value",) if known.positional else ("value", "self")
+        return tuple(name for name, kind in KINDS.items() if not (kind.tokens_mix and known.positional))
 
     @property
     def _name(self) -> str:
@@ -235,15 +233,34 @@ class Block:
 
 
 def attend_alone(attention: SelfAttention, x: Tensor) -> Tensor:
-    """The attention where every token attends to itself."""
+    """Every token attends to itself alone (MaskCLIP, arXiv 2112.01071)."""
     return attention.out(attention.values(x), x)
 
 
 def attend_by_likeness(attention: SelfAttention, x: Tensor) -> Tensor:
-    """The attention of queries to queries, and that of keys to keys, added."""
+    """Queries attend to queries and keys to keys, both attentions added (SCLIP, arXiv 2312.01597)."""
     value = attention.heads(attention.values(x))
     query, key = (F.scaled_dot_product_attention(y, y, value) for y in attention.queries_and_keys(x))
     return attention.out((query + key).transpose(1, 2).flatten(2), x)
+
+
+class Kind(NamedTuple):
+    """A dense kind that runs the last block anew.
+
+    Attributes:
+        attend: What takes the place of the attention, of the normed tokens `[B, N, C]`.
+        tokens_mix: Whether tokens see each other, so that positions and padding inside the attention matter.
+    """
+
+    attend: Callable[[SelfAttention, Tensor], Tensor]
+    tokens_mix: bool
+
+
+KINDS = {
+    "value": Kind(attend_alone, tokens_mix=False),
+    "self": Kind(attend_by_likeness, tokens_mix=True),
+}
+"""The dense kinds that run the last block anew, by name."""
 
 
 def _norm(module: Any, name: str, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from harmoclip.capture import ImageActivations, ImageTaps, TapPoint
 from harmoclip.errors import InputError
+from harmoclip.towers.attention import KINDS
 from harmoclip.towers.base import Dense, parts, square
 from harmoclip.towers.hf_vit import HfPooledViT, vision_of
 from harmoclip.towers.registry import register_image_tower
@@ -75,12 +76,12 @@ class NaflexViT(HfPooledViT):
     """SigLIP 2 with a grid of its own for every image.
 
     The tokens behind an image's last patch are padding: they are masked in the model, and no region reaches
-    them. The kind `self`, which would have to mask them too, is left out.
+    them. Kinds where tokens see each other, and which would have to mask them too, are left out.
     """
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
-        self.kinds = tuple(kind for kind in self.kinds if kind != "self")
+        self.kinds = tuple(kind for kind in self.kinds if kind not in KINDS or not KINDS[kind].tokens_mix)
 
     @classmethod
     def matches(cls, module: Any) -> bool:
