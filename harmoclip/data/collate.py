@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from harmoclip.tokenizers import HfTokenizer, Tokenizer
 class Batch(NamedTuple):
     """Images `[B, 3, H, W]`, token ids `[T, L]`, and the grounding of both.
 
-    Rows 0 to B - 1 of the token ids are the captions; texts of their own follow.
+    Rows 0 to B - 1 of the token ids are the captions; texts of their own and further captions follow.
     """
 
     images: Tensor
@@ -31,7 +32,7 @@ class Collator:
 
     Phrases that the tokenizer cuts off or does not find get no row in the grounding, and their links go
     with them; boxes stay. `harmoclip data check` reports how many a data set has. Each text of its own is
-    one row, however often the batch has it.
+    one row, however often the batch has it; of one that is too long, the words that fit are the phrase.
 
     Args:
         tokenizer: The model's own; `tokenizer([caption])` returns the ids `[1, L]`. A fast tokenizer of
@@ -56,37 +57,41 @@ class Collator:
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
         """The batch of these samples, in their order."""
-        texts, own = self._texts(samples)
-        return Batch(_stack(samples), texts, self._grounding(samples, texts, own))
+        texts, rows = self._texts(samples)
+        return Batch(_stack(samples), texts, self._grounding(samples, texts, rows))
 
     def grounding(self, *samples: Sample) -> Grounding:
         """The boxes, phrases and links of these samples; sample i becomes image i and text i."""
         return self._grounding(samples, *self._texts(samples))
 
     def _texts(self, samples: Sequence[Sample]) -> tuple[Tensor, dict[str, int]]:
-        """The token ids of captions and texts of their own, and the row of each of the latter."""
+        """The token ids of captions and further texts, each of these once, and the row of each."""
         phrases = (phrase for sample in samples for phrase in sample.phrases)
-        own = dict.fromkeys(phrase for phrase in phrases if isinstance(phrase, str))
-        texts = self.tokenizer([*(sample.caption for sample in samples), *own])
-        return texts, {text: len(samples) + row for row, text in enumerate(own)}
+        own = (phrase for phrase in phrases if isinstance(phrase, str) and self._whole(phrase))
+        further = (caption for sample in samples for caption in sample.more_captions)
+        more = dict.fromkeys([*own, *further])
+        texts = self.tokenizer([*(sample.caption for sample in samples), *more])
+        return texts, {text: len(samples) + row for row, text in enumerate(more)}
 
-    def _grounding(self, samples: Sequence[Sample], texts: Tensor, own: dict[str, int]) -> Grounding:
+    def _grounding(self, samples: Sequence[Sample], texts: Tensor, rows: dict[str, int]) -> Grounding:
         first_box, counts = 0, [len(sample.boxes) for sample in samples]
         spans: list[tuple[int, int]] = []
         links: list[tuple[int, int]] = []
+        negatives: list[tuple[int, int]] = []
         text_index: list[int] = []
         ids: list[int] = []
         wording: list[int] = []
         for number, sample in enumerate(samples):
             row: dict[int, int] = {}
             words = sample.phrase_texts
-            for phrase, text, start, end in self._found(number, sample, own):
+            for phrase, text, start, end in self._found(number, sample, rows):
                 row[phrase] = len(spans)
                 spans.append((start, end))
                 text_index.append(text)
                 ids.append(phrase_id(words[phrase]))
                 wording.append(hash(tuple(texts[text, start:end].tolist())))
             links += [(first_box + region, row[p]) for region, p in sample.links if p in row]
+            negatives += [(first_box + region, row[p]) for region, p in sample.negatives if p in row]
             first_box += counts[number]
         return Grounding(
             boxes=torch.cat([sample.boxes for sample in samples]),
@@ -96,18 +101,35 @@ class Collator:
             links=_index(links).view(-1, 2),
             phrase_id=_index(ids),
             wording=_index(wording),
+            negatives=_index(negatives).view(-1, 2),
             image_id=_index([_image_id(sample) for sample in samples]),
+            captioned=_captioned(samples),
+            more_captions=_more_captions(samples, rows),
         )
 
-    def _found(self, number: int, sample: Sample, own: dict[str, int]) -> list[tuple[int, int, int, int]]:
+    def _found(self, number: int, sample: Sample, rows: dict[str, int]) -> list[tuple[int, int, int, int]]:
         """The phrases whose tokens are known: which one, its row of token ids, and its first and last."""
         in_caption = [i for i, phrase in enumerate(sample.phrases) if not isinstance(phrase, str)]
-        found = self._align(sample.caption, [sample.spans[i] for i in in_caption])
-        rows = [(i, number, span) for i, span in zip(in_caption, found, strict=True)]
+        aligned = self._align(sample.caption, [sample.spans[i] for i in in_caption])
+        found = [
+            (i, number, span.start, span.end)
+            for i, span in zip(in_caption, aligned, strict=True)
+            if span.status == "exact"
+        ]
         for i, phrase in enumerate(sample.phrases):
-            if isinstance(phrase, str):
-                rows += [(i, own[phrase], span) for span in self._align(phrase, [(0, len(phrase))])]
-        return sorted((i, text, s.start, s.end) for i, text, s in rows if s.status == "exact")
+            if isinstance(phrase, str) and (whole := self._whole(phrase)):
+                found.append((i, rows[phrase], *whole))
+        return sorted(found)
+
+    def _whole(self, text: str) -> tuple[int, int] | None:
+        """The tokens of a text of its own, or of as many of its words as the tokenizer takes."""
+        start = len(text) - len(text.lstrip())
+        ends = [word.end() for word in re.finditer(r"\S+", text)]
+        for end in (ends[-1:], ends[::-1]):  # most texts are short enough
+            for span in self._align(text, [(start, e) for e in end]):
+                if span.status == "exact":
+                    return span.start, span.end
+        return None
 
 
 def _in_rows(tokenizer: Tokenizer) -> Tokenizer:
@@ -129,6 +151,21 @@ def _image_id(sample: Sample) -> int:
     image = sample.image
     pixels = image.detach().cpu().numpy().tobytes() if isinstance(image, Tensor) else image.tobytes()
     return image_identity(pixels)
+
+
+def _captioned(samples: Sequence[Sample]) -> Tensor | None:
+    """Which images have a caption; None where all have."""
+    captioned = torch.tensor([bool(sample.caption.strip()) for sample in samples], dtype=torch.bool)
+    return None if captioned.all() else captioned
+
+
+def _more_captions(samples: Sequence[Sample], rows: dict[str, int]) -> Tensor | None:
+    """The rows of further captions `[B, K]`, -1 for none; None where no sample has any."""
+    most = max((len(sample.more_captions) for sample in samples), default=0)
+    if not most:
+        return None
+    found = [[rows[caption] for caption in sample.more_captions] for sample in samples]
+    return torch.tensor([own + [-1] * (most - len(own)) for own in found], dtype=torch.int64)
 
 
 def _index(values: list[int] | list[tuple[int, int]]) -> Tensor:

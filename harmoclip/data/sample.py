@@ -51,6 +51,9 @@ class Sample:
         phrases: Parts of the caption: character spans `(start, end)`, half-open, or objects with `start` and
             `end`. Or a text of its own, a `str`, which need not be in the caption.
         links: Pairs (region, phrase), many-to-many.
+        negatives: Pairs (region, phrase) that are known to be wrong, such as "a blue hat" for a red one.
+        more_captions: Further captions of the image; the first of each sample are of one kind, such as long
+            ones, and so on.
         labels: `[R]` int64, each box's class in the data set's `class_names`, where it has classes.
         key: A name of the image for messages and file names.
         image_id: Equal for samples of the same image: a whole number, or a name that is made into one. By
@@ -80,6 +83,8 @@ class Sample:
     dropped: Mapping[str, int] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
+    negatives: tuple[tuple[int, int], ...] = ()
+    more_captions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image_id", _identity(self.image_id, self.key))
@@ -88,7 +93,7 @@ class Sample:
             raise DataError(f"{self._name}: {len(self.labels)} labels for {len(self.boxes)} boxes.")
         for phrase in self.phrases:
             self._check_phrase(phrase)
-        for region, phrase_row in self.links:
+        for region, phrase_row in (*self.links, *self.negatives):
             if not (0 <= region < len(self.boxes) and 0 <= phrase_row < len(self.phrases)):
                 raise DataError(
                     f"{self._name}: link ({region}, {phrase_row}) points to nothing; there are "
@@ -164,6 +169,7 @@ class Sample:
             boxes=self.boxes[kept],
             labels=None if self.labels is None else self.labels[kept],
             links=follow(self.links, kept),
+            negatives=follow(self.negatives, kept),
             dropped=dict(Counter(self.dropped) + Counter(why.values())),
         )
 

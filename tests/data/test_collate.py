@@ -117,3 +117,45 @@ def test_a_fast_tokenizer_of_hugging_face_is_taken_as_it_is():
     batch = Collator(fast)([sample()])
     assert batch.texts.tolist() == [[2, 3, 4, 5, 6, 0, 0, 0]]
     assert batch.grounding.spans.tolist() == [[0, 2], [3, 5]]
+
+
+def test_negatives_and_further_captions_go_along(tokenizer):
+    one = sample(
+        phrases=((0, 5), "a blue dog"), links=((0, 0),), negatives=((0, 1),), more_captions=("A long one",)
+    )
+    other = sample(caption="", phrases=("a cat",), links=((1, 0),), more_captions=())
+    _, texts, grounding = Collator(tokenizer)([one, other])
+    torch.testing.assert_close(texts[2:], tokenizer(["a blue dog", "a cat", "A long one"]))
+    assert grounding.negatives.tolist() == [[0, 1]]
+    assert grounding.more_captions.tolist() == [[4], [-1]]
+    assert grounding.captioned.tolist() == [True, False]
+    dropped = Collator(tokenizer).grounding(one.drop_boxes({0: "too small"}))
+    assert dropped.negatives.shape == (0, 2)
+
+
+def test_a_text_of_its_own_that_is_too_long_keeps_the_words_that_fit(tokenizer):
+    long = " a dog " + "that runs " * 60
+    _, texts, grounding = Collator(tokenizer)([sample(phrases=(long,), links=((0, 0),))])
+    (start, end), row = grounding.spans[0].tolist(), texts[1]
+    assert (start, end) == (1, 76)
+    assert tokenizer.decode(row[start:end].tolist()).startswith("a dog that runs")
+
+
+def test_a_harmonized_model_takes_such_batches(tokenizer):
+    import harmoclip
+
+    model = open_clip.model.CLIP(
+        32,
+        {"image_size": 32, "layers": 2, "width": 64, "patch_size": 8, "head_width": 16},
+        {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 4, "layers": 2},
+    )
+    harmo = harmoclip.harmonize(model)
+    one = sample(
+        image=torch.rand(3, 32, 32), phrases=((0, 5), "a blue dog"), links=((0, 0),), negatives=((0, 1),),
+        more_captions=("A dog, and more",),
+    )  # fmt: skip
+    other = sample(image=torch.rand(3, 32, 32), caption="", phrases=("a cat",), links=((1, 0),))
+    images, texts, grounding = Collator(tokenizer)([one, other])
+    loss = sum(harmo(images, texts, grounding).values())
+    loss.backward()
+    assert torch.isfinite(loss)

@@ -58,7 +58,9 @@ def test_a_row_reads_back_to_the_same_sample():
     sample = Sample(
         IMAGE, "a dog’s bed", boxes, ((0, 5), "a bed", (8, 11)), ((2, 0), (0, 1)), torch.arange(3), "k"
     )
+    sample = sample.replace(negatives=((1, 1),), more_captions=("A long one.",))
     again = from_row(json.loads(json.dumps(to_row(sample))), IMAGE)
+    assert (again.negatives, again.more_captions) == (sample.negatives, sample.more_captions)
     assert torch.equal(again.boxes, sample.boxes)
     assert torch.equal(again.labels, sample.labels)
     assert (again.caption, again.phrases, again.links, again.key) == (

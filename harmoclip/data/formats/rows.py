@@ -5,6 +5,8 @@
 - `phrases`: `[start, end]` in characters of the caption, half-open; or the phrase's words where the caption
   has them once; or `{"text": ...}`, a text of its own; without this key a segmenter can find them;
 - `links`: pairs `[box, phrase]`, counted from 0;
+- `negatives`: pairs `[box, phrase]` that are known to be wrong;
+- `more_captions`: further captions, the first ones of each row of one kind, and so on;
 - `labels`: a class number for each box;
 - `key`: a name for messages;
 - `image_id`: a whole number or a name, equal for rows of the same image.
@@ -47,6 +49,10 @@ def to_row(sample: Sample) -> dict[str, object]:
         ],
         "links": [list(link) for link in sample.links],
     }
+    if sample.negatives:
+        row["negatives"] = [list(pair) for pair in sample.negatives]
+    if sample.more_captions:
+        row["more_captions"] = list(sample.more_captions)
     return row if sample.labels is None else {**row, "labels": sample.labels.tolist()}
 
 
@@ -82,7 +88,7 @@ def from_row(
     caption = row.get("caption")
     if not isinstance(caption, str) or not caption.strip():
         raise DataError(f"{where}: caption is {caption!r}: expected text.")
-    if "phrases" not in row and "links" in row:
+    if "phrases" not in row and ("links" in row or "negatives" in row):
         raise DataError(f"{where}: links without phrases point to nothing; give both or neither.")
     placed = declared_boxes(plain(row.get("boxes", [])), image.size, box_format, unit, where=where)
     phrases = (
@@ -92,7 +98,8 @@ def from_row(
     )
     links = [_pair(link, "link", where) for link in _list(row, "links", where)]
     count = len(_list(row, "boxes", where))
-    _check_links(links, count, len(phrases), where)
+    negatives = [_pair(pair, "negative", where) for pair in _list(row, "negatives", where)]
+    _check_links([*links, *negatives], count, len(phrases), where)
     labels = _labels(row, count, where)
     return Sample(
         image=image,
@@ -100,6 +107,8 @@ def from_row(
         boxes=placed.boxes,
         phrases=phrases,
         links=placed.links(links),
+        negatives=placed.links(negatives),
+        more_captions=_more_captions(row, where),
         labels=None if labels is None else labels[placed.rows],
         key=key,
         image_id=_image_id(row, where),
@@ -128,6 +137,13 @@ def _list(row: Row, key: str, where: str) -> list[object]:
     if not isinstance(value, list):
         raise DataError(f"{where}: {key} is {value!r:.80}: expected a list; leave it out for none.")
     return value
+
+
+def _more_captions(row: Row, where: str) -> tuple[str, ...]:
+    captions = _list(row, "more_captions", where)
+    if not all(isinstance(caption, str) and caption.strip() for caption in captions):
+        raise DataError(f"{where}: more_captions are {captions!r:.80}: expected texts.")
+    return tuple(map(str, captions))
 
 
 def _labels(row: Row, boxes: int, where: str) -> torch.Tensor | None:
