@@ -9,6 +9,7 @@ import transformers
 from open_clip.transform import PreprocessCfg, image_transform, image_transform_v2
 from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
+from torchvision import transforms as tv
 
 from harmoclip.data import Preprocessing, Sample, transform_for
 from harmoclip.errors import InputError
@@ -171,3 +172,44 @@ def test_a_processor_of_patches_is_named():
         pytest.skip("this transformers has no SigLIP 2")
     with pytest.raises(InputError, match="max_num_patches"):
         Preprocessing.of(transformers.Siglip2ImageProcessor())
+
+
+def to_rgb(image):
+    return image.convert("RGB")
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [tv.Resize(32, tv.InterpolationMode.BICUBIC), tv.CenterCrop(32), to_rgb],
+        [tv.Resize(40), tv.CenterCrop((32, 36))],
+        [tv.Resize((32, 48), tv.InterpolationMode.BICUBIC), to_rgb],
+        [tv.Resize(30), tv.CenterCrop(36)],
+    ],
+)
+def test_a_compose_of_torchvision(steps):
+    original = tv.Compose([*steps, tv.ToTensor(), tv.Normalize((0.4, 0.5, 0.6), (0.2, 0.3, 0.25))])
+    assert_same(original, original)
+
+
+def test_the_transform_of_open_clip_itself():
+    preprocess = image_transform(32, is_train=False)
+    assert_same(preprocess, preprocess)
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([tv.Resize(32), tv.RandomHorizontalFlip(), tv.ToTensor()], "step RandomHorizontalFlip"),
+        (
+            [tv.Resize(32), tv.ToTensor(), tv.Normalize([0.5] * 3, [0.5] * 3)],
+            "so that every input has one size",
+        ),
+        ([tv.CenterCrop(32), tv.Resize(32)], "step Resize"),
+        ([tv.Resize(32, max_size=40), tv.CenterCrop(32)], "max_size=40"),
+        ([tv.Resize(32), tv.CenterCrop(32), tv.ToTensor()], "expected Resize"),
+    ],
+)
+def test_a_compose_without_a_rule_is_named(steps, said):
+    with pytest.raises(InputError, match=said):
+        Preprocessing.of(tv.Compose(steps))

@@ -65,7 +65,8 @@ class Preprocessing:
 
         Args:
             source: An open_clip model, its `preprocess_cfg`, a Hugging Face processor or image processor, a
-                timm model or its data configuration, or a Preprocessing.
+                timm model or its data configuration, torchvision's Compose of a resize, a crop, `ToTensor`
+                and `Normalize` (as OpenAI's `clip.load` gives it), or a Preprocessing.
 
         Raises:
             InputError: None of these, or the processor does something that has no counterpart here.
@@ -94,6 +95,10 @@ def _candidates(source: Any) -> list[tuple[Any, Any]]:
         found.append((_timm, resolve_model_data_config(source)))
     if hasattr(processor, "image_mean") and hasattr(processor, "resample"):
         found.append((_hugging_face, processor))
+    if type(source).__name__ == "Compose" and hasattr(source, "transforms"):
+        from harmoclip.data.transforms.compose import read_compose
+
+        found.append((read_compose, source.transforms))
     config = asdict(source) if is_dataclass(source) and not isinstance(source, type) else source
     if isinstance(config, Mapping):
         found += [(_timm, config)] if "input_size" in config else []
