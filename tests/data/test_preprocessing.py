@@ -203,7 +203,7 @@ def test_the_transform_of_open_clip_itself():
         ([tv.Resize(32), tv.RandomHorizontalFlip(), tv.ToTensor()], "step RandomHorizontalFlip"),
         (
             [tv.Resize(32), tv.ToTensor(), tv.Normalize([0.5] * 3, [0.5] * 3)],
-            "so that every input has one size",
+            "so that every input has",
         ),
         ([tv.CenterCrop(32), tv.Resize(32)], "step Resize"),
         ([tv.Resize(32, max_size=40), tv.CenterCrop(32)], "max_size=40"),

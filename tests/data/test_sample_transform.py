@@ -135,3 +135,12 @@ def test_a_rendered_tensor_is_a_picture_too():
 def test_numbers_out_of_range_are_refused(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         transform_for(preprocessing(), **wrong)
+
+
+@pytest.mark.parametrize(
+    "texts", [{"phrases": ("the left dog",)}, {"more_captions": ("A dog, right of me",)}]
+)
+def test_other_texts_that_speak_of_sides_count_too(texts):
+    box = torch.tensor([[0.1, 0.2, 0.3, 0.4]])
+    sample = Sample(Image.fromarray(blank(20, 20)), "a dog", box, **texts)
+    torch.testing.assert_close(transform_for(preprocessing((20, 20)), flip=1.0)(sample).boxes, box)

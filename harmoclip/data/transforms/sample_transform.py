@@ -34,7 +34,7 @@ def transform_for(
         source: What `Preprocessing.of` reads: a model, a processor, or a configuration.
         crop: For training, a random resized crop that shows this share of the area, such as (0.9, 1.0), in
             place of the model's own resize and crop.
-        flip: For training, how likely an image is mirrored, 0 to 1; never if its caption says left or right.
+        flip: For training, how likely an image is mirrored, 0 to 1; never if one of its texts says left or right.
         min_visible: A box stays if at least this share of its area is inside the model's input.
         min_side: And if each side is at least this many pixels of it.
 
@@ -100,7 +100,8 @@ class SampleTransform:
         return v2.functional.to_image(image) if self.preprocessing.pixels == "tensor" else image
 
     def _mirrored(self, sample: Sample, *inputs: Any) -> tuple[Any, ...]:
-        if not self.flip or _SIDES.search(sample.caption) or torch.rand(()) >= self.flip:
+        texts = (sample.caption, *sample.more_captions, *sample.phrase_texts)
+        if not self.flip or any(map(_SIDES.search, texts)) or torch.rand(()) >= self.flip:
             return inputs
         return tuple(v2.functional.horizontal_flip(x) for x in inputs)
 
