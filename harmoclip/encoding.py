@@ -55,7 +55,7 @@ class Encoding:
         return vectors[:images], vectors[images:].unflatten(0, rows.shape)
 
     @torch.no_grad()
-    def taught(self, images: Tensor, texts: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def teacher_vectors(self, images: Tensor, texts: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """The frozen model's global vectors of images and captions."""
         if self.teacher is None or "teacher_image" not in self.judged:
             return None, None
@@ -77,16 +77,16 @@ class Encoding:
         tower = self.towers.image
         return call_gathered(tower.last_block, tower.dense, captured.image, self.dense)
 
-    def phrases(self, captured: Captured, grounding: Grounding, alone: Tensor | None) -> Tensor:
+    def phrases(self, captured: Captured, grounding: Grounding, phrase_texts: Tensor | None) -> Tensor:
         """Vectors `[F, P, D]` of the phrases, in each form that is asked for."""
         tower = self.towers.text
-        forms = [] if alone is None else [alone]
+        forms = [] if phrase_texts is None else [phrase_texts]
         if self.options.lexemes != "phrases":
             tokens = tower.tokens(captured.text)
             forms.insert(0, tower.project(span_pool(tokens, grounding.spans, grounding.text_index)))
         return torch.stack(forms)
 
-    def alone(self, ids: Tensor, grounding: Grounding) -> Tensor | None:
+    def phrase_texts(self, ids: Tensor, grounding: Grounding) -> Tensor | None:
         """Vectors `[P, D]` of the phrases as texts of their own, where a term judges them so.
 
         A training step runs it before the towers, so its second run, in the backward pass, comes after

@@ -181,13 +181,13 @@ class Harmonized(nn.Module):
         images, texts = image_batch(images), token_rows(texts)
         check_batch(images, texts, grounding)
         self._check_precision()
-        alone = self._encode.alone(texts, grounding)
+        phrase_texts = self._encode.phrase_texts(texts, grounding)
         with self.capture() as captured:
             image = self.towers.encode_image(images)
             text, more_text = self._encode.captions(texts, grounding, len(images))
-        teacher_image, teacher_text = self._encode.taught(images, texts)
+        teacher_image, teacher_text = self._encode.teacher_vectors(images, texts)
         vectors = Vectors(image, text, more_text, teacher_image=teacher_image, teacher_text=teacher_text)
-        return self._compute_losses(captured, grounding, vectors, alone, crops)
+        return self._compute_losses(captured, grounding, vectors, phrase_texts, crops)
 
     def region_loss(
         self,
@@ -216,8 +216,10 @@ class Harmonized(nn.Module):
         texts_seen, more = self.towers.text.global_vectors(text), grounding.more_captions
         further = None if more is None or len(seen) < len(ids) else texts_seen[more.clamp(min=0)]
         vectors = Vectors(self.towers.image.global_vectors(image), texts_seen[: len(image.images)], further)
-        alone = self._encode.alone(ids, grounding)
-        return self._compute_losses(captured, grounding, vectors, alone, crops, region_only=True)["loss"]
+        phrase_texts = self._encode.phrase_texts(ids, grounding)
+        return self._compute_losses(captured, grounding, vectors, phrase_texts, crops, region_only=True)[
+            "loss"
+        ]
 
     @contextmanager
     def capture(self) -> Iterator[Captured]:
@@ -316,8 +318,10 @@ class Harmonized(nn.Module):
         with self.capture() as captured:
             if self.options.lexemes != "phrases":
                 self.towers.encode_text(texts)
-        alone = None if self.options.lexemes == "spans" else self.towers.text.encode_phrases(texts, grounding)
-        return l2_normalize(l2_normalize(self._encode.phrases(captured, grounding, alone)).mean(0))
+        phrase_texts = (
+            None if self.options.lexemes == "spans" else self.towers.text.encode_phrases(texts, grounding)
+        )
+        return l2_normalize(l2_normalize(self._encode.phrases(captured, grounding, phrase_texts)).mean(0))
 
     # ------------------------------------------------------------------ attach and remove
 
@@ -374,7 +378,7 @@ class Harmonized(nn.Module):
         captured: Captured,
         grounding: Grounding,
         vectors: Vectors,
-        alone: Tensor | None,
+        phrase_texts: Tensor | None,
         crops: Tensor | None = None,
         *,
         region_only: bool = False,
@@ -385,7 +389,7 @@ class Harmonized(nn.Module):
         vectors = replace(
             vectors,
             regions=encode.regions(captured, grounding) if "regions" in judged else None,
-            phrases=encode.phrases(captured, grounding, alone) if "phrases" in judged else None,
+            phrases=encode.phrases(captured, grounding, phrase_texts) if "phrases" in judged else None,
             crops=encode.crops(images, grounding, crops) if "crops" in judged else None,
         )
         scale, bias = self.towers.logit_scale, self.towers.logit_bias
