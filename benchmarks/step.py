@@ -128,11 +128,16 @@ STEPS: dict[str, Callable[[nn.Module, Batch], Tensor]] = {
 
 
 def take(name: str, model: nn.Module, batch: Batch) -> float:
+    """Seconds of one step of this name."""
+    return seconds(model, partial(STEPS[name], model, batch))
+
+
+def seconds(model: nn.Module, step: Callable[[], Tensor]) -> float:
     """Seconds of one forward and backward."""
     model.zero_grad(set_to_none=True)
     synchronize()
     start = time.perf_counter()
-    STEPS[name](model, batch).backward()
+    step().backward()
     synchronize()
     return time.perf_counter() - start
 
