@@ -72,6 +72,6 @@ class TeacherTerm(Term):
         """The loss of a batch, the mean of both sides."""
         loss, vectors, counts = DistillationLoss(), step.vectors, step.counts.images
         image = loss(vectors["image"], vectors["teacher_image"], counts)
-        captioned = step.grounding.captioned
+        captioned = step.own_labels("captioned")
         text = loss(vectors["text"], vectors["teacher_text"], counts, present=captioned)
         return torch.stack([image, text]).mean()

@@ -111,7 +111,7 @@ class GlobalContrastiveTerm(Term):
 def _further(step: Step) -> list[tuple[Gathered, Gathered]]:
     """For each kind of further captions, their vectors and which images have one."""
     rows = step.labels("more_captions")
-    if rows is None or step.vectors.more_text is None:
+    if rows is None:
         return []
     text = step.of_images("more_text")
 

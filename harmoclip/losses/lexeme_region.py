@@ -152,7 +152,7 @@ class LexemeRegionTerm(Term):
             logit_scale,
             logit_bias,
             boxes=batch.boxes,
-            image_id=batch.image_id,
+            image_id=step.own_labels("image_id"),
             negatives=batch.negatives if self.row_negatives else None,
             counts=(counts.links, counts.negatives if self.row_negatives else none),
         )

@@ -9,10 +9,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from harmoclip.errors import InputError
-from harmoclip.losses.gather import Gathered, gathered, row_counts
+from harmoclip.losses.gather import Gathered, gathered, row_counts, unique_index
 
 
 @dataclass(frozen=True)
@@ -83,30 +84,47 @@ class Step:
         rows = images, len(grounding.boxes), len(grounding.links), len(grounding.negatives)
         self.counts = Counts(*row_counts(*rows, *optional, kinds, device=grounding.boxes.device))
         self._gathered: dict[str, Gathered] = {}
-        self._check_ranks()
 
     def of_images(self, name: str) -> Gathered:
         """The vectors `[B, ...]` of this name on all ranks, in float32 or wider."""
         if name not in self._gathered:
-            self._gathered[name] = gathered(self.vectors[name], self.counts.images)
+            own = self._more_text() if name == "more_text" else self.vectors[name]
+            self._gathered[name] = gathered(own, self.counts.images)
         return self._gathered[name]
 
     def labels(self, name: str) -> Gathered | None:
-        """The grounding's rows for the images of all ranks, such as `image_id`; None where it has none."""
-        own: Tensor | None = getattr(self.grounding, name)
+        """`own_labels` of all ranks."""
+        own = self.own_labels(name)
         if own is not None and name not in self._gathered:
             self._gathered[name] = gathered(own, self.counts.images)
         return self._gathered.get(name)
 
-    def _check_ranks(self) -> None:
-        """Raise an InputError on every rank where one has labels that another lacks; none may wait."""
-        for name in ("image_id", "captioned", "more_captions"):
-            rows: tuple[int, ...] = getattr(self.counts, name)
-            if max(rows) > 0 and (min(rows) == 0 or (name == "more_captions" and len(set(rows)) > 1)):
-                raise InputError(
-                    f"the groundings of the ranks have {rows} rows of {name}: expected all to have as many "
-                    "as images, or none."
-                )
+    def own_labels(self, name: str) -> Tensor | None:
+        """The grounding's `image_id`, `captioned` or `more_captions`; None where no rank has any.
+
+        Where another rank has some, a grounding without stands for photographs of their own, all of them with
+        a caption, and none with a further one.
+        """
+        known: tuple[int, ...] = getattr(self.counts, name)
+        own: Tensor | None = getattr(self.grounding, name)
+        if name == "more_captions" and self.vectors.more_text is None:
+            own = None  # they were not encoded: `region_loss` of a forward that saw the first captions alone
+        if max(known) == 0 or (own is not None and name != "more_captions"):
+            return own
+        images, device = len(self.vectors["image"]), self.grounding.boxes.device
+        if name == "captioned":
+            return torch.ones(images, dtype=torch.bool, device=device)
+        if name == "image_id":
+            return unique_index(torch.arange(images, device=device)) - (1 << 62)
+        rows = torch.full((images, max(known)), -1, device=device)
+        return rows if own is None else torch.cat([own, rows[:, own.shape[1] :]], 1)
+
+    def _more_text(self) -> Tensor:
+        """Vectors of further captions, as many kinds as on any rank; what is missing is 0 and connected."""
+        kinds, nothing = max(self.counts.more_captions), self.vectors["text"][:, None] * 0
+        own = self.vectors.more_text
+        missing = nothing.expand(-1, kinds - (0 if own is None else own.shape[1]), -1)
+        return missing if own is None else torch.cat([own, missing], 1)
 
 
 @dataclass(frozen=True)

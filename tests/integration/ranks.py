@@ -15,7 +15,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
-import pytest
 import torch
 import torch.distributed as dist
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
@@ -31,7 +30,6 @@ from world import (
     small_clip,
 )
 
-from harmoclip.errors import InputError
 from harmoclip.losses import gather
 
 
@@ -160,13 +158,20 @@ def ddp_region_texts_sigmoid():
     yield from region_texts(options)
 
 
-def labels_of_some_ranks_are_an_error():
+def labels_of_some_ranks_only():
+    """A grounding without labels stands for what they say by default."""
+    expected = one_process()
     yield
-    images, texts, grounding = rich_batch(dist.get_rank(), dist.get_world_size())
-    for name in ("image_id", "captioned"):
-        changed = grounding if dist.get_rank() else grounding.replace(**{name: None})
-        with pytest.raises(InputError, match=name):
-            harmonized()(images, texts, changed)
+    images, texts, grounding = own_batch()
+    count = len(images)
+    if dist.get_rank() == 1:
+        texts = torch.cat([texts, texts[:1]])
+        more = torch.full((count, 2), -1)
+        more[0, 1] = count  # a caption of a kind of its own has nothing to be compared with
+        grounding = grounding.replace(
+            image_id=torch.arange(count), captioned=torch.ones(count, dtype=torch.bool), more_captions=more
+        )
+    same_as_one_process(expected, {}, (images, texts, grounding))
 
 
 def ddp_static_graph():
