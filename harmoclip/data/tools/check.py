@@ -82,7 +82,7 @@ class DataReport:
         boxes, faults = len(self._boxes) + sum(self.dropped.values()), len(self._faults)
         odd = (
             f"{faults} of {boxes} boxes leave their image or have no area: are box_format, unit and the "
-            "stated sizes right? For instance, are these xywh?"
+            "stated sizes right? Are these xywh, for instance?"
         )
         said = {
             "no sample can be read": not self.samples,

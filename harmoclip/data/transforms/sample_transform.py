@@ -34,7 +34,7 @@ def transform_for(
         source: What `Preprocessing.of` reads: a model, a processor, or a configuration.
         crop: For training, a random resized crop that shows this share of the area, such as (0.9, 1.0), in
             place of the model's own resize and crop.
-        flip: For training, how likely an image is mirrored, 0 to 1; never if one of its texts says left or right.
+        flip: For training, how likely an image is mirrored, 0 to 1; never if a text of it says left or right.
         min_visible: A box stays if at least this share of its area is inside the model's input.
         min_side: And if each side is at least this many pixels of it.
 
