@@ -81,21 +81,23 @@ def place_boxes(
     given = list(boxes)
     corners = unit_boxes(given, size, box_format, where)
     placed = clip_boxes(corners)
-    over = torch.maximum(-corners, corners - 1).view(-1, 2, 2) * torch.tensor(pixels or size)
-    far = (over.amax((1, 2)) > _ROUNDING).tolist()
-    label = [
-        f"{where}: box {name} {_short(box)}"
-        for name, box in zip(names or range(len(given)), given, strict=True)
+    kept = placed.kept.tolist()
+    over = [
+        max(max(-x1, x2 - 1) * width, max(-y1, y2 - 1) * height)
+        for width, height in [pixels or size]
+        for x1, y1, x2, y2 in corners.tolist()
     ]
+
+    def label(row: int) -> str:
+        return f"{where}: box {row if names is None else names[row]} {_short(given[row])}"
+
     return PlacedBoxes(
         placed.boxes,
-        placed.kept.tolist(),
+        kept,
         dict(Counter(placed.dropped.values())),
-        tuple(f"{label[row]} is left out: {why}." for row, why in placed.dropped.items()),
+        tuple(f"{label(row)} is left out: {why}." for row, why in placed.dropped.items()),
         tuple(
-            f"{label[row]} leaves the image: it is cut at the edge."
-            for row in placed.kept.tolist()
-            if far[row]
+            f"{label(row)} leaves the image: it is cut at the edge." for row in kept if over[row] > _ROUNDING
         ),
     )
 
