@@ -50,6 +50,7 @@ class Scenes(Dataset[Sample]):
     """
 
     class_names = CLASS_NAMES
+    is_thing = (True,) * len(CLASS_NAMES)
 
     def __init__(self, split: str = "train", length: int = 1000, *, size: int = 64, seed: int = 0) -> None:
         if split not in SPLITS:
