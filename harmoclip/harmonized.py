@@ -360,7 +360,7 @@ class Harmonized(nn.Module):
 
     def _check_precision(self) -> None:
         """Look at the weights once, at the first step that learns."""
-        if self._precision_checked or torch.compiler.is_compiling() or not torch.is_grad_enabled():
+        if torch.compiler.is_compiling() or self._precision_checked or not torch.is_grad_enabled():
             return
         warn_of_half_precision(self.model)
         self._precision_checked = True
