@@ -14,9 +14,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from harmoclip.grounding import Grounding
 from harmoclip.harmonized import Harmonized, harmonize
+from harmoclip.towers.base import ImageTower, TextTower, parameters
+from harmoclip.towers.open_clip_hf_text import OpenClipHfText
 from harmoclip.towers.pooled import LatentPoolTower
 
-_TEXT_LENGTH = 16  # of Hugging Face text towers, which take any
+_TEXT_LENGTH = 16  # of Hugging Face text towers in open_clip, which take any
+_IMAGE_SIZE = (224, 224)  # where a model does not say
 
 
 class Seen(NamedTuple):
@@ -80,10 +83,10 @@ def run(model: Any, *, images: Any = None, texts: Tensor | None = None, cost: bo
         texts: `[2, L]` ids of two captions; ones where it is None.
         cost: Count the work of every dense kind, which takes a pass for each.
     """
-    images = blank_images(model) if images is None else images
-    texts = blank_texts(model) if texts is None else texts
     with harmonize(model) as harmo:
         image, text = harmo.towers.image, harmo.towers.text
+        images = blank_images(image) if images is None else images
+        texts = blank_texts(text) if texts is None else texts
         with harmo.capture() as captured:
             image_vectors = harmo.towers.encode_image(images)
             text_vectors = harmo.towers.encode_text(texts)
@@ -115,21 +118,16 @@ def extra_work(model: Any, images: Any, kind: str, per_image: int = 16) -> float
     return more.get_total_flops() / one_pass.get_total_flops()
 
 
-def blank_images(model: Any) -> Tensor:
-    """Two black images of the model's own size."""
-    vision = getattr(getattr(model, "config", None), "vision_config", None)
-    size = getattr(getattr(model, "visual", vision), "image_size", None) or getattr(
-        getattr(model, "visual", None), "input_resolution", 224
-    )
-    height, width = size if isinstance(size, (tuple, list)) else (size, size)
-    return torch.zeros(2, 3, height, width, device=_device(getattr(model, "visual", model)))
+def blank_images(tower: ImageTower) -> Tensor:
+    """Two black images of the size that the tower was built for."""
+    height, width = tower.input_size or _IMAGE_SIZE
+    return torch.zeros(2, 3, height, width, device=next(parameters(tower.encoder)).device)
 
 
-def blank_texts(model: Any) -> Tensor:
+def blank_texts(tower: TextTower) -> Tensor:
     """Two captions of the same word."""
-    text = getattr(model, "text", model)
-    length = _TEXT_LENGTH if hasattr(text, "config") else text.context_length
-    return torch.ones(2, length, dtype=torch.int64, device=_device(text))
+    length = _TEXT_LENGTH if isinstance(tower, OpenClipHfText) else tower.context_length
+    return torch.ones(2, length, dtype=torch.int64, device=next(parameters(tower.encoder)).device)
 
 
 def regions_of(harmo: Harmonized, captured: Any, grounding: Grounding) -> Tensor:
@@ -197,7 +195,3 @@ class _ReadableLinspace(TorchFunctionMode):
     ) -> Any:
         options = kwargs or {}
         return function(*args, **({**options, "device": "cpu"} if function is torch.linspace else options))
-
-
-def _device(module: Any) -> torch.device:
-    return next(iter(module.parameters())).device

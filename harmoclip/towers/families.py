@@ -93,4 +93,4 @@ class NoTower(ImageTower, TextTower):
             "Give the whole model, or use only the methods of the tower that is there."
         )
 
-    dense = tokens = project = global_vectors = encode = known_special = find_tokenizer = _fail  # type: ignore[assignment]
+    dense = tokens = project = global_vectors = encode = find_tokenizer = _fail  # type: ignore[assignment]
