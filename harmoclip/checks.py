@@ -173,9 +173,9 @@ def _tensor(name: str, values: object) -> Tensor:
     try:
         return torch.as_tensor(values)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{name} are {_name(values)} that is no tensor: {error}") from error
+        raise InputError(f"{name} are {_name(values)}, of which no tensor can be made: {error}") from error
 
 
 def _name(value: object) -> str:
     inside = f" of {type(value[0]).__name__}" if isinstance(value, (list, tuple)) and value else ""
-    return f"a {type(value).__name__}{inside}"
+    return f"of type {type(value).__name__}{inside}"
