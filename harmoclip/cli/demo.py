@@ -25,7 +25,7 @@ COLUMNS = {
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("harmoclip-demo"),
+    out: Annotated[Path, typer.Option(help="Folder for the images.")] = Path("harmoclip-demo"),
     steps: Annotated[int, typer.Option(min=1, help="Training steps of each run.")] = 720,
     scenes: Annotated[int, typer.Option(min=200, help="Scenes to train on.")] = 6000,
     seed: Annotated[int, typer.Option(help="Seed of the scenes, the weights and the batches.")] = 0,
@@ -72,14 +72,16 @@ def _follow(progress: Progress, title: str, total: int) -> Callable[[int, float]
 def _show(console: Console, outcomes: dict[str, Outcome], pictures: list[Path], seconds: float) -> None:
     from rich.table import Table
 
+    from harmoclip.evaluate.metrics import show
+
     table = Table(title="the same model, seed and batches; held-out scenes")
     table.add_column("")
     for name in outcomes:
         table.add_column(name, justify="right")
     for key, title in COLUMNS.items():
-        form = "{:.0f}" if key == "step_ms" else "{:.3f}"
-        table.add_row(title, *(form.format(outcome.measures[key]) for outcome in outcomes.values()))
+        values = [outcome.measures[key] for outcome in outcomes.values()]
+        table.add_row(title, *(f"{v:.0f}" if key == "step_ms" else show(v, "fraction") for v in values))
     console.print(table)
-    console.print(f"{seconds:.0f} s. Pictures:")
+    console.print(f"{seconds:.0f} s. AnyImages:")
     for path in pictures:
         console.print(f"  {path}", highlight=False)

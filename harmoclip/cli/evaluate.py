@@ -82,13 +82,14 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("harmoclip-evaluation"),
     json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
-    """Measure both sides of models, before and after training, and write a report with pictures."""
+    """Measure both sides of models, before and after training, and write a report."""
     from rich.console import Console
 
     from harmoclip.errors import InputError
     from harmoclip.evaluate.cache import VectorCache
     from harmoclip.evaluate.comparison import Comparison
-    from harmoclip.evaluate.encoder import Encoder, checked_regions
+    from harmoclip.evaluate.encoder import Encoder
+    from harmoclip.evaluate.regions import checked_regions
     from harmoclip.evaluate.registry import tasks_of
     from harmoclip.evaluate.report import write_report
     from harmoclip.evaluate.tables import terminal_table

@@ -54,8 +54,8 @@ def _named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Any:
             guess = (regions @ classes.T).argmax(1)
             names = [CLASS_NAMES[g].split(" ", 1)[1] for g in guess]
             right = torch.eq(guess, torch.as_tensor(sample.labels))
-            colours = ["#1a7f37" if ok else "#cf222e" for ok in right]
-            draw_boxes(sample.image, sample.boxes, names, colors=colours, ax=ax)
+            colors = ["#1a7f37" if ok else "#cf222e" for ok in right]
+            draw_boxes(sample.image, sample.boxes, names, colors=colors, ax=ax)
         row[0].set_title(f"{name}: nearest name of each box (green: right)", loc="left", fontsize=11)
     return figure
 
@@ -90,10 +90,10 @@ def _curves(outcomes: dict[str, Outcome]) -> Any:
         (axes[0], {"i2t_r1": ", image to text", "t2i_r1": ", text to image"}, "retrieval R@1"),
         (axes[1], {"box_top1": ""}, "box Top-1 of 64 names"),
     ):
-        for colour, (name, outcome) in zip(("#6e7781", "#0969da"), outcomes.items(), strict=True):
+        for color, (name, outcome) in zip(("#6e7781", "#0969da"), outcomes.items(), strict=True):
             for style, (key, side) in zip(("-", "--"), keys.items(), strict=False):
                 steps, values = zip(*((step, m[key]) for step, m in outcome.curve), strict=True)
-                ax.plot(steps, values, style, marker="o", color=colour, label=f"{name}{side}")
+                ax.plot(steps, values, style, marker="o", color=color, label=f"{name}{side}")
         ax.set(xlabel="step", ylim=(0, 1), title=f"{title}, held-out scenes")
         ax.grid(alpha=0.3)
         ax.legend()

@@ -1,4 +1,4 @@
-"""A caption with its phrases and relations as a picture."""
+"""A caption with its phrases and relations as an image."""
 
 from collections.abc import Sequence
 from typing import Any

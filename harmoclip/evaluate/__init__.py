@@ -13,10 +13,11 @@ from harmoclip.evaluate.cache import VectorCache
 from harmoclip.evaluate.captioned import Captioned
 from harmoclip.evaluate.classification import macro, micro, top_k
 from harmoclip.evaluate.coco_boxes import CocoBoxes
-from harmoclip.evaluate.encoder import Encoder, RegionVectors
+from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
 from harmoclip.evaluate.phrase_retrieval import PhraseRanking, rank_by_phrases
 from harmoclip.evaluate.referring import pointing, referring
+from harmoclip.evaluate.regions import RegionVectors
 from harmoclip.evaluate.retrieval import mean_recall, retrieval
 from harmoclip.evaluate.tradeoff import pareto_front, trade_off
 from harmoclip.evaluate.zero_shot import zero_shot

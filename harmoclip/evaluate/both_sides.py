@@ -12,8 +12,9 @@ from harmoclip.data import Sample
 from harmoclip.errors import DataError
 from harmoclip.evaluate.captioned import Captioned
 from harmoclip.evaluate.classification import cosines
-from harmoclip.evaluate.encoder import Encoder, RegionVectors
+from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
+from harmoclip.evaluate.regions import RegionVectors
 from harmoclip.evaluate.retrieval import retrieval
 from harmoclip.evaluate.samples import Samples
 from harmoclip.evaluate.tradeoff import trade_off

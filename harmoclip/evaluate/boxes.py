@@ -11,9 +11,10 @@ from torch import Tensor
 from harmoclip.data import Sample
 from harmoclip.errors import DataError
 from harmoclip.evaluate.classification import checked_labels, cosines, macro, micro
-from harmoclip.evaluate.encoder import Encoder, Regions
+from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
 from harmoclip.evaluate.prompts import Prompts
+from harmoclip.evaluate.regions import Regions
 from harmoclip.evaluate.samples import Samples
 
 GUESSES = 5

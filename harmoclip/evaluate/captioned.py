@@ -1,4 +1,4 @@
-"""Pictures with their captions, from the published retrieval splits or from any samples of ours."""
+"""AnyImages with their captions, from the published retrieval splits or from any samples of ours."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
+from harmoclip.data.formats.coco_json import read_captions, read_images
+from harmoclip.data.formats.entries import Faults
 from harmoclip.data.formats.files import open_image, read_json
 from harmoclip.errors import DataError
-from harmoclip.evaluate.samples import Picture, Samples
+from harmoclip.evaluate.samples import AnyImage, Samples
 
 CAPTIONS_PER_IMAGE = 5
 
 
 class Captioned(NamedTuple):
-    """A retrieval set: how to read picture i, all captions, and the picture `[M]` of each caption."""
+    """A retrieval set: how to read image i, all captions, and the image `[M]` of each caption."""
 
-    read: Callable[[int], Picture]
+    read: Callable[[int], AnyImage]
     images: int
     captions: list[str]
     image_of_text: Tensor
 
     @classmethod
-    def of(cls, read: Callable[[int], Picture], captions: Iterable[list[str]]) -> Self:
-        """From the list of captions of each picture."""
+    def of(cls, read: Callable[[int], AnyImage], captions: Iterable[list[str]]) -> Self:
+        """From the list of captions of each image."""
         lists = list(captions)
         owner = [i for i, texts in enumerate(lists) for _ in texts]
         flat = [text for texts in lists for text in texts]
@@ -34,12 +36,12 @@ class Captioned(NamedTuple):
 
     @classmethod
     def karpathy(cls, path: Path, images: Path, split: str = "test") -> Self:
-        """A split of Karpathy's `dataset_coco.json` or `dataset_flickr30k.json`, five captions a picture.
+        """A split of Karpathy's `dataset_coco.json` or `dataset_flickr30k.json`, five captions an image.
 
         Args:
             path: The JSON file.
             images: The folder that its file names start from; COCO's `val2014/` is tried too.
-            split: `test` has 5,000 pictures of COCO and 1,000 of Flickr30k.
+            split: `test` has 5,000 images of COCO and 1,000 of Flickr30k.
 
         Raises:
             DataError: The file is missing or no such split is in it.
@@ -50,33 +52,35 @@ class Captioned(NamedTuple):
             if row["split"] == split
         ]
         if not rows:
-            raise DataError(f"{path} has no pictures of split {split!r}.")
+            raise DataError(f"{path} has no images of split {split!r}.")
         files = [_existing(images, row.get("filepath", ""), row["filename"]) for row in rows]
         captions = ([s["raw"].strip() for s in row["sentences"]][:CAPTIONS_PER_IMAGE] for row in rows)
         return cls.of(lambda i: open_image(files[i]), captions)
 
     @classmethod
     def coco(cls, path: Path, images: Path) -> Self:
-        """All pictures of a `captions_*.json` of COCO, such as val2017, five captions a picture.
+        """All images of a `captions_*.json` of COCO, such as val2017, five captions an image.
 
         Args:
             path: The JSON file.
-            images: The folder of the pictures.
+            images: The folder of the images.
 
         Raises:
-            DataError: The file is missing or is no such file.
+            DataError: The file is missing or is no such file, or captions are no text or of no image listed.
         """
         content = read_json(Path(path), "images", "annotations", expected="COCO's captions")
-        texts: dict[int, list[str]] = {}
-        for row in content["annotations"]:
-            texts.setdefault(row["image_id"], []).append(row["caption"].strip())
-        rows = [row for row in content["images"] if row["id"] in texts]
-        files = [_existing(images, row["file_name"]) for row in rows]
-        return cls.of(lambda i: open_image(files[i]), (texts[row["id"]][:CAPTIONS_PER_IMAGE] for row in rows))
+        name, faults = Path(path).name, Faults()
+        listed = read_images(content["images"], name, faults)
+        texts: dict[str, list[str]] = {}
+        for image, caption in read_captions(content["annotations"], listed, name, faults):
+            texts.setdefault(image["file_name"], []).append(caption.strip())
+        faults.raise_any()
+        files = [_existing(images, file) for file in texts]
+        return cls.of(lambda i: open_image(files[i]), (own[:CAPTIONS_PER_IMAGE] for own in texts.values()))
 
     @classmethod
     def samples(cls, samples: Samples) -> Self:
-        """Any data set of ours; samples with the same key are captions of one picture."""
+        """Any data set of ours; samples with the same key are captions of one image."""
         first: dict[str, int] = {}
         captions: dict[str, list[str]] = {}
         for i in range(len(samples)):
@@ -93,4 +97,4 @@ def _existing(folder: Path, *parts: str) -> Path:
     for path in (Path(folder).joinpath(*parts), Path(folder) / parts[-1]):
         if path.exists():
             return path
-    raise DataError(f"{Path(folder).joinpath(*parts)} does not exist: expected the pictures in {folder}.")
+    raise DataError(f"{Path(folder).joinpath(*parts)} does not exist: expected the images in {folder}.")

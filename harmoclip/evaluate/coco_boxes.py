@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from harmoclip.data import Sample
 from harmoclip.data.formats.boxes import unit_boxes
+from harmoclip.data.formats.entries import Entry, Id
 from harmoclip.data.formats.files import open_image, read_json
 from harmoclip.errors import DataError
 
@@ -24,7 +24,7 @@ class CocoBoxes:
 
     Args:
         annotations: `panoptic_val2017.json` or `instances_val2017.json`.
-        images: The folder of the pictures.
+        images: The folder of the images.
         segments: The folder of panoptic PNG files, for mask pooling.
         smallest: Boxes with an area under the square of this many pixels are left out.
         largest: And those with more than the square of this many.
@@ -95,8 +95,8 @@ class CocoBoxes:
         return ids == torch.tensor([b["id"] for b in boxes])[:, None, None]
 
 
-def _by_image(annotations: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
-    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+def _by_image(annotations: list[Entry]) -> dict[Id, list[Entry]]:
+    found: dict[Id, list[Entry]] = defaultdict(list)
     for entry in annotations:
         segments = entry.get("segments_info")
         rows = [entry] if segments is None else [{**s, "png": entry["file_name"]} for s in segments]
@@ -104,7 +104,7 @@ def _by_image(annotations: list[dict[str, Any]]) -> dict[int, list[dict[str, Any
     return found
 
 
-def _check_references(path: Path, content: dict[str, Any], found: dict[Any, list[dict[str, Any]]]) -> None:
+def _check_references(path: Path, content: Entry, found: dict[Id, list[Entry]]) -> None:
     """Raise a DataError unless every box is of an image and of a category that the file lists."""
     images = {image["id"] for image in content["images"]}
     categories = {category["id"] for category in content["categories"]}
@@ -117,7 +117,7 @@ def _check_references(path: Path, content: dict[str, Any], found: dict[Any, list
                 raise DataError(f"{where} of category {box.get('category_id')!r}, which is not listed.")
 
 
-def _corner_and_size(box: dict[str, Any]) -> list[float]:
+def _corner_and_size(box: Entry) -> list[float]:
     """A box's four numbers; all NaN, which no image contains, where the file has something else."""
     numbers = box.get("bbox")
     if isinstance(numbers, list) and len(numbers) == 4 and all(isinstance(n, int | float) for n in numbers):
@@ -125,7 +125,7 @@ def _corner_and_size(box: dict[str, Any]) -> list[float]:
     return [float("nan")] * 4
 
 
-def _beyond(box: dict[str, Any], smallest: float, largest: float) -> bool:
+def _beyond(box: Entry, smallest: float, largest: float) -> bool:
     """Whether a box is smaller or larger than a protocol takes."""
     _, _, width, height = _corner_and_size(box)
     return width * height < smallest**2 or width * height > largest**2

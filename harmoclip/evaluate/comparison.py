@@ -64,7 +64,7 @@ class Comparison:
         yield from self.others.items()
 
     def sweep(self, tasks: Sequence[Task], shares: Sequence[float]) -> Sweep:
-        """Whole-picture and region headline of the averages between before and after, both ends included.
+        """Whole-image and region headline of the averages between before and after, both ends included.
 
         Empty without weights after, or where the tasks do not have both sides.
         """
@@ -86,8 +86,8 @@ class Comparison:
             for task in tasks
         }
         figures = {**_tradeoffs(tasks, headlines, sweep), **self._figures(tasks)}
-        pictures = {caption: _png(figure) for caption, figure in figures.items()}
-        return Evaluated(title, scores, headlines, sweep, pictures)
+        images = {caption: _png(figure) for caption, figure in figures.items()}
+        return Evaluated(title, scores, headlines, sweep, images)
 
     def _figures(self, tasks: Sequence[Task]) -> dict[str, Figure]:
         """Best and worst boxes, confusion and similarity maps of the first task with boxes, last weights."""

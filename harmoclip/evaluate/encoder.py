@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from PIL import Image
@@ -16,45 +16,24 @@ from harmoclip.data import Sample
 from harmoclip.errors import InputError
 from harmoclip.evaluate.cache import VectorCache, digest, weights_digest
 from harmoclip.evaluate.prompts import Prompts, sentences
-from harmoclip.evaluate.samples import Picture, Samples, crop_boxes, keep_usable_boxes, to_pil, without_pixels
+from harmoclip.evaluate.regions import Regions, RegionVectors, checked_regions, patch_name, region_name
+from harmoclip.evaluate.samples import (
+    AnyImage,
+    Samples,
+    crop_boxes,
+    keep_usable_boxes,
+    to_pil,
+    without_pixels,
+)
 from harmoclip.evaluate.vectors import check_vectors
 from harmoclip.harmonized import Harmonized
 from harmoclip.ops import mask_pool
 from harmoclip.tensors import l2_normalize
 
-Regions = Literal["dense", "crops", "masks"]
-
 
 def untracked(batches: Sequence[range], title: str) -> Iterable[range]:
     """No progress bar."""
     return batches
-
-
-@dataclass(frozen=True)
-class RegionVectors:
-    """Every usable box of a data set with its vector.
-
-    Args:
-        samples: The samples with the boxes that were kept, cut at the edges; their images have no pixels.
-        vectors: `[R, D]` with L2 norm 1, box by box in the order of the samples.
-        rows: `[R]` which of its sample's boxes, as the data set has them, each one is.
-        left_out: The boxes that cannot be measured, each with its image, its row and why.
-    """
-
-    samples: list[Sample]
-    vectors: Tensor
-    rows: Tensor
-    left_out: tuple[str, ...]
-
-    @property
-    def counts(self) -> list[int]:
-        """The number of boxes of each sample."""
-        return [len(sample.boxes) for sample in self.samples]
-
-    @property
-    def sample_index(self) -> Tensor:
-        """`[R]` the sample of each box."""
-        return torch.arange(len(self.samples)).repeat_interleave(torch.tensor(self.counts, dtype=torch.int64))
 
 
 @dataclass
@@ -63,7 +42,7 @@ class Encoder:
 
     Args:
         harmo: The model; it is put in evaluation mode.
-        preprocess: The model's own, a PIL image to `[3, H, W]`; a picture that has its size already must pass
+        preprocess: The model's own, a PIL image to `[3, H, W]`; an image that has its size already must pass
             unchanged but for the colors. With `ready`, from a sample's image to the model's input.
         tokenizer: The model's own, a list of texts to `[B, L]`.
         batch_size: Images or texts encoded at a time.
@@ -107,13 +86,13 @@ class Encoder:
                 f"preprocess gives a {type(trial).__name__}: expected a tensor [3, H, W]. Models that take "
                 "images of any shape as patches need a preprocessing to a fixed size."
             )
-        # a picture of this size goes through the preprocessing as it is
+        # an image of this size goes through the preprocessing as it is
         self.input_size = (trial.shape[-1], trial.shape[-2])
 
     # ------------------------------------------------------------------ vectors
 
     def image_vectors(
-        self, read: Callable[[int], Picture], count: int, name: Callable[[int], str] | None = None
+        self, read: Callable[[int], AnyImage], count: int, name: Callable[[int], str] | None = None
     ) -> Tensor:
         """Vectors `[N, D]` of whole images, preprocessed as the model's users do; on the CPU.
 
@@ -212,7 +191,7 @@ class Encoder:
                 usable.sample for usable in self._in_threads(lambda i: keep_usable_boxes(samples, i), rows)
             ]
             dense = self._dense(self._squares(batch)).cpu()
-            check_vectors(dense.flatten(0, 2), "patch vectors", _patch_name(batch, dense))
+            check_vectors(dense.flatten(0, 2), "patch vectors", patch_name(batch, dense))
             yield batch, dense
 
     # ------------------------------------------------------------------ from inputs to vectors
@@ -298,13 +277,13 @@ class Encoder:
 
     # ------------------------------------------------------------------ from images to inputs
 
-    def _prepare_whole(self) -> Callable[[Picture], Tensor]:
-        return self.preprocess if self.ready else lambda picture: self.preprocess(to_pil(picture))
+    def _prepare_whole(self) -> Callable[[AnyImage], Tensor]:
+        return self.preprocess if self.ready else lambda image: self.preprocess(to_pil(image))
 
-    def _square(self, picture: Picture) -> Tensor:
+    def _square(self, image: AnyImage) -> Tensor:
         if self.ready:
-            return self.preprocess(picture)
-        return self.preprocess(to_pil(picture).resize(self.input_size, Image.Resampling.BICUBIC))
+            return self.preprocess(image)
+        return self.preprocess(to_pil(image).resize(self.input_size, Image.Resampling.BICUBIC))
 
     def _squares(self, samples: Sequence[Sample]) -> Tensor:
         return torch.stack(self._in_threads(self._square, [s.image for s in samples]))
@@ -316,28 +295,6 @@ class Encoder:
     def _batches(self, count: int, title: str) -> Iterable[range]:
         step = self.batch_size
         return self.track([range(i, min(count, i + step)) for i in range(0, count, step)], title)
-
-
-def checked_regions(regions: str) -> Regions:
-    """The way from boxes to vectors, or an InputError that lists what is known."""
-    known: tuple[Regions, ...] = get_args(Regions)
-    if regions not in known:
-        raise InputError(f"regions is {regions!r}: expected one of {', '.join(map(repr, known))}.")
-    return known[known.index(regions)]
-
-
-def region_name(regions: RegionVectors, row: int) -> str:
-    """What a message calls a box: its image and which of the image's boxes it is."""
-    return f"box {int(regions.rows[row])} of {_key(regions.samples, int(regions.sample_index[row]))}"
-
-
-def _patch_name(samples: Sequence[Sample], dense: Tensor) -> Callable[[int], str]:
-    patches = dense.shape[1] * dense.shape[2]
-    return lambda row: f"patch {row % patches} of {_key(samples, row // patches)}"
-
-
-def _key(samples: Sequence[Sample], index: int) -> str:
-    return samples[index].key or f"sample {index}"
 
 
 def _join(parts: Iterable[Tensor]) -> Tensor:

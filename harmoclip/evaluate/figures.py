@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: the trade-off, confusion, named boxes, similarity maps."""
+"""AnyImages of an evaluation: the trade-off, confusion, named boxes, similarity maps."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def draw_tradeoff(
         curve: Join the points in the order given, as of a sweep.
         xlabel: What the global measure is.
         ylabel: What the region measure is.
-        title: Above the picture.
+        title: Above the axes.
 
     Example:
         >>> figure = draw_tradeoff({"before": (0.6, 0.2), "after": (0.62, 0.5)})
@@ -52,13 +52,13 @@ def draw_tradeoff(
     if curve:
         ax.plot(*zip(*points.values(), strict=True), color="#8c959f", lw=1, zorder=1)
     for i, (name, (x, y)) in enumerate(points.items()):
-        colour = "#1a7f37" if i in front else "#57606a"
+        color = "#1a7f37" if i in front else "#57606a"
         dx, dy = (spread or {}).get(name, (0.0, 0.0))
-        ax.errorbar(x, y, xerr=dx or None, yerr=dy or None, fmt="o", color=colour, capsize=2, lw=1)
+        ax.errorbar(x, y, xerr=dx or None, yerr=dy or None, fmt="o", color=color, capsize=2, lw=1)
         right, up = _free_side((x, y), list(points.values()))
         ax.annotate(
             name, (x, y), xytext=(6 if right else -6, 6 if up else -13), textcoords="offset points",
-            ha="left" if right else "right", color=colour, fontsize=9,
+            ha="left" if right else "right", color=color, fontsize=9,
         )  # fmt: skip
     xs, ys = zip(*points.values(), strict=True)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title, xlim=_limits(xs), ylim=_limits(ys))
@@ -106,8 +106,8 @@ def draw_confusion(labels: Tensor, guesses: Tensor, names: Sequence[str], *, mos
     share = count[shown][:, shown] / count[shown].sum(1, keepdim=True)
     side = 2.5 + 0.28 * len(shown)
     figure, ax = plt.subplots(figsize=(side + 1, side), layout="constrained")
-    picture = ax.imshow(share.numpy(), vmin=0, vmax=1, cmap="Greens")
-    figure.colorbar(picture, ax=ax, shrink=0.8, label="share of the class's boxes")
+    shares = ax.imshow(share.numpy(), vmin=0, vmax=1, cmap="Greens")
+    figure.colorbar(shares, ax=ax, shrink=0.8, label="share of the class's boxes")
     ticks = [names[i] for i in shown.tolist()]
     ax.set_xticks(range(len(ticks)), ticks, rotation=90, fontsize=8)
     ax.set_yticks(range(len(ticks)), ticks, fontsize=8)
@@ -127,22 +127,22 @@ def draw_named_boxes(samples: Any, named: NamedBoxes, rows: Tensor) -> Any:
     for ax, row in zip(axes, rows.tolist(), strict=False):
         sample = samples[int(named.sample[row])]
         right, guess = int(named.labels[row]), int(named.guesses[row, 0])
-        colour = "#1a7f37" if right == guess else "#cf222e"
-        draw_boxes(sample.image, sample.boxes[named.row[row], None], colors=[colour], ax=ax)
+        color = "#1a7f37" if right == guess else "#cf222e"
+        draw_boxes(sample.image, sample.boxes[named.row[row], None], colors=[color], ax=ax)
         names = named.class_names
         said = names[right] if right == guess else f"{names[right]}, called {names[guess]}"
-        ax.set_title(said, fontsize=9, color=colour)
+        ax.set_title(said, fontsize=9, color=color)
     return figure
 
 
 def draw_similarities(encoder: Encoder, samples: Any, named: NamedBoxes, *, most: int = 4) -> Any:
-    """A matplotlib figure of where pictures look like the class of one of their boxes.
+    """A matplotlib figure of where images look like the class of one of their boxes.
 
     Args:
         encoder: The model.
         samples: The data set that was classified.
         named: Its result.
-        most: How many pictures.
+        most: How many images.
     """
     shown = list(dict.fromkeys(named.sample.tolist()))[:most]
     figure, axes = _grid(2 * len(shown), 4)

@@ -14,7 +14,7 @@ from harmoclip.data.formats.entries import BOX, ID
 from harmoclip.data.formats.files import read_json
 from harmoclip.errors import DataError
 from harmoclip.evaluate.records import checked_entries
-from harmoclip.evaluate.samples import Picture, to_pil
+from harmoclip.evaluate.samples import AnyImage, to_pil
 
 _EXPECTED = "COCO's results: a list of {image_id, bbox: [x, y, width, height] in pixels, score}"
 
@@ -59,7 +59,7 @@ class ProposedBoxes:
     """
 
     def __init__(
-        self, images: Sequence[str], read: Callable[[int], Picture], proposals: dict[str, Proposals]
+        self, images: Sequence[str], read: Callable[[int], AnyImage], proposals: dict[str, Proposals]
     ) -> None:
         self.images, self._read, self.proposals = images, read, proposals
 

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from harmoclip.data import Sample
 from harmoclip.errors import DataError
-from harmoclip.evaluate.encoder import Encoder, Regions
+from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
+from harmoclip.evaluate.regions import Regions
 from harmoclip.evaluate.samples import Samples
 from harmoclip.tensors import l2_normalize
 

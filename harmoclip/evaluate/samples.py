@@ -11,7 +11,7 @@ from torch import Tensor
 from harmoclip.boxes import clip_boxes
 from harmoclip.data import Sample
 
-Picture = Image.Image | Tensor
+AnyImage = Image.Image | Tensor
 
 
 class Samples(Protocol):
@@ -71,21 +71,21 @@ def without_pixels(sample: Sample) -> Sample:
     return sample.replace(image=torch.zeros(()).expand(3, height, width))
 
 
-def to_pil(picture: Picture) -> Image.Image:
-    """An RGB picture from a PIL image or a tensor `[3, H, W]`, uint8 or float in [0, 1]."""
-    if isinstance(picture, Image.Image):
-        return picture.convert("RGB")
+def to_pil(image: AnyImage) -> Image.Image:
+    """An RGB image from a PIL image or a tensor `[3, H, W]`, uint8 or float in [0, 1]."""
+    if isinstance(image, Image.Image):
+        return image.convert("RGB")
     from torchvision.transforms.functional import to_pil_image
 
-    return to_pil_image(picture)
+    return to_pil_image(image)
 
 
 def crop_boxes(sample: Sample) -> list[Image.Image]:
-    """Each box of a sample as a picture of its own, at least one pixel wide and high."""
-    picture = to_pil(sample.image)
-    scale = sample.boxes.new_tensor([picture.width, picture.height] * 2)
+    """Each box of a sample as an image of its own, at least one pixel wide and high."""
+    image = to_pil(sample.image)
+    scale = sample.boxes.new_tensor([image.width, image.height] * 2)
     corners = torch.cat([(sample.boxes * scale)[:, :2].floor(), (sample.boxes * scale)[:, 2:].ceil()], 1)
-    return [picture.crop(tuple(corner)) for corner in corners.int().tolist()]
+    return [image.crop(tuple(corner)) for corner in corners.int().tolist()]
 
 
 def _masks(samples: Any, index: int) -> Tensor:

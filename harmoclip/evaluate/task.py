@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from harmoclip.evaluate.boxes import NamedBoxes
-from harmoclip.evaluate.encoder import Encoder, Regions
+from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metrics
+from harmoclip.evaluate.regions import Regions
 from harmoclip.evaluate.samples import Samples
 
 Side = Literal["whole", "regions"]

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from harmoclip.evaluate.encoder import RegionVectors
+from harmoclip.evaluate.regions import RegionVectors
 from harmoclip.evaluate.samples import keep_usable_boxes, to_pil, without_pixels
 
 WORDS = ("red", "green", "blue")

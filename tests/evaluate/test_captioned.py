@@ -54,3 +54,21 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
         Captioned.coco(path, tmp_path)
     with pytest.raises(DataError, match="does not exist"):
         Captioned.karpathy(tmp_path / "none.json", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"image_id": 99, "caption": "a cat"}, "99, but no image"),
+        ({"image_id": "1", "caption": "a cat"}, "there is 1: write ids in one type"),
+        ({"image_id": 1, "caption": None}, "caption None"),
+    ],
+)
+def test_captions_that_cannot_be_used_are_named(tmp_path, row, message):
+    root = write_coco(tmp_path)
+    path = root / "annotations/captions_val2017.json"
+    content = json.loads(path.read_text())
+    content["annotations"].append(row)
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=message):
+        Captioned.coco(path, root / "val2017")

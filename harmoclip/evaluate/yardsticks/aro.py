@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 
-from harmoclip.data.formats.entries import NUMBER, TEXT
+from harmoclip.data.formats.entries import NUMBER, TEXT, Entry
 from harmoclip.data.formats.files import first_existing, open_image, read_json
 from harmoclip.errors import DataError
 from harmoclip.evaluate.choices import choices
@@ -35,7 +34,7 @@ class Order:
         images: The folder of the images.
     """
 
-    rows: list[dict[str, Any]]
+    rows: list[Entry]
     images: Path
 
     def read(self, index: int) -> Image.Image:

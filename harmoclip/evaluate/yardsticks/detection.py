@@ -15,14 +15,16 @@ from torch import Tensor
 from torchvision.ops import batched_nms
 
 from harmoclip.data.formats.coco_json import BOX_OF_IMAGE
+from harmoclip.data.formats.entries import Entry
 from harmoclip.data.formats.files import open_image, read_json
 from harmoclip.errors import DataError, InputError, MissingDependencyError
 from harmoclip.evaluate.classification import cosines
-from harmoclip.evaluate.encoder import Encoder, Regions
+from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
 from harmoclip.evaluate.prompts import Prompts
 from harmoclip.evaluate.proposals import Proposals, ProposedBoxes, read_proposals
 from harmoclip.evaluate.records import checked_entries
+from harmoclip.evaluate.regions import Regions
 from harmoclip.evaluate.task import Request, Task
 from harmoclip.evaluate.yardsticks.common import find
 
@@ -68,7 +70,7 @@ class Annotations:
         self._folder = images or root
         self._split = path.stem.removeprefix("instances_")
 
-    def file(self, image: dict[str, Any]) -> Path:
+    def file(self, image: Entry) -> Path:
         """The file of an image."""
         name = image.get("file_name") or "/".join(image["coco_url"].split("/")[-2:])
         places = (self._folder / name, self._folder / self._split / name, self._folder / Path(name).name)
@@ -151,9 +153,7 @@ def detection(
     return Metrics(average_precision(annotations, results, most), left_out)
 
 
-def _of_image(
-    annotations: Annotations, key: str, boxes: Tensor, scores: Tensor, most: int
-) -> list[dict[str, Any]]:
+def _of_image(annotations: Annotations, key: str, boxes: Tensor, scores: Tensor, most: int) -> list[Entry]:
     """The best boxes of an image with their classes, in COCO's format of results."""
     values, flat = scores.flatten().topk(min(_CANDIDATES, scores.numel()))
     rows, classes = flat // scores.shape[1], flat % scores.shape[1]
@@ -173,9 +173,7 @@ def _of_image(
     ]
 
 
-def average_precision(
-    annotations: Annotations, results: Sequence[dict[str, Any]], most: int = 100
-) -> list[Metric]:
+def average_precision(annotations: Annotations, results: Sequence[Entry], most: int = 100) -> list[Metric]:
     """The measures of results in COCO's format, by pycocotools; those that no class has are left out.
 
     For LVIS, an image's detections of a class count only where its annotators looked for that class, and
@@ -241,7 +239,7 @@ def _spoken(name: str) -> str:
     return re.sub(r"_?\(.*?\)", "", name).replace("_", " ")
 
 
-def _complete(content: dict[str, Any]) -> dict[str, Any]:
+def _complete(content: Entry) -> Entry:
     """The annotations with what pycocotools asks of each."""
     boxes = [
         {"id": i, "iscrowd": 0, "area": box["bbox"][2] * box["bbox"][3], **box}
@@ -250,7 +248,7 @@ def _complete(content: dict[str, Any]) -> dict[str, Any]:
     return {**content, "annotations": boxes}
 
 
-def _looked_for(annotations: Annotations, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _looked_for(annotations: Annotations, results: Sequence[Entry]) -> list[Entry]:
     """For LVIS, the results of classes that an image's annotators found or knew to be absent; else all."""
     if not annotations.lvis:
         return list(results)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 from harmoclip.data import Sample
 from harmoclip.data.formats.boxes import unit_boxes
 from harmoclip.data.formats.coco_json import BOX_OF_IMAGE, IMAGE
-from harmoclip.data.formats.entries import ID, LIST, TEXT
+from harmoclip.data.formats.entries import ID, LIST, TEXT, Entry, Id
 from harmoclip.data.formats.files import first_existing, open_image, read_json
 from harmoclip.errors import DataError, InputError
 from harmoclip.evaluate.choices import choices
-from harmoclip.evaluate.encoder import Encoder, Regions
+from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metrics
 from harmoclip.evaluate.records import checked_entries
+from harmoclip.evaluate.regions import Regions
 from harmoclip.evaluate.task import Request, Task
 
 LEVELS = {
@@ -121,13 +121,15 @@ def _task(level: str, data: FineGrainedBoxes, request: Request) -> Task:
     return Task(name, "regions", lambda encoder: fg_ovd(encoder, data, request.regions))
 
 
-def _rows(path: Path, content: dict[str, Any]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+def _rows(path: Path, content: Entry) -> list[tuple[Entry, list[Entry]]]:
     """Each image with its boxes."""
-    boxes: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    boxes: dict[Id, list[Entry]] = defaultdict(list)
     for box in content["annotations"]:
         boxes[box["image_id"]].append(box)
     if unknown := boxes.keys() - {image["id"] for image in content["images"]}:
-        raise DataError(f"{path}: an annotation is of the image {min(unknown)!r}, which is not listed.")
+        raise DataError(
+            f"{path}: an annotation is of the image {next(iter(unknown))!r}, which is not listed."
+        )
     return [(image, boxes[image["id"]]) for image in content["images"] if boxes[image["id"]]]
 
 

@@ -12,10 +12,11 @@ from harmoclip.data import Sample
 from harmoclip.data.formats.flickr30k import Flickr30kEntities
 from harmoclip.errors import DataError
 from harmoclip.evaluate.captioned import Captioned
-from harmoclip.evaluate.encoder import Encoder, Regions
+from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
 from harmoclip.evaluate.proposals import Proposals, ProposedBoxes, read_proposals
 from harmoclip.evaluate.referring import linked_boxes, phrase_vectors
+from harmoclip.evaluate.regions import Regions
 from harmoclip.evaluate.samples import Samples, keep_usable_boxes, without_pixels
 from harmoclip.evaluate.task import Request, Task
 from harmoclip.evaluate.yardsticks.common import expression_tasks, retrieval_task

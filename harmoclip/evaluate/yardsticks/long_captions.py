@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from harmoclip.data.formats.entries import Entry
 from harmoclip.data.formats.files import first_existing, open_image
 from harmoclip.errors import DataError
 from harmoclip.evaluate.captioned import Captioned
@@ -74,7 +74,7 @@ def _lines(root: Path, request: Request) -> Captions:
     return [(first_existing(images, row["image"], expected=_LAYOUT), row["caption"].strip()) for row in rows]
 
 
-def _rows(path: Path, *keys: str) -> list[dict[str, Any]]:
+def _rows(path: Path, *keys: str) -> list[Entry]:
     """The objects of a file of JSON lines, each with text under these keys."""
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):

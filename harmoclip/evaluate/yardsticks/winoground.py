@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from harmoclip.data.formats.entries import TEXT
+from harmoclip.data.formats.entries import TEXT, Entry
 from harmoclip.data.formats.files import first_existing, open_image
 from harmoclip.errors import DataError
 from harmoclip.evaluate.encoder import Encoder
@@ -21,7 +20,7 @@ _LAYOUT = "Winoground's examples.jsonl beside images/"
 _KEYS = ("image_0", "image_1", "caption_0", "caption_1")
 
 
-def winoground(encoder: Encoder, rows: list[dict[str, Any]], images: Path) -> Metrics:
+def winoground(encoder: Encoder, rows: list[Entry], images: Path) -> Metrics:
     """How often each image has its caption (text), each caption its image (image), and both (group).
 
     Args:
