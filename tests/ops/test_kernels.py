@@ -46,7 +46,7 @@ def test_every_kernel_compiles_for_every_card(name, element, capability):
         types["out"] = weight
     constants = {name: value for name, value in {**TILE, "BLOCK": 128}.items() if name in types}
     types.update(dict.fromkeys(constants, "constexpr"))
-    source = ASTSource(fn=kernel, signature=types, constexprs=constants)
+    source = ASTSource(kernel, types, constants)
     binary = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=OPTIONS)
     assert binary.asm["cubin"][:4] == b"\x7fELF"
 
