@@ -181,7 +181,7 @@ class TowerTaps(Generic[Activations]):
         for name, tap in self._taps.items():
             values[name], again = tap.take()
             repeated = repeated or again
-        ran = bool(values) and all(value is not None for value in values.values())
+        ran = len(values) > 0 and all(value is not None for value in values.values())
         return Taken(self._kind(**values) if ran else None, repeated)
 
     def remove(self) -> None:

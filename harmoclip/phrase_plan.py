@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,7 +12,8 @@ from torch import Tensor
 _ROW_TOKENS = 128  # longer rows leave fewer places empty, and cost more attention
 
 
-class PhrasePlan(NamedTuple):
+@dataclass(frozen=True)
+class PhrasePlan:
     """Which phrases are the same tokens, and how many rows hold one text of each.
 
     The numbers are read from the host when a grounding is made, so that no step has to wait for the device.
@@ -48,7 +49,7 @@ class PhrasePlan(NamedTuple):
 
     def map(self, function: Callable[[Tensor], Tensor]) -> PhrasePlan:
         """The same plan with its tensors changed by a function."""
-        return self._replace(first=function(self.first), row_of=function(self.row_of))
+        return replace(self, first=function(self.first), row_of=function(self.row_of))
 
 
 def three_groups(lengths: Tensor) -> tuple[tuple[int, int], ...]:

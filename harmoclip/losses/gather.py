@@ -8,8 +8,9 @@ whole batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -18,7 +19,8 @@ from torch import Tensor
 from harmoclip.tensors import full_precision
 
 
-class Gathered(NamedTuple):
+@dataclass(frozen=True)
+class Gathered:
     """The rows of a tensor on this rank and on all ranks."""
 
     own: Tensor  # [n, ...]

@@ -1,10 +1,10 @@
 """The test suite on many releases, one environment a row: `python tests/versions/run.py [ROW ...]`.
 
-Needs uv (`pip install uv`), which fetches each Python that is missing. A row's packages are those that the users
-of its torch had: the newest of its date. Environments are made one after the other, and deleted after their row.
-Results are kept in `results.json` beside this file as each row ends, and go into the table of
-`docs/supported_versions.md`; a row that is green there is not run again unless it is named. The tests' own output
-is in `runs/versions`.
+Needs uv (`pip install uv`), which fetches each Python that is missing. A row's packages are those that the
+users of its torch had: the newest of its date. Environments are made one after the other, and deleted after
+their row. Results are kept in `results.json` beside this file as each row ends, and go into the table of
+`docs/supported_versions.md`; a row that is green there is not run again unless it is named. The tests' own
+output is in `runs/versions`.
 """
 
 from __future__ import annotations
