@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
-from warning_policy import ours_are_errors
 
 from harmoclip import Grounding
+from tests.helpers.tiny_clips import random_boxes, random_texts, small_config
+from tests.helpers.warning_policy import ours_are_errors
 
 settings.register_profile("harmoclip", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("harmoclip")
@@ -46,34 +47,12 @@ def data_root() -> Path:
     return Path(root)
 
 
-def small_config(**vision) -> dict:
-    return {
-        "embed_dim": 24,
-        "vision_cfg": {
-            "image_size": 32, "patch_size": 8, "layers": 3, "width": 32, "head_width": 16, **vision,
-        },
-        "text_cfg": {"context_length": 16, "vocab_size": 100, "width": 32, "heads": 2, "layers": 3},
-    }  # fmt: skip
-
-
 @pytest.fixture(params=["CLIP", "CustomTextCLIP"])
 def clip(request):
     """A small open_clip model with random weights, in both of its holders."""
     import open_clip.model
 
     return getattr(open_clip.model, request.param)(**small_config())
-
-
-def random_boxes(count: int) -> torch.Tensor:
-    corner = torch.rand(count, 2) * 0.6
-    return torch.cat([corner, corner + 0.1 + torch.rand(count, 2) * 0.3], 1)
-
-
-def random_texts(count: int, length: int = 16) -> torch.Tensor:
-    """Rows of ids like CLIP's: start 98, words, end 99 (the highest), zeros."""
-    texts = torch.randint(1, 98, (count, length))
-    texts[:, 0], texts[:, 10], texts[:, 11:] = 98, 99, 0
-    return texts
 
 
 @pytest.fixture

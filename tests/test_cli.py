@@ -116,7 +116,7 @@ def test_exit_codes(monkeypatch, error, code):
 
 
 def test_ctrl_c_leaves_nothing_half_written(tmp_path):
-    from tiny_models import write_open_clip
+    from tests.helpers.tiny_clips import write_open_clip
 
     out = tmp_path / "run"
     options = ["data.format=scenes", "data.size=40", "data.batch_size=4", "steps=9999", "checkpoint.every=1"]

@@ -13,12 +13,12 @@ import open_clip
 import pytest
 import spacy
 import torch
-from tiny_models import CONTEXT_LENGTH, write_hugging_face, write_open_clip
 
 from harmoclip import cli
 from harmoclip.data import Collator, transform_for
 from harmoclip.data.scenes import Scenes
 from harmoclip.segment.pipeline import ENGLISH
+from tests.helpers.tiny_clips import CONTEXT_LENGTH, write_hugging_face, write_open_clip
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

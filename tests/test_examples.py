@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tiny_models import write_hugging_face, write_open_clip
+
+from tests.helpers.tiny_clips import write_hugging_face, write_open_clip
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 IN_A_LOOP = ["--steps", "2", "--batch-size", "4"]

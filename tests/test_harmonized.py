@@ -4,13 +4,13 @@ import io
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import random_boxes, random_texts, small_config
 from open_clip.transformer import VisionTransformer
 from torch.utils.checkpoint import checkpoint
 
 import harmoclip
 from harmoclip import Grounding
 from harmoclip.errors import CaptureError, GroundingError, InputError, UnsupportedModelError
+from tests.helpers.tiny_clips import random_boxes, random_texts, small_config
 
 of_today = pytest.mark.skipif(
     not hasattr(VisionTransformer, "_embeds"),

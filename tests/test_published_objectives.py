@@ -5,12 +5,12 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import random_boxes, random_texts, small_config
 from torchvision.ops import roi_align
 
 import harmoclip
 from harmoclip import Grounding, Options
 from harmoclip.losses import Positives
+from tests.helpers.tiny_clips import random_boxes, random_texts, small_config
 
 PLAIN = Positives(same_box=0.0, same_image=0.0, overlap=None)  # only the linked phrase is right
 CLIPSELF = Options(

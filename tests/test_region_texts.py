@@ -3,11 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import random_boxes, random_texts
 
 import harmoclip
 from harmoclip import Grounding
 from harmoclip.errors import GroundingError, InputError
+from tests.helpers.tiny_clips import random_boxes, random_texts
 
 FORMS = ["spans", "phrases", "both"]
 

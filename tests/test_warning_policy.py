@@ -5,7 +5,8 @@ import sys
 import warnings
 
 import pytest
-from warning_policy import ours_are_errors
+
+from tests.helpers.warning_policy import ours_are_errors
 
 THEIRS = """
 import warnings

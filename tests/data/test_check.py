@@ -2,13 +2,13 @@ import json
 
 import pytest
 from PIL import Image
-from test_shards import picture, row, write_shard
 from typer.testing import CliRunner
 
 import harmoclip.data
 from harmoclip.cli import app
 from harmoclip.data import JsonLines, Shards, check_dataset, open_dataset
 from harmoclip.errors import DataError, InputError
+from tests.helpers.shard_files import picture, row, write_shard
 
 
 def line(**changes):

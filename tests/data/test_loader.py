@@ -2,11 +2,11 @@ import itertools
 
 import pytest
 import torch
-from test_shards import numbers, picture, row, shards, write_shard  # noqa: F401
 
 from harmoclip.data.formats.shards import Shards
 from harmoclip.data.loader import Loader
 from harmoclip.errors import DataError, InputError
+from tests.helpers.shard_files import numbers, picture, row, write_shard
 
 
 def noisy(row):
@@ -74,7 +74,7 @@ def test_loading_leaves_the_model_s_random_numbers_alone():
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_shards_go_on_where_they_were(shards, workers):  # noqa: F811
+def test_shards_go_on_where_they_were(shards, workers):
     def begin():
         return loader(Shards(shards, shuffle=3), transform=None, batch_size=3, workers=workers)
 
@@ -87,7 +87,7 @@ def test_shards_go_on_where_they_were(shards, workers):  # noqa: F811
         assert [numbers(b) for b in itertools.islice(resumed, 16 - stop)] == seen[stop:]
 
 
-def test_ranks_read_different_shards(shards):  # noqa: F811
+def test_ranks_read_different_shards(shards):
     parts = [
         [n for b in itertools.islice(loader(Shards(shards), transform=None, batch_size=5, rank=r, ranks=2), 2)
          for n in numbers(b)]
@@ -139,7 +139,7 @@ def test_one_caption_an_image_and_epoch_each_in_its_turn(workers):
         loader(Photographs(), batch_size=3).load_state_dict(loading.state_dict())
 
 
-def test_one_caption_needs_to_know_the_images(shards):  # noqa: F811
+def test_one_caption_needs_to_know_the_images(shards):
     with pytest.raises(InputError, match="range has no image_ids"):
         loader(one_caption=True)
     with pytest.raises(InputError, match="Shards has no image_ids"):

@@ -8,10 +8,10 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from test_shards import numbers, shards  # noqa: F401
 
 from harmoclip.data.formats.shards import Shards
 from harmoclip.data.loader import Loader
+from tests.helpers.shard_files import numbers
 
 
 def read_a_batch(urls: str, folder: Path) -> None:
@@ -33,12 +33,18 @@ def launch(urls, folder):
     """What each of two ranks saw."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([*torchrun, __file__, urls, str(folder)], check=True, timeout=300, env=environment)
+    subprocess.run(
+        [*torchrun, "-m", "tests.data.test_loader_ranks", urls, str(folder)],
+        cwd=Path(__file__).parents[2],
+        check=True,
+        timeout=300,
+        env=environment,
+    )
     return [json.loads((folder / f"seen-{rank}.json").read_text()) for rank in range(2)]
 
 
 @pytest.mark.slow
-def test_ranks_and_workers_share_a_pass_and_resume_in_its_middle(shards, tmp_path):  # noqa: F811
+def test_ranks_and_workers_share_a_pass_and_resume_in_its_middle(shards, tmp_path):
     launches = launch(shards, tmp_path), launch(shards, tmp_path)
     for kind in ("rows", "shards"):
         batches = [seen[kind] for launched in launches for seen in launched]

@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 from PIL import Image
-from tiny_models import write_open_clip
 from typer.testing import CliRunner
 
 from harmoclip.cli import app
@@ -13,6 +12,7 @@ from harmoclip.data import GroundingFinder, JsonLines, Prepared, Sample, open_da
 from harmoclip.data.scenes import Scenes
 from harmoclip.errors import DataError, InputError
 from harmoclip.segment import CaptionSegmenter
+from tests.helpers.tiny_clips import write_open_clip
 
 CAPTIONS = ["A dog sits by a red car.", "Two cats.", "A dog."]
 LABELS = [[0, 2], [1, 1], [0]]

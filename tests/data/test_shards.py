@@ -1,51 +1,12 @@
-import io
-import json
-import tarfile
-
 import pytest
 import torch
-from PIL import Image
 
 from harmoclip.data.formats.grit import from_grit
 from harmoclip.data.formats.shards import Shards, StreamPlace
 from harmoclip.errors import DataError, InputError
 
 pytest.importorskip("webdataset")
-
-
-def picture(value: int = 0, kind: str = "PNG") -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (20, 10), (value, 0, 0)).save(file, kind)
-    return file.getvalue()
-
-
-def write_shard(path, samples):
-    """Samples as {stem: {extension: content}}."""
-    with tarfile.open(path, "w") as tar:
-        for stem, files in samples.items():
-            for extension, content in files.items():
-                data = content if isinstance(content, bytes) else json.dumps(content).encode()
-                info = tarfile.TarInfo(f"{stem}.{extension}")
-                info.size = len(data)
-                tar.addfile(info, io.BytesIO(data))
-    return str(path)
-
-
-def row(number):
-    return {"caption": f"thing {number}", "boxes": [[0, 0, 0.5, 1]], "phrases": [[0, 5]], "links": [[0, 0]]}
-
-
-@pytest.fixture
-def shards(tmp_path):
-    """Four shards of five samples, 0 to 19 in order."""
-    for s in range(4):
-        samples = {f"größe{n:02}": {"png": picture(n), "json": row(n)} for n in range(5 * s, 5 * s + 5)}
-        write_shard(tmp_path / f"part-{s}.tar", samples)
-    return str(tmp_path / "part-{0..3}.tar")
-
-
-def numbers(samples):
-    return [int(s.caption.split()[1]) for s in samples]
+from tests.helpers.shard_files import numbers, picture, row, write_shard
 
 
 def take(stream, count):

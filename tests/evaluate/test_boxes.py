@@ -1,6 +1,5 @@
 import pytest
 import torch
-from small_world import small_encoder, write_coco
 
 from harmoclip.errors import DataError, InputError
 from harmoclip.evaluate import (
@@ -13,6 +12,7 @@ from harmoclip.evaluate import (
     name_boxes,
     size_scores,
 )
+from tests.helpers.small_world import small_encoder, write_coco
 
 # four people, one dog, two walls; the walls are stuff
 BOXES = NamedBoxes(

@@ -2,11 +2,11 @@ import json
 
 import pytest
 from PIL import Image
-from small_world import write_coco
 
 from harmoclip.data.scenes import Scenes
 from harmoclip.errors import DataError
 from harmoclip.evaluate import Captioned
+from tests.helpers.small_world import write_coco
 
 
 def write_karpathy(root):

@@ -2,15 +2,14 @@ import json
 
 import pytest
 import torch
-from conftest import small_config
 from safetensors.torch import save_file
-from small_world import preprocess, small_encoder, tokenizer
-from tiny_models import write_open_clip
 from typer.testing import CliRunner
 
 from harmoclip import cli
 from harmoclip.errors import InputError
 from harmoclip.models import load_model, load_weights
+from tests.helpers.small_world import preprocess, small_encoder, tokenizer
+from tests.helpers.tiny_clips import small_config, write_open_clip
 
 
 @pytest.fixture

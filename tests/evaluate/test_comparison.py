@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 from rich.console import Console
-from small_world import small_encoder, write_coco
 
 import harmoclip
 from harmoclip.errors import DataError, InputError
@@ -15,6 +14,7 @@ from harmoclip.evaluate.registry import tasks_of
 from harmoclip.evaluate.report import Evaluated, change, write_report
 from harmoclip.evaluate.tables import terminal_table
 from harmoclip.evaluate.task import Request
+from tests.helpers.small_world import small_encoder, write_coco
 
 
 def changed(state):

@@ -4,13 +4,13 @@ import json
 
 import pytest
 import torch
-from known import ColorEncoder
 from PIL import Image
 
 from harmoclip.errors import DataError, InputError
 from harmoclip.evaluate.registry import tasks_of
 from harmoclip.evaluate.task import Request
 from harmoclip.evaluate.yardsticks.detection import BASE, NOVEL, Annotations, average_precision
+from tests.helpers.known import ColorEncoder
 
 RED, GREEN = [10, 10, 30, 30], [60, 10, 30, 30]
 

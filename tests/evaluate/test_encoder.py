@@ -1,11 +1,11 @@
 import pytest
 import torch
 from PIL import Image
-from small_world import preprocess, small_encoder, tokenizer
 
 from harmoclip.data import Sample
 from harmoclip.evaluate.prompts import sentences
 from harmoclip.evaluate.samples import crop_boxes
+from tests.helpers.small_world import preprocess, small_encoder, tokenizer
 
 
 def test_vectors_are_the_models_own():

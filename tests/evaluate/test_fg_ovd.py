@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from known import ColorEncoder
 from PIL import Image
-from small_world import small_encoder
 
 from harmoclip.errors import DataError, InputError
 from harmoclip.evaluate.registry import tasks_of
 from harmoclip.evaluate.task import Request
+from tests.helpers.known import ColorEncoder
+from tests.helpers.small_world import small_encoder
 
 CAPTIONS = ("A red mug.", "A green mug.", "A blue mug.", "A mug without a handle.")
 

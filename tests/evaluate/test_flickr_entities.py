@@ -4,14 +4,14 @@ import json
 
 import pytest
 import torch
-from known import ColorEncoder
 from PIL import Image
-from small_world import small_encoder
 
 from harmoclip.errors import DataError
 from harmoclip.evaluate.proposals import read_proposals
 from harmoclip.evaluate.registry import tasks_of
 from harmoclip.evaluate.task import Request
+from tests.helpers.known import ColorEncoder
+from tests.helpers.small_world import small_encoder
 
 # pixels count from 1 and both corners belong to the box
 CORNERS = "<xmin>{0}</xmin><ymin>{1}</ymin><xmax>{2}</xmax><ymax>{3}</ymax>"

@@ -1,11 +1,11 @@
 import pytest
 import torch
 from PIL import Image
-from small_world import small_encoder
 
 from harmoclip.data import Sample
 from harmoclip.errors import DataError
 from harmoclip.evaluate import pointing, referring
+from tests.helpers.small_world import small_encoder
 
 BOXES = torch.tensor([[0.0, 0.0, 0.5, 1.0], [0.5, 0.0, 1.0, 1.0]])
 

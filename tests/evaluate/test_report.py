@@ -6,7 +6,6 @@ from html.parser import HTMLParser
 
 import pytest
 import yaml
-from small_world import small_encoder
 
 import harmoclip
 from harmoclip.evaluate.comparison import Comparison
@@ -16,6 +15,7 @@ from harmoclip.evaluate.registry import tasks_of
 from harmoclip.evaluate.report import Evaluated, best_of, write_report
 from harmoclip.evaluate.tables import csv_table, latex_table, model_card
 from harmoclip.evaluate.task import Request
+from tests.helpers.small_world import small_encoder
 
 
 def metrics(r1, rank, count=10):

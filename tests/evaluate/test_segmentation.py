@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from known import ColorEncoder
 from PIL import Image
-from small_world import small_encoder
 
 from harmoclip.errors import DataError, EvaluationError, InputError
 from harmoclip.evaluate.registry import tasks_of
@@ -19,6 +17,8 @@ from harmoclip.evaluate.segmentation import (
 )
 from harmoclip.evaluate.task import Request
 from harmoclip.evaluate.yardsticks.segmentation import CITYSCAPES, CONTEXT, LAYOUTS, VOC, SegmentedImages
+from tests.helpers.known import ColorEncoder
+from tests.helpers.small_world import small_encoder
 
 
 class Patches(ColorEncoder):

@@ -6,11 +6,11 @@ import pickle
 import pytest
 import torch
 from PIL import Image
-from small_world import small_encoder, write_coco
 
 from harmoclip.data import JsonLines, Sample
 from harmoclip.data.formats.refcoco import RefCoco
 from harmoclip.evaluate import CocoBoxes, box_scores, name_boxes, pointing, referring
+from tests.helpers.small_world import small_encoder, write_coco
 
 INNER = [0.2, 0.2, 0.6, 0.6]
 OVER = {

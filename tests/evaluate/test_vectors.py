@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 from PIL import Image
-from small_world import small_encoder
 
 from harmoclip.data import Sample
 from harmoclip.data.scenes import Scenes
@@ -22,6 +21,7 @@ from harmoclip.evaluate import (
     zero_shot,
 )
 from harmoclip.evaluate.vectors import unit_vectors
+from tests.helpers.small_world import small_encoder
 
 BAD = [math.nan, math.inf, -math.inf, 0.0]
 

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from known import ColorEncoder
 from PIL import Image
 
 from harmoclip.errors import DataError
 from harmoclip.evaluate.registry import tasks_of
 from harmoclip.evaluate.task import Request
+from tests.helpers.known import ColorEncoder
 
 COLORS = {"red": (250, 0, 0), "green": (0, 250, 0), "blue": (0, 0, 250)}
 

@@ -1,11 +1,11 @@
 import pytest
 import torch
 from PIL import Image
-from small_world import preprocess, small_encoder
 
 from harmoclip.errors import DataError
 from harmoclip.evaluate import zero_shot
 from harmoclip.evaluate.zero_shot import ClassFolder
+from tests.helpers.small_world import preprocess, small_encoder
 
 
 def test_folders_are_the_classes(tmp_path):

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-SCRIPT = Path(__file__).with_name("ranks.py")
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "tests" / "helpers" / "ranks.py"
 CHECKS = [
     line[4 : line.index("(")]
     for line in SCRIPT.read_text().split("\ndef main")[0].splitlines()
@@ -39,7 +40,13 @@ def launch(ranks: int, names: tuple[str, ...]) -> dict[str, list[str]]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*command, str(SCRIPT), *names], capture_output=True, text=True, env=env, timeout=400, check=False
+        [*command, "-m", "tests.helpers.ranks", *names],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=400,
+        check=False,
     )
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"check"')]
     assert lines, done.stderr[-4000:]

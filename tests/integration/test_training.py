@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from conftest import random_boxes, random_texts, small_config
 from open_clip.model import CLIP
 from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -14,6 +13,7 @@ import harmoclip
 from harmoclip import Grounding
 from harmoclip.errors import InputError
 from harmoclip.losses.weights import gradient_norm
+from tests.helpers.tiny_clips import random_boxes, random_texts, small_config
 
 
 def small(**text):

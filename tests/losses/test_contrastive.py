@@ -1,7 +1,6 @@
 import math
 
 import pytest
-import reference
 import torch
 import torch.nn.functional as F
 from hypothesis import given
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 
 from harmoclip.losses import GlobalContrastiveLoss, contrastive
 from harmoclip.losses.contrastive import row_losses, same_label, sigmoid_losses, softmax_losses, temperature
+from tests.helpers import reference
 
 BIAS = torch.tensor(-1.5, dtype=torch.float64)
 

@@ -1,10 +1,10 @@
 import pytest
-import reference
 import torch
 
 from harmoclip.errors import InputError
 from harmoclip.losses import DistillationLoss, GlobalRegionLoss
 from harmoclip.losses.global_region import region_mean
+from tests.helpers import reference
 
 INDEX = torch.tensor([0, 0, 2, 4, 2, 2])
 

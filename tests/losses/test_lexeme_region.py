@@ -1,10 +1,10 @@
 import pytest
-import reference
 import torch
-from conftest import random_boxes
 
 from harmoclip.errors import InputError
 from harmoclip.losses import LexemeRegionLoss, Positives
+from tests.helpers import reference
+from tests.helpers.tiny_clips import random_boxes
 
 LINKS = torch.tensor([[0, 0], [1, 1], [1, 2], [2, 3], [3, 4], [4, 5], [4, 0], [5, 6]])
 PHRASE = torch.tensor([10, 11, 12, 10, 13, 11, 14])  # phrases 0 and 3, and 1 and 5, are equal

@@ -1,10 +1,10 @@
 """Phrases that are wrong for a region: in its row of the lexeme-region loss, and in a loss of their own."""
 
 import pytest
-import reference
 import torch
 
 from harmoclip.losses import HardNegativeLoss, LexemeRegionLoss, Positives, contrastive
+from tests.helpers import reference
 
 BIAS = torch.tensor(-1.5, dtype=torch.float64)
 LINKS = torch.tensor([[0, 0], [1, 1], [1, 2], [2, 0], [3, 3]])

@@ -1,12 +1,12 @@
 """Images of one photograph, images without a caption, further captions."""
 
 import pytest
-import reference
 import torch
-from conftest import random_boxes
 
 from harmoclip.losses import GlobalContrastiveLoss, GlobalRegionLoss, LexemeRegionLoss, Positives
 from harmoclip.losses.contrastive import separate_softmax_losses, softmax_losses
+from tests.helpers import reference
+from tests.helpers.tiny_clips import random_boxes
 
 BIAS = torch.tensor(-1.5, dtype=torch.float64)
 SCALE = torch.tensor(1.2, dtype=torch.float64, requires_grad=True)

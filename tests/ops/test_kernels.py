@@ -53,7 +53,7 @@ def test_every_kernel_compiles_for_every_card(name, element, capability):
 
 def test_kernels_agree_with_the_separable_path_under_the_interpreter():
     # triton reads the variable when it is imported, so the kernels run in a process of their own
-    cases = Path(__file__).with_name("interpreted.py")
+    cases = Path(__file__).parents[1] / "helpers" / "interpreted.py"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(cases)]
     run = subprocess.run(command, env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]

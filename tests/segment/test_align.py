@@ -8,10 +8,10 @@ import open_clip
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from tokenizers_to_align import FAST, behind_open_clip
 
 from harmoclip.errors import InputError
 from harmoclip.segment import TokenSpan, align
+from tests.helpers.tokenizers_to_align import FAST, behind_open_clip
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its import of pkg_resources is deprecated

@@ -4,9 +4,7 @@ import warnings
 
 import peft
 import pytest
-import small
 import torch
-from passes import captured_of
 from torch import nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
@@ -15,8 +13,10 @@ import harmoclip
 from harmoclip.errors import UnsupportedModelError
 from harmoclip.inspect import zoo
 from harmoclip.towers import find_towers
+from tests.helpers import small
+from tests.helpers.passes import captured_of
 
-pytest_plugins = ["every_family"]
+pytest_plugins = ["tests.helpers.every_family"]
 
 TARGETS = {  # the names of layers inside a block of each kind of tower
     "ViT-B-32": ["attn"],

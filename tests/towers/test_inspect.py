@@ -4,7 +4,6 @@ import json
 
 import open_clip
 import pytest
-import small
 import torch
 import typer
 from PIL import Image
@@ -16,6 +15,7 @@ from harmoclip.inspect import zoo
 from harmoclip.models import load_model
 from harmoclip.segment import align
 from harmoclip.tokenizers import HfTokenizer
+from tests.helpers import small
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(inspect)

@@ -1,12 +1,12 @@
 """What a tower says of its own layout: blocks, stem, how high each parameter lies, the input's size."""
 
 import pytest
-import small
 import torch
 
 from harmoclip.towers import find_towers
+from tests.helpers import small
 
-pytest_plugins = ["every_family"]
+pytest_plugins = ["tests.helpers.every_family"]
 
 FREE = ("logit_", "text_decoder", "vision_model.embeddings.position_ids")
 

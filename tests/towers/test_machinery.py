@@ -3,15 +3,15 @@
 import sys
 
 import pytest
-import small
 import torch
-from passes import captured_of
 from torch.utils.checkpoint import checkpoint
 
 import harmoclip
 from harmoclip.inspect import zoo
+from tests.helpers import small
+from tests.helpers.passes import captured_of
 
-pytest_plugins = ["every_family"]
+pytest_plugins = ["tests.helpers.every_family"]
 
 OPENAI = ("openai-ViT", "openai-RN")  # their norms stay float32, so they have no other precision
 

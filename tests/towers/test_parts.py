@@ -1,15 +1,15 @@
 """Classes of transformers with one tower: they give what the whole model's tower gives."""
 
 import pytest
-import small
 import torch
 
 import harmoclip
 from harmoclip.errors import CaptureError
 from harmoclip.inspect import zoo
 from harmoclip.towers import find_towers
+from tests.helpers import small
 
-pytest_plugins = ["every_family"]
+pytest_plugins = ["tests.helpers.every_family"]
 
 IMAGE = tuple(name for name in small.PARTS if "Vision" in name)
 TEXT = tuple(name for name in small.PARTS if "Text" in name)

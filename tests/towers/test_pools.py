@@ -1,17 +1,17 @@
 """Every way in which open_clip's own transformers and timm's pool their tokens."""
 
 import pytest
-import small
 import timm
 import torch
 import torch.nn.functional as F
 from open_clip.model import CLIP, CustomTextCLIP
-from passes import captured_of
 
 import harmoclip
 from harmoclip import Grounding
 from harmoclip.errors import InputError
 from harmoclip.inspect import zoo
+from tests.helpers import small
+from tests.helpers.passes import captured_of
 
 WHOLE = torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2)
 POOLS = ("argmax", "first", "last", "eos")

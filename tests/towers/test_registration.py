@@ -93,7 +93,7 @@ def test_the_newest_registration_is_asked_first(own):
 
 
 def test_copies_and_pickles_of_every_kind_of_tower():
-    import small
+    from tests.helpers import small
 
     for name in ("coca_ViT-B-32", "ViT-B-16-SigLIP", "CLIPModel", "RN50", "convnext_base"):
         given = small.small(name)

@@ -1,7 +1,6 @@
 """Grids come from the activations: other input sizes, oblong images, many shapes in one batch."""
 
 import pytest
-import small
 import torch
 import torch.nn.functional as F
 
@@ -9,8 +8,9 @@ import harmoclip
 from harmoclip.errors import CaptureError, InputError
 from harmoclip.inspect import zoo
 from harmoclip.towers import Patches
+from tests.helpers import small
 
-pytest_plugins = ["every_family"]
+pytest_plugins = ["tests.helpers.every_family"]
 
 HALVES = torch.tensor([[0.0, 0.0, 0.5, 1.0], [0.0, 0.0, 1.0, 0.5]])
 

@@ -3,7 +3,6 @@
 import copy
 
 import pytest
-import small
 import torch
 import torch.nn.functional as F
 from open_clip.model import CLIP, CustomTextCLIP
@@ -12,8 +11,9 @@ import harmoclip
 from harmoclip import Grounding
 from harmoclip.errors import InputError
 from harmoclip.towers import find_towers
+from tests.helpers import small
 
-pytest_plugins = ["every_family"]
+pytest_plugins = ["tests.helpers.every_family"]
 
 PHRASE = Grounding.empty().replace(
     spans=torch.tensor([[1, 3]]), text_index=torch.tensor([0]), phrase_id=torch.tensor([7])

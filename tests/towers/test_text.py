@@ -1,18 +1,18 @@
 """Text towers of every family: tokens in context, phrases on their own, special tokens."""
 
 import pytest
-import small
 import torch
 import torch.nn.functional as F
-from passes import captured_of
 
 import harmoclip
 from harmoclip import Grounding
 from harmoclip.errors import InputError
 from harmoclip.towers import find_towers
 from harmoclip.towers.phrases import special_tokens
+from tests.helpers import small
+from tests.helpers.passes import captured_of
 
-pytest_plugins = ["every_family"]
+pytest_plugins = ["tests.helpers.every_family"]
 
 
 def spans_of(given):

@@ -5,7 +5,6 @@ import sys
 
 import open_clip
 import pytest
-import small
 import torch
 from open_clip.model import CLIP, CustomTextCLIP
 
@@ -13,6 +12,7 @@ import harmoclip
 from harmoclip.data import Collator
 from harmoclip.errors import InputError
 from harmoclip.tokenizers import HfTokenizer
+from tests.helpers import small
 
 TEXTS = ["A red dog & a cat.", "", "many words " * 40]
 CLIPS_ROWS = {"": [98, 2, 1, 1, 1, 96], "a": [98, 50, 2, 1, 1, 96]}  # open_clip's mode "clips"

@@ -3,17 +3,17 @@
 import inspect
 
 import pytest
-import small
 import torch
 import torch.nn.functional as F
-from passes import captured_of, encode
 
 import harmoclip
 from harmoclip.inspect import zoo
 from harmoclip.ops import region_weights
 from harmoclip.towers import find_towers
+from tests.helpers import small
+from tests.helpers.passes import captured_of, encode
 
-pytest_plugins = ["every_family"]
+pytest_plugins = ["tests.helpers.every_family"]
 
 WHOLE = torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2)
 BOTH = torch.tensor([0, 1])

@@ -1,14 +1,14 @@
 import pytest
 import torch
-from tiny_models import write_hugging_face
 
 from harmoclip.errors import InputError
 from harmoclip.harmonized import harmonize
 from harmoclip.models import load_model
 from harmoclip.train.loop import Run
 from harmoclip.train.model import ready_for_shards
+from tests.helpers.tiny_clips import write_hugging_face
 
-pytest_plugins = ["small_runs"]
+pytest_plugins = ["tests.helpers.small_runs"]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 

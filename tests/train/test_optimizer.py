@@ -3,12 +3,12 @@ from itertools import pairwise
 
 import pytest
 import torch
-from conftest import small_config
 
 from harmoclip.errors import InputError
 from harmoclip.harmonized import harmonize
 from harmoclip.train.config import OptimizerConfig
 from harmoclip.train.optimizer import parameter_groups, rate, set_rates
+from tests.helpers.tiny_clips import small_config
 
 
 def groups_by_name(model, **options):

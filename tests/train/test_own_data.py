@@ -9,7 +9,7 @@ from harmoclip.errors import DataError, InputError, TrainingError
 from harmoclip.train.log import read_lines
 from harmoclip.train.loop import Run, train
 
-pytest_plugins = ["small_runs"]
+pytest_plugins = ["tests.helpers.small_runs"]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 COUNT = 24
 

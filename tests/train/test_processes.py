@@ -6,11 +6,11 @@ import open_clip
 import pytest
 import torch
 from safetensors.torch import load_file
-from train_processes import DDP, FSDP2, finish, kill_after
 
 from harmoclip.train.log import read_lines
+from tests.helpers.train_processes import DDP, FSDP2, finish, kill_after
 
-pytest_plugins = ["small_runs"]
+pytest_plugins = ["tests.helpers.small_runs"]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),

@@ -5,8 +5,6 @@ import json
 import open_clip
 import pytest
 import torch
-from tiny_models import write_hugging_face
-from train_processes import ALONE, kill_after
 
 from harmoclip.cli import train as command
 from harmoclip.data import write_shards
@@ -14,8 +12,10 @@ from harmoclip.data.scenes import Scenes
 from harmoclip.errors import DataError, InputError
 from harmoclip.train.log import Unwatched, read_lines
 from harmoclip.train.loop import Run, train
+from tests.helpers.tiny_clips import write_hugging_face
+from tests.helpers.train_processes import ALONE, kill_after
 
-pytest_plugins = ["small_runs"]
+pytest_plugins = ["tests.helpers.small_runs"]
 
 
 class Watching(Unwatched):

@@ -69,3 +69,25 @@ def _tokenizer(folder: Path):
     return CLIPTokenizerFast(
         str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=CONTEXT_LENGTH
     )
+
+
+def small_config(**vision) -> dict:
+    return {
+        "embed_dim": 24,
+        "vision_cfg": {
+            "image_size": 32, "patch_size": 8, "layers": 3, "width": 32, "head_width": 16, **vision,
+        },
+        "text_cfg": {"context_length": 16, "vocab_size": 100, "width": 32, "heads": 2, "layers": 3},
+    }  # fmt: skip
+
+
+def random_boxes(count: int) -> torch.Tensor:
+    corner = torch.rand(count, 2) * 0.6
+    return torch.cat([corner, corner + 0.1 + torch.rand(count, 2) * 0.3], 1)
+
+
+def random_texts(count: int, length: int = 16) -> torch.Tensor:
+    """Rows of ids like CLIP's: start 98, words, end 99 (the highest), zeros."""
+    texts = torch.randint(1, 98, (count, length))
+    texts[:, 0], texts[:, 10], texts[:, 11:] = 98, 99, 0
+    return texts

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-import small
+
+from tests.helpers import small
 
 HERE = Path(__file__).parent
 

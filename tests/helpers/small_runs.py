@@ -1,9 +1,9 @@
 """The fixtures of small runs, a pytest plugin."""
 
 import pytest
-from tiny_models import write_open_clip
 
 from harmoclip.train import load_config
+from tests.helpers.tiny_clips import write_open_clip
 
 
 @pytest.fixture(scope="session")

@@ -12,14 +12,16 @@ import traceback
 import warnings
 from collections import Counter
 from contextlib import ExitStack
-from pathlib import Path
 from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
-from world import (
+
+from harmoclip.errors import InputError
+from harmoclip.losses import gather
+from tests.helpers.world import (
     assert_same,
     batch,
     gradients,
@@ -29,8 +31,6 @@ from world import (
     rich_batch,
     small_clip,
 )
-
-from harmoclip.losses import gather
 
 
 def averaged(module):
@@ -337,8 +337,7 @@ def main(names):
 
 
 if __name__ == "__main__":
-    sys.path.insert(1, str(Path(__file__).parents[1]))
-    from warning_policy import ours_are_errors
+    from tests.helpers.warning_policy import ours_are_errors
 
     with ours_are_errors():
         main(sys.argv[1:])

@@ -18,7 +18,7 @@ import harmoclip
 
 OURS = [
     Path(harmoclip.__file__).parent,
-    *(Path(__file__).parents[1] / name for name in ("tests", "examples")),
+    *(Path(__file__).parents[2] / name for name in ("tests", "examples")),
 ]
 NEUTRAL = sys.stdlib_module_names | {"typing_extensions"}  # homes of decorators
 

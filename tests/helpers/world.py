@@ -1,16 +1,11 @@
 """What the processes of a launch share: a small model, one global batch, and its parts."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 import torch
 import torch.distributed as dist
-from conftest import random_boxes, random_texts, small_config
 
 import harmoclip
 from harmoclip import Grounding
+from tests.helpers.tiny_clips import random_boxes, random_texts, small_config
 
 SPLITS = {1: (7,), 2: (3, 4), 4: (2, 1, 3, 1)}  # samples a rank; the first three samples have no region
 REGIONS = (0, 0, 0, 3, 1, 4, 2)

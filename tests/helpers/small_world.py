@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import torch
-from conftest import small_config
 from open_clip.model import CLIP
 from PIL import Image
 
 from harmoclip.evaluate.encoder import Encoder
 from harmoclip.harmonized import harmonize
+from tests.helpers.tiny_clips import small_config
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220)}
 

@@ -1,0 +1,1 @@
+"""What tests share: tiny models and data, references, runs in processes of their own."""
