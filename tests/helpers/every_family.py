@@ -1,4 +1,4 @@
-"""A pytest plugin of this folder: a small model for each test; those that repeat a kind of tower are slow."""
+"""A pytest plugin of the tests of towers: a small model for each test; those that repeat a kind of tower are slow."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.helpers import small
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1] / "towers"
 
 
 def pytest_generate_tests(metafunc):
