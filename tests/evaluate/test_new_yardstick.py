@@ -5,8 +5,6 @@ import sys
 from types import ModuleType
 
 import pytest
-from known import ColorEncoder
-from small_world import preprocess, small_encoder, tokenizer
 from typer.testing import CliRunner
 
 from harmoclip import cli, models
@@ -14,6 +12,8 @@ from harmoclip.errors import InputError
 from harmoclip.evaluate.choices import choices
 from harmoclip.evaluate.registry import YARDSTICKS, Yardstick, tasks_of
 from harmoclip.evaluate.task import Request, Task
+from tests.helpers.known import ColorEncoder
+from tests.helpers.small_world import preprocess, small_encoder, tokenizer
 
 # the first file: everything that is new
 MODULE = ModuleType("color_names")

@@ -19,7 +19,6 @@ import torch.distributed as dist
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from harmoclip.errors import InputError
 from harmoclip.losses import gather
 from tests.helpers.world import (
     assert_same,
