@@ -1,4 +1,4 @@
-"""A pytest plugin of the tests of towers: a small model for each test; those that repeat a kind of tower are slow."""
+"""A pytest plugin for the tests of towers: a small model for each; those that repeat a kind are slow."""
 
 from pathlib import Path
 
