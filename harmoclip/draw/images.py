@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from harmoclip.errors import InputError
@@ -48,7 +49,7 @@ def pixels(image: Any) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
     if image.ndim != 3 or image.shape[0] != 3:
         raise InputError(f"image has shape {list(image.shape)}: expected [3, H, W], one image in color.")
-    return _bytes(image.detach().cpu()).permute(1, 2, 0).numpy()
+    return rearrange(_bytes(image.detach().cpu()), "c h w -> h w c").numpy()
 
 
 def new_axes() -> Axes:

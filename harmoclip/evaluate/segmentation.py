@@ -9,6 +9,7 @@ from typing import Protocol
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from PIL import Image
 from torch import Tensor
 
@@ -101,7 +102,7 @@ def pixel_scores(encoder: Encoder, image: Image.Image, vectors: Tensor, windows:
     crops = [Sample(resized.crop(box), "") for box in boxes]
     dense = (patches for _, batch in encoder.dense_vectors(crops) for patches in batch)
     for (x1, y1, x2, y2), patches in zip(boxes, dense, strict=True):
-        cosine = (patches @ vectors.T).permute(2, 0, 1)[None]
+        cosine = rearrange(patches @ vectors.T, "h w k -> 1 k h w")
         total[:, y1:y2, x1:x2] += F.interpolate(cosine, (y2 - y1, x2 - x1), mode="bilinear")[0]
         count[y1:y2, x1:x2] += 1
     return total / count

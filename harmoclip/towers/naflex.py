@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from harmoclip.capture import ImageActivations, ImageTaps, TapPoint
@@ -45,8 +46,7 @@ class Patches:
         height, width = (side // size for side in images.shape[-2:])
         if images.shape[-2:] != (height * size, width * size):
             raise InputError(f"images are {list(images.shape)}: expected sides that are multiples of {size}.")
-        cells = images.unflatten(-1, (width, size)).unflatten(-3, (height, size))  # [B, 3, H, P, W, P]
-        pixels = cells.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+        pixels = rearrange(images, "b c (h p) (w q) -> b (h w) (p q c)", p=size, q=size)
         mask = torch.ones(pixels.shape[:2], dtype=torch.int64, device=images.device)
         shapes = torch.tensor([[height, width]] * len(images), device=images.device)
         return cls(pixels, mask, shapes)

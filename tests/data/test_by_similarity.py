@@ -81,7 +81,7 @@ def test_what_cannot_be_linked_is_refused(scores, options):
 
 def test_without_scipy_the_message_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
-    with pytest.raises(MissingDependencyError, match="pip install scipy"):
+    with pytest.raises(MissingDependencyError, match="SciPy"):
         link(sample(2, 2), torch.rand(2, 2))
 
 

@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 
 ROWS = {
-    "lower bounds": Row(resolution="lowest-direct"),
+    "lower bounds": Row("2.6.0", "2025-04-15", resolution="lowest-direct"),
     "2.6": Row("2.6.0", "2025-04-15"),
     "2.8": Row("2.8.0", "2025-10-05"),
     "2.10": Row("2.10.0", "2026-03-10"),

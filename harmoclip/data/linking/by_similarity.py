@@ -162,7 +162,7 @@ def _one_to_one(scores: Tensor, threshold: float) -> list[Match]:
         from scipy.optimize import linear_sum_assignment
     except ImportError as error:
         raise MissingDependencyError(
-            'one_to_one needs SciPy: pip install scipy, or use assignment="transport".'
+            'one_to_one needs SciPy: pip install "harmoclip[data]", or use assignment="transport".'
         ) from error
     confidence = (scores.softmax(0).nan_to_num() * scores.softmax(1).nan_to_num()).where(
         scores > -torch.inf, 0
