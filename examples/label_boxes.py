@@ -1,8 +1,8 @@
 """Boxes in, vectors out: name the boxes of a photograph from an open list of names.
 
-The photograph (an astronaut, NASA, public domain) comes with scikit-image, which the extra `examples` brings. A
-model that was never harmonized names boxes poorly; give `--pretrained` the weights that `harmoclip train` wrote to
-see the difference.
+The photograph (an astronaut, NASA, public domain) comes with scikit-image, which the extra `examples`
+brings. A model that was never harmonized names boxes poorly; give `--pretrained` the weights that
+`harmoclip train` wrote to see the difference.
 """
 
 from pathlib import Path
