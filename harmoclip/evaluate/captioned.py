@@ -80,14 +80,23 @@ class Captioned(NamedTuple):
 
     @classmethod
     def samples(cls, samples: Samples) -> Self:
-        """Any data set of ours; samples with the same key are captions of one image."""
-        first: dict[str, int] = {}
-        captions: dict[str, list[str]] = {}
+        """Any data set of ours; samples of the same `image_id` are captions of one image.
+
+        Samples without a caption take no part.
+
+        Raises:
+            DataError: No sample has a caption.
+        """
+        first: dict[object, int] = {}
+        captions: dict[object, list[str]] = {}
         for i in range(len(samples)):
             sample = samples[i]
-            key = sample.key or str(i)
-            first.setdefault(key, i)
-            captions.setdefault(key, []).append(sample.caption)
+            if sample.caption.strip():
+                image = f"sample {i}" if sample.image_id is None else sample.image_id
+                first.setdefault(image, i)
+                captions.setdefault(image, []).append(sample.caption)
+        if not first:
+            raise DataError(f"none of {len(samples)} samples has a caption: retrieval cannot be measured.")
         rows = list(first.values())
         return cls.of(lambda i: samples[rows[i]].image, captions.values())
 

@@ -72,3 +72,14 @@ def test_captions_that_cannot_be_used_are_named(tmp_path, row, message):
     path.write_text(json.dumps(content))
     with pytest.raises(DataError, match=message):
         Captioned.coco(path, root / "val2017")
+
+
+def test_samples_without_a_caption_take_no_part():
+    scenes = Scenes("test", 2)
+    silent = scenes[0].replace(caption=" ", phrases=(), links=(), key="silent", image_id="silent")
+    again = scenes[1].replace(key="another file", image_id=scenes[1].image_id)
+    found = Captioned.samples([silent, scenes[1], scenes[0], again])
+    assert found.captions == [scenes[1].caption, scenes[1].caption, scenes[0].caption]
+    assert found.image_of_text.tolist() == [0, 0, 1]
+    with pytest.raises(DataError, match="none of 1 samples has a caption"):
+        Captioned.samples([silent])
