@@ -1,7 +1,8 @@
-"""The boxes of COCO's panoptic or instance annotations as the published protocols take them."""
+"""The boxes of COCO's and LVIS's annotations as the published protocols take them."""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class CocoBoxes:
     FG-CLIP takes every box, crowds too.
 
     Args:
-        annotations: `panoptic_val2017.json` or `instances_val2017.json`.
+        annotations: `panoptic_val2017.json`, `instances_val2017.json` or `lvis_v1_val.json`.
         images: The folder of the images.
         segments: The folder of panoptic PNG files, for mask pooling.
         smallest: Boxes with an area under the square of this many pixels are left out.
@@ -55,6 +56,7 @@ class CocoBoxes:
         categories = sorted(content["categories"], key=lambda c: c["id"])
         self.class_names = tuple(spoken(c["name"]) for c in categories)
         self.is_thing = tuple(bool(c.get("isthing", 1)) for c in categories)
+        self.frequency = tuple(c.get("frequency", "") for c in categories)
         self._class = {c["id"]: i for i, c in enumerate(categories)}
         found = _by_image(content["annotations"])
         _check_references(Path(annotations), content, found)
@@ -71,14 +73,13 @@ class CocoBoxes:
 
     def __getitem__(self, index: int) -> Sample:
         image, boxes = self._rows[index]
-        size = (image["width"], image["height"])
-        corners = unit_boxes([_corner_and_size(b) for b in boxes], size, "xywh", image["file_name"])
+        size, name = (image["width"], image["height"]), file_name(image)
         return Sample(
-            image=open_image(self.images / image["file_name"]),
+            image=open_image(self.images / name, stated=size),
             caption="",
-            boxes=corners,
+            boxes=unit_boxes([_corner_and_size(b) for b in boxes], size, "xywh", name),
             labels=torch.tensor([self._class[b["category_id"]] for b in boxes]),
-            key=image["file_name"],
+            key=name,
         )
 
     def annotation(self, index: int, row: int) -> object:
@@ -93,6 +94,16 @@ class CocoBoxes:
         rgb = np.asarray(open_image(self.segments / boxes[0]["png"]), dtype=np.int64)
         ids = torch.from_numpy(rgb @ np.array([1, 256, 256**2]))
         return ids == torch.tensor([b["id"] for b in boxes])[:, None, None]
+
+
+def file_name(image: Entry) -> str:
+    """The file of an entry of `images`; LVIS gives its address, whose end is the split's folder and the file.
+
+    Example:
+        >>> file_name({"coco_url": "http://images.cocodataset.org/val2017/000000000009.jpg"})
+        'val2017/000000000009.jpg'
+    """
+    return str(image.get("file_name") or "/".join(image["coco_url"].split("/")[-2:]))
 
 
 def _by_image(annotations: list[Entry]) -> dict[Id, list[Entry]]:
@@ -132,5 +143,11 @@ def _beyond(box: Entry, smallest: float, largest: float) -> bool:
 
 
 def spoken(name: str) -> str:
-    """COCO's own spellings, such as `wall-other-merged`, as words."""
+    """COCO's and LVIS's own spellings as words.
+
+    Example:
+        >>> spoken("wall-other-merged"), spoken("bow_(decorative_ribbons)")
+        ('wall', 'bow')
+    """
+    name = re.sub(r"_?\(.*?\)", "", name).replace("_", " ")
     return name.removesuffix("-merged").removesuffix("-other").replace("-stuff", "").replace("-", " ")

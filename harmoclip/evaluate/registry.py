@@ -70,6 +70,12 @@ YARDSTICKS: dict[str, Yardstick] = {
         "AP of a detector's --proposals named by the model: COCO with novel and base, LVIS by frequency",
         "instances_SPLIT.json or lvis_v1_val.json, val2017/; detection:lvis_v1_val=DIR for LVIS",
     ),
+    "lvis": Yardstick(
+        f"{_HERE}.lvis",
+        "1908.03195",
+        "boxes named among 1,203 classes: rare, common and frequent ones",
+        "lvis_v1_val.json, train2017/ and val2017/",
+    ),
     "refcoco": Yardstick(
         f"{_HERE}.refcoco",
         "1608.00272, 1511.02283",

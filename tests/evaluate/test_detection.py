@@ -150,3 +150,16 @@ def test_what_is_missing_is_said(tmp_path):
     (task,) = tasks_of("detection", Request(str(tmp_path), proposals=other))
     with pytest.raises(DataError, match="'7', those of the proposals such as '8'"):
         task.run(ColorEncoder())
+
+
+def test_lvis_boxes_by_frequency(tmp_path):
+    lvis(tmp_path)
+    (task,) = tasks_of("lvis", Request(str(tmp_path)))
+    found = task.run(ColorEncoder())
+    # neither "bow" nor "bus" names a color, so both boxes are called by the first of equals
+    assert {found["lvis_rare_top1"], found["lvis_common_top1"]} == {0, 1}
+    assert "lvis_frequent_top1" not in found
+    assert found["boxes"] == 2
+    assert found.metric("lvis_rare_top1").chance == pytest.approx(1 / 3)
+    with pytest.raises(DataError, match=r"lvis_v1_train\.json"):
+        tasks_of("lvis", Request(str(tmp_path), "train"))

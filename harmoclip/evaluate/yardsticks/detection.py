@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -19,6 +18,7 @@ from harmoclip.data.formats.entries import Entry
 from harmoclip.data.formats.files import open_image, read_json
 from harmoclip.errors import DataError, InputError, MissingDependencyError
 from harmoclip.evaluate.classification import cosines
+from harmoclip.evaluate.coco_boxes import file_name, spoken
 from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
 from harmoclip.evaluate.prompts import Prompts
@@ -40,7 +40,7 @@ BASE = (
     "donut", "chair", "bed", "toilet", "tv", "laptop", "mouse", "remote", "microwave", "oven", "toaster",
     "refrigerator", "book", "clock", "vase", "toothbrush",
 )  # fmt: skip
-_FREQUENCY = {"r": "rare", "c": "common", "f": "frequent"}
+FREQUENCY = {"r": "rare", "c": "common", "f": "frequent"}
 _LAYOUT = "COCO's instances_SPLIT.json or lvis_v1_SPLIT.json, in the folder or its annotations/"
 _AREAS = ("ap_small", "ap_medium", "ap_large")
 _NMS_IOU = 0.5
@@ -66,13 +66,13 @@ class Annotations:
         self.lvis = path.name.startswith("lvis")
         self.images = {str(image["id"]): image for image in self.content["images"]}
         self.categories = sorted(self.content["categories"], key=lambda category: category["id"])
-        self.class_names = [_spoken(category["name"]) for category in self.categories]
+        self.class_names = [spoken(category["name"]) for category in self.categories]
         self._folder = images or root
         self._split = path.stem.removeprefix("instances_")
 
     def file(self, image: Entry) -> Path:
         """The file of an image."""
-        name = image.get("file_name") or "/".join(image["coco_url"].split("/")[-2:])
+        name = file_name(image)
         places = (self._folder / name, self._folder / self._split / name, self._folder / Path(name).name)
         return next((place for place in places if place.exists()), places[0])
 
@@ -81,7 +81,7 @@ class Annotations:
         if self.lvis:
             frequencies = [category.get("frequency") for category in self.categories]
             named = {
-                name: [i for i, f in enumerate(frequencies) if f == key] for key, name in _FREQUENCY.items()
+                name: [i for i, f in enumerate(frequencies) if f == key] for key, name in FREQUENCY.items()
             }
         else:
             sets = {"novel": NOVEL, "base": BASE}
@@ -232,11 +232,6 @@ def tasks(request: Request) -> list[Task]:
     )
     title = f"detection, {split}, {request.proposals.name}, {request.regions}"
     return [Task(title, "regions", lambda e: detection(e, annotations, proposals, regions=request.regions))]
-
-
-def _spoken(name: str) -> str:
-    """LVIS's `bow_(decorative_ribbons)` as it is said: "bow"."""
-    return re.sub(r"_?\(.*?\)", "", name).replace("_", " ")
 
 
 def _complete(content: Entry) -> Entry:
