@@ -82,6 +82,6 @@ def _show(console: Console, outcomes: dict[str, Outcome], pictures: list[Path], 
         values = [outcome.measures[key] for outcome in outcomes.values()]
         table.add_row(title, *(f"{v:.0f}" if key == "step_ms" else show(v, "fraction") for v in values))
     console.print(table)
-    console.print(f"{seconds:.0f} s. AnyImages:")
+    console.print(f"{seconds:.0f} s. Images:")
     for path in pictures:
         console.print(f"  {path}", highlight=False)

@@ -1,4 +1,4 @@
-"""AnyImages with their captions, from the published retrieval splits or from any samples of ours."""
+"""Images with their captions, from the published retrieval splits or from any samples of ours."""
 
 from __future__ import annotations
 

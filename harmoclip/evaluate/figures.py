@@ -1,4 +1,4 @@
-"""AnyImages of an evaluation: the trade-off, confusion, named boxes, similarity maps."""
+"""Images of an evaluation: the trade-off, confusion, named boxes, similarity maps."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ class Key(NamedTuple):
 
     name: str
     value: Any
-    kind: Any  # its type
+    kind: object  # its type
     meaning: str
     may_change: bool
     least: float | None
@@ -191,7 +191,7 @@ class Key(NamedTuple):
         return self.name.count(".")
 
 
-def keys(tree: Any, prefix: str = "", *, sections: bool = False) -> Iterator[Key]:
+def keys(tree: object, prefix: str = "", *, sections: bool = False) -> Iterator[Key]:
     """Every value of a section and of those in it, in their order; with `sections`, these too.
 
     Example:
@@ -208,7 +208,7 @@ def keys(tree: Any, prefix: str = "", *, sections: bool = False) -> Iterator[Key
         yield from keys(value, f"{prefix}{name}.", sections=sections)
 
 
-def _members(value: Any) -> list[tuple[str, Any, Any, Mapping[str, Any]]]:
+def _members(value: object) -> list[tuple[str, Any, object, Mapping[str, Any]]]:
     """Name, value, type and metadata of what a section holds; nothing for a plain value."""
     if dataclasses.is_dataclass(value):
         kinds = get_type_hints(type(value))

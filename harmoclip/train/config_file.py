@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 import yaml
 
@@ -81,14 +81,14 @@ def differences(before: Config, after: Config, *, fixed_only: bool = False) -> l
     ]
 
 
-def _value(found: Mapping[str, Key], name: str) -> Any:
+def _value(found: Mapping[str, Key], name: str) -> object:
     return found[name].value if name in found else None
 
 
 # ---------------------------------------------------------------------- reading
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, object]:
     if not path.is_file():
         raise InputError(
             f"there is no configuration file {path}. `harmoclip train --print-config` prints one."
@@ -102,7 +102,7 @@ def _read(path: Path) -> dict[str, Any]:
     return tree or {}
 
 
-def _without_empty_sections(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _without_empty_sections(tree: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """The tree without sections in which nothing is said."""
     values, known = _known()
     return {
@@ -119,7 +119,7 @@ def _split(override: str) -> tuple[str, str]:
     return name, value
 
 
-def _paths(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _paths(tree: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     """The full name and value of everything in a tree that is no section itself."""
     for name, value in tree.items():
         if isinstance(value, Mapping):
@@ -155,7 +155,7 @@ def _known() -> tuple[dict[str, Key], dict[str, Key]]:
     return tuple({found.name: found for found in keys(Config(), sections=s)} for s in (False, True))  # type: ignore[return-value]
 
 
-def _check(name: str, value: Any) -> None:
+def _check(name: str, value: object) -> None:
     """Refuse a name that is not known, and null where there has to be a value."""
     values, known = _known()
     if name in known:
@@ -170,7 +170,7 @@ def _check(name: str, value: Any) -> None:
     raise InputError(f"the configuration has no key {name}. {hint}")
 
 
-def _fault(given: Mapping[str, Any]) -> InputError | None:
+def _fault(given: Mapping[str, object]) -> InputError | None:
     """The error of the first value that cannot be taken."""
     for name, value in given.items():
         try:
@@ -180,17 +180,17 @@ def _fault(given: Mapping[str, Any]) -> InputError | None:
     return None
 
 
-def _wrong(name: str, value: Any) -> InputError:
+def _wrong(name: str, value: object) -> InputError:
     values, _ = _known()
     expected = _expected(values[name].kind) if name in values else "keys and values"
     return InputError(f"{name} is {value!r}: expected {expected}.")
 
 
-def _nested(path: list[str], value: Any) -> Any:
+def _nested(path: list[str], value: object) -> object:
     return {path[0]: _nested(path[1:], value)} if path else value
 
 
-def _expected(kind: Any) -> str:
+def _expected(kind: object) -> str:
     """A type in words.
 
     Example:
@@ -219,9 +219,9 @@ def _about(found: Key) -> str:
     return ": ".join(part for part in parts if part.strip())
 
 
-def _choices(kind: Any) -> tuple[str, ...]:
+def _choices(kind: object) -> tuple[str, ...]:
     return get_args(kind) if get_origin(kind) is Literal else ()
 
 
-def _scalar(value: Any) -> str:
+def _scalar(value: object) -> str:
     return yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()

@@ -194,7 +194,7 @@ def _open(
     )
 
 
-def _finder(data: DataConfig, dataset: Any) -> Callable[[Sample], Sample] | None:
+def _finder(data: DataConfig, dataset: object) -> Callable[[Sample], Sample] | None:
     """What finds the phrases and links that the data lacks; those by similarity the loop finds."""
     if not data.segment and data.link != "words":
         return None

@@ -21,7 +21,7 @@ from harmoclip.sharding import call_gathered
 from harmoclip.train.checkpoint import Checkpoints
 from harmoclip.train.config import Config, keys
 from harmoclip.train.config_file import differences, load_config, to_yaml
-from harmoclip.train.data import Batches, Counts, check_grounding, held_out
+from harmoclip.train.data import Batches, Counted, Counts, check_grounding, held_out
 from harmoclip.train.evaluation import measure
 from harmoclip.train.export import export
 from harmoclip.train.log import LOSSES, MEASURES, Log, Unwatched, Watch, read_lines
@@ -132,7 +132,7 @@ class Run:
 
     # ------------------------------------------------------------------ one step
 
-    def _step(self, batches: Iterator[Any], log: Log) -> tuple[dict[str, float], Counts]:
+    def _step(self, batches: Iterator[Counted], log: Log) -> tuple[dict[str, float], Counts]:
         """Losses and counts of one step, over all processes."""
         chosen, accelerator = self.config.optimizer, self.accelerator
         factor = rate(
@@ -142,7 +142,7 @@ class Run:
         parts, counts, broken = [], Counts(), []
         for _ in range(accelerator.gradient_accumulation_steps):
             batch, found, missed = next(batches)
-            batch = self._linked(Batch(*(part.to(accelerator.device) for part in batch)))
+            batch = self._linked(_moved(batch, accelerator.device))
             counts += found._replace(links=len(batch.grounding.links))
             broken += missed
             with accelerator.accumulate(self.harmo):
@@ -258,7 +258,7 @@ class Run:
     def _begin_tracker(self) -> None:
         """Curves go on where the checkpoint is."""
         tracker = self.config.tracker
-        options: dict[str, dict[str, Any]] = {
+        options: dict[str, dict[str, object]] = {
             "tensorboard": {"purge_step": self.position.step + 1},
             "wandb": {"name": self.folder.name, "dir": str(self.folder), "resume": "allow"},
             "mlflow": {"run_name": self.folder.name},
@@ -291,6 +291,10 @@ class Run:
             f"{self.config.data.batch_size} x {self.accelerator.gradient_accumulation_steps} a step, "
             f"{self.accelerator.device.type}, precision {'fp32' if precision == 'no' else precision}"
         )
+
+
+def _moved(batch: Batch, device: torch.device) -> Batch:
+    return Batch(batch.images.to(device), batch.texts.to(device), batch.grounding.to(device))
 
 
 def _tracker(name: str) -> str | None:

@@ -2,14 +2,17 @@
 
 import json
 
+import accelerate.tracking
 import open_clip
 import pytest
 import torch
+from accelerate.tracking import GeneralTracker
+from accelerate.utils import LoggerType
 
 from harmoclip.cli import train as command
 from harmoclip.data import write_shards
 from harmoclip.data.scenes import Scenes
-from harmoclip.errors import DataError, InputError
+from harmoclip.errors import DataError, InputError, MissingDependencyError
 from harmoclip.train.log import Unwatched, read_lines
 from harmoclip.train.loop import Run, train
 from tests.helpers.tiny_clips import write_hugging_face
@@ -225,3 +228,38 @@ def test_tensorboard_has_the_losses_and_the_rates_of_their_steps(config, tmp_pat
 def test_json_on_standard_output_and_nothing_else(options, tmp_path, capsys):
     command.train(None, [*options, "steps=1", f"out={tmp_path / 'run'}"], as_json=True)
     assert json.loads(capsys.readouterr().out)["step"] == 1
+
+
+def test_curves_go_to_the_tracker_that_is_asked_for(config, tmp_path, monkeypatch):
+    """Accelerate's own way to a tracker, with one that keeps what it is given in the place of W&B's."""
+    kept = {}
+
+    class Tracker(GeneralTracker):
+        name, requires_logging_directory = "wandb", False
+
+        def __init__(self, run_name, **options):
+            super().__init__()
+            kept.update(run=run_name, options=options)
+
+        @property
+        def tracker(self):
+            return self
+
+        def store_init_configuration(self, values):
+            kept["configuration"] = values
+
+        def log(self, values, step, **options):
+            kept.setdefault("steps", []).append(step)
+
+    monkeypatch.setitem(accelerate.tracking.LOGGER_TYPE_TO_CLASS, "wandb", Tracker)
+    monkeypatch.setattr(accelerate.tracking, "_available_trackers", [LoggerType.WANDB])
+    out = tmp_path / "run"
+    train(config(out, "steps=4", "log_every=2", "tracker=wandb"))
+    assert kept["steps"] == [2, 4]
+    assert kept["configuration"]["optimizer.warmup"] == 3
+    assert kept["options"]["name"] == "run"
+    assert not (out / "tensorboard").exists()
+    with pytest.raises(
+        MissingDependencyError, match=r"tracker is mlflow, which is not installed"
+    ):
+        Run(config(out, "tracker=mlflow"))
