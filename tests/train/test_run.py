@@ -259,7 +259,5 @@ def test_curves_go_to_the_tracker_that_is_asked_for(config, tmp_path, monkeypatc
     assert kept["configuration"]["optimizer.warmup"] == 3
     assert kept["options"]["name"] == "run"
     assert not (out / "tensorboard").exists()
-    with pytest.raises(
-        MissingDependencyError, match=r"tracker is mlflow, which is not installed"
-    ):
+    with pytest.raises(MissingDependencyError, match=r"tracker is mlflow, which is not installed"):
         Run(config(out, "tracker=mlflow"))
