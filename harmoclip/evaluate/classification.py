@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from harmoclip.errors import InputError
-from harmoclip.evaluate.vectors import comparable, finite
+from harmoclip.evaluate.vectors import ArrayLike, comparable, finite
 
 
-def cosines(vectors: Any, classes: Any) -> Tensor:
+def cosines(vectors: ArrayLike, classes: ArrayLike) -> Tensor:
     """The cosine `[R, K]` of each vector with each class vector.
 
     Raises:
@@ -22,7 +20,7 @@ def cosines(vectors: Any, classes: Any) -> Tensor:
     return rows @ columns.T
 
 
-def top_k(vectors: Any, classes: Any, labels: Any, k: int = 1) -> Tensor:
+def top_k(vectors: ArrayLike, classes: ArrayLike, labels: ArrayLike, k: int = 1) -> Tensor:
     """Whether each vector's class is among its k most similar classes, `[R]` bool.
 
     Args:
@@ -46,7 +44,7 @@ def top_k(vectors: Any, classes: Any, labels: Any, k: int = 1) -> Tensor:
     return (guesses == right[:, None]).any(1)
 
 
-def checked_labels(labels: Any, rows: int, classes: int) -> Tensor:
+def checked_labels(labels: ArrayLike, rows: int, classes: int) -> Tensor:
     """Labels `[R]` int64, one a row, each of a class that exists; an InputError otherwise."""
     labels = torch.as_tensor(labels)
     if labels.shape != (rows,) or labels.is_floating_point():
@@ -63,7 +61,7 @@ def checked_labels(labels: Any, rows: int, classes: int) -> Tensor:
     return labels.long()
 
 
-def micro(right: Any) -> float:
+def micro(right: ArrayLike) -> float:
     """The share of rows that are right, every row counted the same.
 
     Raises:
@@ -76,7 +74,7 @@ def micro(right: Any) -> float:
     return finite(right, "rows").double().mean().item()
 
 
-def macro(right: Any, labels: Any) -> float:
+def macro(right: ArrayLike, labels: ArrayLike) -> float:
     """The mean over classes of each class's share; a class without rows is left out.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
@@ -29,6 +29,9 @@ from harmoclip.evaluate.vectors import check_vectors
 from harmoclip.harmonized import Harmonized
 from harmoclip.ops import mask_pool
 from harmoclip.tensors import l2_normalize
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def untracked(batches: Sequence[range], title: str) -> Iterable[range]:
@@ -288,7 +291,7 @@ class Encoder:
     def _squares(self, samples: Sequence[Sample]) -> Tensor:
         return torch.stack(self._in_threads(self._square, [s.image for s in samples]))
 
-    def _in_threads(self, work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    def _in_threads(self, work: Callable[[T], R], items: Iterable[T]) -> list[R]:
         with ThreadPoolExecutor(self.workers) as pool:
             return list(pool.map(work, items))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -12,6 +12,12 @@ from harmoclip.draw import draw_boxes, draw_similarity
 from harmoclip.evaluate.boxes import NamedBoxes
 from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.tradeoff import pareto_front
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from harmoclip.evaluate.samples import Samples
 
 Point = tuple[float, float]
 LEAST_SPAN = 0.1
@@ -25,7 +31,7 @@ def draw_tradeoff(
     xlabel: str = "global",
     ylabel: str = "regions",
     title: str = "",
-) -> Any:
+) -> Figure:
     """A matplotlib figure of models by their global and their region measure; up and right is better.
 
     Axes show at least ten points of a hundred, so that noise does not look like a difference.
@@ -88,7 +94,7 @@ def _free_side(point: Point, points: Sequence[Point]) -> tuple[bool, bool]:
     return right >= 0, up >= 0
 
 
-def draw_confusion(labels: Tensor, guesses: Tensor, names: Sequence[str], *, most: int = 20) -> Any:
+def draw_confusion(labels: Tensor, guesses: Tensor, names: Sequence[str], *, most: int = 20) -> Figure:
     """A matplotlib figure of right classes against guesses, in shares of the row.
 
     Args:
@@ -115,7 +121,7 @@ def draw_confusion(labels: Tensor, guesses: Tensor, names: Sequence[str], *, mos
     return figure
 
 
-def draw_named_boxes(samples: Any, named: NamedBoxes, rows: Tensor) -> Any:
+def draw_named_boxes(samples: Samples, named: NamedBoxes, rows: Tensor) -> Figure:
     """A matplotlib figure of boxes with the right class and the guess, green where they agree.
 
     Args:
@@ -135,7 +141,7 @@ def draw_named_boxes(samples: Any, named: NamedBoxes, rows: Tensor) -> Any:
     return figure
 
 
-def draw_similarities(encoder: Encoder, samples: Any, named: NamedBoxes, *, most: int = 4) -> Any:
+def draw_similarities(encoder: Encoder, samples: Samples, named: NamedBoxes, *, most: int = 4) -> Figure:
     """A matplotlib figure of where images look like the class of one of their boxes.
 
     Args:
@@ -157,7 +163,7 @@ def draw_similarities(encoder: Encoder, samples: Any, named: NamedBoxes, *, most
     return figure
 
 
-def _grid(count: int, columns: int) -> tuple[Any, list[Any]]:
+def _grid(count: int, columns: int) -> tuple[Figure, list[Axes]]:
     import matplotlib.pyplot as plt
 
     rows = -(-count // columns)

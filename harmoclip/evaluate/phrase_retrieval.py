@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from harmoclip.errors import InputError
 from harmoclip.evaluate.metrics import Metrics
 from harmoclip.evaluate.retrieval import all_ranks, best_ranks, image_owners, mean_recall, recalls
-from harmoclip.evaluate.vectors import comparable, unit_vectors
+from harmoclip.evaluate.vectors import ArrayLike, comparable, unit_vectors
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5)
 
@@ -75,12 +75,12 @@ class PhraseRanking:
 
 
 def rank_by_phrases(
-    image: Any,
-    text: Any,
+    image: ArrayLike,
+    text: ArrayLike,
     dense: Iterable[Tensor],
-    phrases: Any,
-    text_of_phrase: Any,
-    image_of_text: Any = None,
+    phrases: ArrayLike,
+    text_of_phrase: ArrayLike,
+    image_of_text: ArrayLike | None = None,
     *,
     top: int = 100,
 ) -> PhraseRanking:
@@ -136,7 +136,7 @@ class _Phrases(NamedTuple):
     counts: Tensor  # [M] how many there are
 
     @classmethod
-    def of(cls, text: Tensor, phrases: Any, text_of_phrase: Any) -> _Phrases:
+    def of(cls, text: Tensor, phrases: ArrayLike, text_of_phrase: ArrayLike) -> _Phrases:
         """Sorted by caption; a caption without any is its own."""
         owner = torch.as_tensor(text_of_phrase, dtype=torch.int64, device=text.device)
         if owner.shape != (len(phrases),) or (len(owner) and not 0 <= owner.min() <= owner.max() < len(text)):

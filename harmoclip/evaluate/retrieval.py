@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import comb
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from harmoclip.errors import InputError
 from harmoclip.evaluate.metrics import Metric, Metrics
-from harmoclip.evaluate.vectors import comparable
+from harmoclip.evaluate.vectors import ArrayLike, comparable
 
 
 def retrieval(
-    image: Any,
-    text: Any,
-    image_of_text: Any = None,
+    image: ArrayLike,
+    text: ArrayLike,
+    image_of_text: ArrayLike | None = None,
     *,
     ks: Sequence[int] = (1, 5, 10),
     chunk: int = 256,
@@ -69,7 +68,7 @@ def mean_recall(found: Mapping[str, float], k: int = 1) -> float:
     return (found[f"i2t_r{k}"] + found[f"t2i_r{k}"]) / 2
 
 
-def image_owners(image_of_text: Any, texts: int, images: int) -> Tensor:
+def image_owners(image_of_text: ArrayLike | None, texts: int, images: int) -> Tensor:
     """The image `[M]` of each caption."""
     owner = torch.arange(texts) if image_of_text is None else torch.as_tensor(image_of_text)
     if owner.shape != (texts,) or set(owner.tolist()) != set(range(images)):

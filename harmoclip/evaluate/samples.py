@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from PIL import Image
@@ -88,12 +88,12 @@ def crop_boxes(sample: Sample) -> list[Image.Image]:
     return [image.crop(tuple(corner)) for corner in corners.int().tolist()]
 
 
-def _masks(samples: Any, index: int) -> Tensor:
-    found: Tensor = samples.masks(index)
+def _masks(samples: object, index: int) -> Tensor:
+    found: Tensor = samples.masks(index)  # type: ignore[attr-defined]
     return found
 
 
-def _describe(samples: Any, index: int, sample: Sample, row: int) -> str:
+def _describe(samples: object, index: int, sample: Sample, row: int) -> str:
     """The image and the annotation of a box, with its corners in pixels."""
     width, height = sample.size
     corners = [round(v, 2) for v in (sample.boxes[row] * torch.tensor([width, height] * 2)).tolist()]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from harmoclip.errors import EvaluationError, InputError
 from harmoclip.tensors import full_precision, l2_normalize
+
+ArrayLike = Tensor | np.ndarray | Sequence[object]
+"""What becomes a tensor by `torch.as_tensor`."""
 
 _NAMED = 5  # rows that a message lists
 
@@ -19,7 +22,7 @@ def row_name(row: int) -> str:
     return f"row {row}"
 
 
-def unit_vectors(vectors: Any, what: str, name: Callable[[int], str] = row_name) -> Tensor:
+def unit_vectors(vectors: ArrayLike, what: str, name: Callable[[int], str] = row_name) -> Tensor:
     """Vectors with L2 norm 1, ready for cosines.
 
     Vectors of any size are normalized exactly, also where their squares overflow or underflow float32.
@@ -56,7 +59,7 @@ def check_vectors(vectors: Tensor, what: str, name: Callable[[int], str] = row_n
     return vectors
 
 
-def comparable(one: Any, other: Any, names: tuple[str, str]) -> tuple[Tensor, Tensor]:
+def comparable(one: ArrayLike, other: ArrayLike, names: tuple[str, str]) -> tuple[Tensor, Tensor]:
     """Two sets of vectors, normalized, of one type and on the first one's device.
 
     Args:
@@ -78,7 +81,7 @@ def comparable(one: Any, other: Any, names: tuple[str, str]) -> tuple[Tensor, Te
     return first.to(dtype), second.to(first.device, dtype)
 
 
-def finite(values: Any, what: str, name: Callable[[int], str] = row_name) -> Tensor:
+def finite(values: ArrayLike, what: str, name: Callable[[int], str] = row_name) -> Tensor:
     """Scores `[N, ...]` as a tensor, none of them NaN or infinite.
 
     Raises:
