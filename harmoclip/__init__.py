@@ -19,6 +19,7 @@ if _TYPE_CHECKING:
     from harmoclip.models import load_model as load_model
     from harmoclip.options import Options as Options
     from harmoclip.segment import CaptionSegmenter as CaptionSegmenter
+    from harmoclip.stretch import stretch_context as stretch_context
 
 _HOME = {
     "CaptionSegmenter": "segment",
@@ -28,6 +29,7 @@ _HOME = {
     "harmonize": "harmonized",
     "interpolate": "interpolation",
     "load_model": "models",
+    "stretch_context": "stretch",
 }
 _MODULES = ["boxes", "data", "draw", "errors", "evaluate", "losses", "ops", "segment", "towers", "train"]
 
@@ -40,6 +42,7 @@ __all__ = [
     "harmonize",
     "interpolate",
     "load_model",
+    "stretch_context",
 ]
 
 

@@ -180,6 +180,7 @@ class Harmonized(nn.Module):
         """
         images, texts = image_batch(images), token_rows(texts)
         check_batch(images, texts, grounding)
+        self.towers.text.check_rows(texts)
         self._check_precision()
         phrase_texts = self._encode.phrase_texts(texts, grounding)
         with self.capture() as captured:
@@ -315,6 +316,7 @@ class Harmonized(nn.Module):
             more_captions=None,
         )
         phrases_only.check_batch(0, len(texts), texts.shape[1])
+        self.towers.text.check_rows(texts)
         with self.capture() as captured:
             if self.options.lexemes != "phrases":
                 self.towers.encode_text(texts)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,6 +55,40 @@ def padded(tokenizer: Any, context_length: int) -> Tokenizer:
     if not hasattr(tokenizer, "model_max_length"):
         return tokenizer  # type: ignore[no-any-return]
     return HfTokenizer(tokenizer, min(context_length, tokenizer.model_max_length))
+
+
+def with_length(tokenizer: Any, context_length: int) -> Tokenizer:
+    """A tokenizer of the same words in rows of another length; the one given stays as it is.
+
+    Args:
+        tokenizer: One of open_clip or transformers, or a function with an argument `context_length`, such as
+            `clip.tokenize`.
+        context_length: The tokens of a row.
+
+    Raises:
+        InputError: The tokenizer cannot be told a length.
+
+    Example:
+        >>> import open_clip
+        >>> with_length(open_clip.SimpleTokenizer(), 248)(["a dog"]).shape
+        torch.Size([1, 248])
+    """
+    if isinstance(tokenizer, HfTokenizer):
+        tokenizer = tokenizer.tokenizer
+    if hasattr(tokenizer, "model_max_length"):
+        tokenizer = copy.deepcopy(tokenizer)
+        tokenizer.model_max_length = context_length  # saved with the tokenizer
+        return HfTokenizer(tokenizer, context_length)
+    if hasattr(tokenizer, "context_length"):
+        tokenizer = copy.copy(tokenizer)
+        tokenizer.context_length = context_length
+        return tokenizer  # type: ignore[no-any-return]
+    if "context_length" in inspect.signature(tokenizer).parameters:
+        return functools.partial(tokenizer, context_length=context_length)
+    raise InputError(
+        f"the tokenizer is a {type(tokenizer).__name__} without a context_length: expected one of open_clip "
+        f"or transformers, or clip.tokenize. Make your own give rows of {context_length} tokens."
+    )
 
 
 def pretrained_tokenizer(path: str, config: Any) -> HfTokenizer:

@@ -14,7 +14,7 @@ ORDER = [
     {"ops"},
     {"losses"},
     {"phrase_plan", "grounding_rules", "grounding", "crops"},
-    {"capture", "models", "sharding", "towers", "interpolation"},
+    {"capture", "models", "sharding", "towers", "interpolation", "stretch"},
     {"options", "objective", "checks", "encoding"},
     {"harmonized"},
     {"data", "draw"},

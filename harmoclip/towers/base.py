@@ -185,6 +185,32 @@ class TextTower(Tower):
         return torch.cat([rows, rows.new_full((len(rows), missing), self.special.pad)], 1)
 
     @property
+    def positions(self) -> nn.Parameter | None:
+        """The learned positions `[L, C]`, where a text has the same vector in a row of any length.
+
+        None for towers that see both ways or pool at the end of the row: there every position counts.
+        """
+        return None
+
+    def set_positions(self, table: Tensor) -> None:
+        """Give the tower other positions `[L, C]`; whatever knows their number follows."""
+        raise NotImplementedError
+
+    def check_rows(self, ids: Tensor) -> None:
+        """Raise an InputError where rows of token ids have more positions than the tower's table."""
+        if torch.compiler.is_compiling() or self.positions is None:
+            return
+        if ids.shape[1] > self.context_length:
+            raise self.wrong_length(f"texts are rows of {ids.shape[1]} tokens")
+
+    def wrong_length(self, given: str) -> InputError:
+        """The error for rows of another length than the tower's."""
+        return InputError(
+            f"{given}, and the model reads rows of {self.context_length}: expected as many. Where its "
+            "context was stretched, give stretch_context(...).tokenizer; where that was undone, the old one."
+        )
+
+    @property
     def special(self) -> SpecialTokens:
         """The tokens around a text: of the tokenizer that was told, else by the model's own settings.
 
@@ -214,10 +240,14 @@ class TextTower(Tower):
         A tokenizer of transformers is made to pad and cut its rows to the context length.
 
         Raises:
-            InputError: The rows are not padded at the right, or no tensors.
+            InputError: The rows are not padded at the right, no tensors, or not as long as the tower's.
         """
         tokenizer = padded(tokenizer, self.context_length)
-        self._special = special_tokens(tokenizer)
+        special = special_tokens(tokenizer)
+        length = tokenizer([""]).shape[1]
+        if self.positions is not None and length != self.context_length:
+            raise self.wrong_length(f"the tokenizer gives rows of {length} tokens")
+        self._special = special
         self._tokenizer = tokenizer
 
     @property

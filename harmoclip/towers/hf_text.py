@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from harmoclip.capture import TapPoint, TextActivations, TextTaps, first_input, tensor_output
-from harmoclip.tokenizers import Tokenizer, pretrained_tokenizer
+from harmoclip.tokenizers import Tokenizer, pretrained_tokenizer, with_length
 from harmoclip.towers.base import TextTower, parts
 from harmoclip.towers.phrases import CLIP_WORDS, SpecialTokens
 from harmoclip.towers.registry import register_text_tower
@@ -95,6 +96,22 @@ class HfText(TextTower):
         """SigLIP pools at the last of all positions."""
         return not self.pools_last
 
+    @property
+    def positions(self) -> nn.Parameter | None:
+        """The table of CLIP and MetaCLIP 2, whose attention is causal."""
+        causal = self.short_rows_are_exact() and not self.bidirectional
+        return self.embeddings.position_embedding.weight if causal else None
+
+    def set_positions(self, table: Tensor) -> None:
+        """The table, the numbers of its rows, and the configurations that models are saved with."""
+        length = self.context_length = len(table)
+        self.embeddings.position_embedding.weight.data = table
+        self.embeddings.position_embedding.num_embeddings = length
+        self.embeddings.position_ids = torch.arange(length, device=table.device)[None]
+        whole = self.model.config
+        for config in (self.config, getattr(whole, "text_config", whole)):
+            config.max_position_embeddings = length
+
     def known_special(self) -> SpecialTokens | None:
         """What the configuration says, where the family's configurations can be believed."""
         if self.pools_last:
@@ -119,7 +136,11 @@ class HfText(TextTower):
     def find_tokenizer(self) -> Tokenizer:
         """The one that lies beside the weights that the model was loaded from."""
         path = self.model.name_or_path
-        return pretrained_tokenizer(path, self.config) if path else super().find_tokenizer()
+        if not path:
+            return super().find_tokenizer()
+        found = pretrained_tokenizer(path, self.config)
+        follows = self.positions is not None and found.context_length < self.context_length
+        return with_length(found, self.context_length) if follows else found
 
     def _last_module(self) -> nn.Module:
         for name in ("transformation", "final_layer_norm"):

@@ -103,6 +103,30 @@ class OpenClipText(TextTower):
         causal = self._mask is not None
         return causal and not self._appends_class and self.pool_type in ("argmax", "eos", "first")
 
+    @property
+    def positions(self) -> nn.Parameter | None:
+        """The table, where attention is causal and the text's own end is its vector."""
+        return self.holder.positional_embedding if self.short_rows_are_exact() else None
+
+    def set_positions(self, table: Tensor) -> None:
+        """The table, its length in open_clip's two words for it, and the causal masks."""
+        length = len(table)
+        self.holder.positional_embedding.data = table
+        self.holder.context_length = self.context_length = length
+        if hasattr(self.holder, "num_pos"):
+            self.holder.num_pos = length
+        for owner in (self.holder, *self.blocks):
+            mask = getattr(owner, "attn_mask", None)
+            if mask is not None:
+                owner.attn_mask = mask.new_full((length, length), float("-inf")).triu_(1)
+
+    def check_rows(self, ids: Tensor) -> None:
+        """`CLIP` adds its whole table to a row; `TextTransformer` takes shorter rows too."""
+        super().check_rows(ids)
+        adds_all = hasattr(self.holder, "encode_text")
+        if adds_all and ids.shape[1] < self.context_length and not torch.compiler.is_compiling():
+            raise self.wrong_length(f"texts are rows of {ids.shape[1]} tokens")
+
     def known_special(self) -> SpecialTokens | None:
         """By the pooling and the number of words; a CLIP of one's own has the end token as its highest id."""
         words: int = self.holder.token_embedding.num_embeddings
