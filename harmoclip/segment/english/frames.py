@@ -15,7 +15,7 @@ def is_frame(tokens: Tokens, chunk: Chunk, *, first: bool) -> bool:
         return True
     if lx.noun_in(word, lx.CAMERA_SHOTS) and _taken(tokens, chunk):
         return True
-    if lx.noun_in(word, lx.CAMERA_SHOTS) and _in_picture(tokens, chunk):
+    if lx.noun_in(word, lx.CAMERA_SHOTS | lx.SCENES) and _in_picture(tokens, chunk):
         return True
     if word == "scene" and after != "of":
         return False

@@ -37,10 +37,10 @@ def _is_comparison(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
 
 
 def _is_camera(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
-    """'looking at the camera' names the viewer, 'holding a camera' a thing."""
-    if tokens.word(chunk.head) != "camera" or tokens.tag(chunk.start - 1) not in ("IN", "TO"):
-        return False
-    return any(word in lx.LOOKERS for word in tokens.words[max(chunk.start - 5, 0) : chunk.start])
+    """'looking at the camera', 'facing the camera' name the viewer, 'holding a camera' a thing."""
+    viewer = tokens.words[chunk.start : chunk.end] in (["the", "camera"], ["camera"])
+    before = tokens.word(chunk.start - 1)
+    return viewer and (before in lx.VIEWING or (before == "of" and tokens.word(chunk.start - 2) == "front"))
 
 
 def _is_frame(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
@@ -55,6 +55,8 @@ def _is_spatial(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
         return False
     modifiers = tokens.words[chunk.start + (tokens.tag(chunk.start) in ("DT", "PRP$")) : chunk.last]
     if word == "back" and tokens.tag(chunk.start) == "PRP$":  # a part of the body
+        return False
+    if word == "base" and tokens.word(chunk.end) != "of":  # of a baseball field
         return False
     return word in lx.ALWAYS_SPATIAL or all(word in lx.SPATIAL_MODIFIERS for word in modifiers)
 
@@ -71,10 +73,10 @@ def _is_time(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
 
 
 def _is_event(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
-    """'a baseball game', 'for dinner', 'playing frisbee'."""
+    """'a baseball game', 'for dinner', 'playing frisbee', 'takes a swing'."""
     word = tokens.word(chunk.head)
-    if word == "swing" and tokens.word(chunk.start - 1) == "on":
-        return False
+    if word == "swing" and tokens.word(chunk.start - 1) in lx.TAKERS:
+        return True
     if lx.noun_in(word, lx.EVENTS) or tokens.word(chunk.last) in lx.ACTIVITIES_OF:
         return True
     if _is_bare(chunk) and (
@@ -96,12 +98,15 @@ def _is_attribute(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
 
 
 def _is_abstract(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
-    """'tricks', 'a calm mood', 'on display', 'suggesting a recent rain'."""
+    """'tricks', 'a calm mood', 'on display', 'suggesting a recent rain', 'hand in hand'."""
     word = tokens.word(chunk.head)
     if lx.noun_in(word, lx.ABSTRACT):
         return True
     if tokens.word(chunk.start - 1) in lx.GUESSERS:
         return True
+    for between, other in ((chunk.start - 1, chunk.start - 2), (chunk.end, chunk.end + 1)):
+        if _is_bare(chunk) and tokens.word(other) == word and tokens.tag(between) in ("IN", "TO"):
+            return True
     return _is_bare(chunk) and tokens.tag(chunk.start - 1) == "IN" and word in lx.BARE_ABSTRACT
 
 

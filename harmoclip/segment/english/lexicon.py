@@ -12,36 +12,32 @@ def noun_in(word: str, nouns: frozenset[str]) -> bool:
     return word in nouns or singular(word) in nouns
 
 
-def is_ing_compound(word: str, after: str) -> bool:
-    """Whether a word in -ing and the noun after it name one thing: 'cutting board'."""
-    return word in ING_COMPOUNDS and noun_in(after, ING_COMPOUNDS[word])
-
-
 # --- 'X of Y' -----------------------------------------------------------------------------------------
 
 # X counts, groups, arranges or cuts Y: one phrase with head Y.
 GROUPS = _words("""
-    abundance alot amount area army arrangement array assortment bale band batch bevy bit blob block
-    bloom body bouquet bunch bundle burst bushel chain chunk class clove clump cluster collage
-    collection column combination convoy couple crew crowd dab dash deal display dozen drop duo ear
-    family fleet flight flock formation gaggle gang gathering group half handful head heap helping herd
-    horde host hundred hunk kind layer line litter load loaf lock lot majority mass member million mix
-    mixture mound mouthful multitude number pack packet pair parade part patch percent piece pile pinch
-    plenty plethora portion pride procession quantity quarter queue range remainder remains rest rim row
-    school scoop section segment selection sequence series serving set sheet shred slab slew slice
-    sliver sort spear species spread sprig stack stalk stick strand stretch string strip stripe style
-    swarm tangle team third thousand throng ton touch tower trio tuft type variety version wad wedge
+    abundance alot amount area army arrangement array assortment bale band batch bevy bit bite blob
+    block bloom boatload body bouquet bucketload bunch bundle burst bushel chain chunk class clove clump
+    cluster collage collection column combination convoy couple covering crew crowd crust dab dash deal
+    display dollop dozen drop duo ear family fleet flight flock formation gaggle gang gathering group
+    gust half handful head heap helping herd horde host hundred hunk jet kind layer length line litter
+    load loaf lock lot majority mass member million mix mixture mound mouthful multitude number pack
+    packet pair parade part patch percent piece pile pinch plenty plethora portion pride procession puff
+    quantity quarter queue range remainder remains rest rim row school scoop scrap section segment
+    selection sequence series serving set sheet shred slab slew slice sliver sort spear species splash
+    spoonful spray spread sprig stack stalk stick strand stretch string strip stripe style swarm swath
+    tangle team third thousand throng ton touch tower trio truckload tuft type variety version wad wedge
 """)
 
 # X holds Y or is made of it: one phrase with head X, unless Y has its own article or possessive.
 HOLDERS = _words("""
-    arrangement bag barrel basin basket bed bin blanket block bottle bowl box breakfast bucket buffet
-    can canister carafe cart carton case casserole chest cloud container cooler crate cup cupful dinner
-    dish drawer feast field fire flask forest garden glass grove hill hillside jar jug keg lake lunch
-    meadow meal mug ocean packet pallet pan path pitcher plate plateful platter pond pool pot puddle
-    rack river road roll sack salad sandwich saucer sea shelf shot skewer skillet slope snack soup stein
-    stream street strip sub table tank trail tray trayful tub tube tumbler vase wagon wall wave
-    wheelbarrow wreath
+    arrangement bag barrel basin basket bed bin blanket block bottle bowl box breakfast bucket bucketful
+    buffet can canister carafe cart carton case casserole chest cloud cob container cooler crate cup
+    cupful dinner dish drawer feast field fire flask forest garden glass grove handful hill hillside jar
+    jug keg lake lunch meadow meal mug ocean packet pail pallet pan path pitcher plate plateful platter
+    pond pool pot puddle rack river road roll sachet sack salad sandwich saucer sea shelf shot skewer
+    skillet slope snack soup stein stream street strip sub table tank thermos tin trail tray trayful tub
+    tube tumbler vase wad wagon wall wave wheelbarrow wreath
 """)
 
 # X shows Y, and Y itself is not there: one phrase with head X.
@@ -54,14 +50,13 @@ DEPICTIONS = _words("""
 # X only wraps Y: Y alone is the phrase.
 WRAPPERS = _words("content contents exterior inside interior outside remnant rest sort")
 
-
 # --- what cannot be seen ------------------------------------------------------------------------------
 
 PRONOUNS = _words("""
-    all another any anybody anyone anything both each everybody everyone everything few half he herself
-    him himself i it itself many me most myself no-one nobody none nothing one ones other others several
-    she some somebody someone something that them themselves these they this those us we what which who
-    whom you yourself
+    all another any anybody anyone anything both each everybody everyone everything few half he her hers
+    herself him himself his i it its itself many me mine most myself no-one nobody none nothing one ones
+    other others ours several she some somebody someone something that their theirs them themselves
+    these they this those us we what which who whom you yours yourself
 """)
 
 # First words of phrases that name what is not there.
@@ -126,13 +121,13 @@ GUESSERS = _words("""
 # Words for a picture that somebody takes, poses for or looks at.
 CAMERA_SHOTS = _words("image photo photograph pic picture portrait selfie shot video")
 
+# Words for what a picture shows, after 'in the'.
+SCENES = _words("frame scene")
+
 TAKERS = _words("pose posed poses posing shoot shooting snap snapping snaps take taken takes taking took")
 
-# Verbs that go with a camera which is the viewer.
-LOOKERS = _words("""
-    face faces facing gaze gazes gazing glance glances glancing grin grinning look looking looks mug
-    mugging peering peers pose poses posing smile smiles smiling stare stares staring
-""")
+# Words before a camera which is the viewer.
+VIEWING = _words("at face faces facing for from into to toward towards")
 
 SPATIAL = _words("""
     back background backside base beginning border bottom center centre corner direction distance edge
@@ -168,7 +163,7 @@ EVENTS = _words("""
     nap outing parade parasailing party performance picnic pitch play playing playoff practice
     presentation race racing reception recital rest reunion ride riding rodeo round run running sailing
     serve session shopping show sitting skateboarding skating skiing sledding snowboarding speech
-    standing stroll surfing swimming swing takeoff talk talking throw tour tournament training travel
+    standing stroll surfing swimming takeoff talk talking throw tour tournament training travel
     traveling trip vacation volley walk walking wedding windsurfing
 """)
 
@@ -189,6 +184,7 @@ ACTIVITIES_OF = _words("game match round sport")
 
 # Events and abstract nouns that name a thing or a place after these words.
 OBJECT_COMPOUNDS = {
+    "formation": _words("cloud ice rock"),
     "walk": _words("board cat cross side"),
     "jump": _words("ski"),
     "run": _words("ski"),
@@ -210,9 +206,9 @@ ABSTRACT = _words("""
     emphasis energy enjoyment enthusiasm environment essence example excitement existence experience
     exploration extent fact fashion fear feel feeling femininity flair flight focus force formation
     freedom friendliness friendship fun function functionality genre gesture grace grandeur gravity
-    guard happiness harmony help hint history honor hope horseback hospitality humor idea illusion
-    impression individuality information innocence inspiration instance intensity intention interest
-    intimacy intrigue isolation job joy joyfulness juxtaposition kind knowledge leisure life liveliness
+    happiness harmony help hint history honor hope horseback hospitality humor idea illusion impression
+    individuality information innocence inspiration instance intensity intention interest intimacy
+    intrigue isolation job joy joyfulness juxtaposition kind knowledge leisure life liveliness
     loneliness look loose love luxury majesty manner melancholy memory mid mid-air midair mode moment
     mood motion movement mystery name narrative nature need nostalgia number opportunity optimism
     opulence order organization ownership pace peace perfection personality playfulness pleasure plenty
@@ -233,7 +229,6 @@ BARE_ABSTRACT = _words("""
 """)
 
 ATTRIBUTES = _words("color colour design flavor height hue length pattern shape size style")
-
 
 # --- attributes ---------------------------------------------------------------------------------------
 
@@ -266,135 +261,6 @@ MATERIALS = _words("""
     stone straw tile tiled tin velvet vinyl wicker wire wood wooden wool
 """)
 
-# Heads of 'a ham and cheese sandwich'.
-DISHES = _words("""
-    bread burger cake casserole cookie dish dog hamburger holder hotdog meal muffin omelet omelette pie
-    pizza plate platter roll salad sandwich set shaker shop soup stew stir-fry sub toast wrap
-""")
-
-# Adjectives that make one modifier with the noun before them: 'a tree lined street'.
-COMPOUND_ADJECTIVES = _words("""
-    covered filled flavored free heavy like lined shaped style styled themed topped
-""")
-
-PRE_ADJECTIVE_ADVERBS = _words("""
-    extremely half hard more most much newly quite rather so super too very well
-""")
-
-
-# --- tags that the tagger gets wrong in captions ------------------------------------------------------
-
-# Nouns even where the tagger saw a verb, adjective or adverb.
-FIRM_NOUNS = _words("""
-    airplane backpack banana bat bear bed bench bicycle bike bird blanket board boat booth bowl boy
-    broccoli bus cabinet cake camera candle carrot cart cat child chop couch counter cow curtain desk
-    dog donut dresser elephant fence fork fridge frisbee giraffe girl glove guy handbag hat helmet horse
-    hydrant jacket keyboard kid kite knife lady lamp laptop lot man meter microwave mirror motorcycle
-    oven people person phone pillow pizza plane plate player produce rack racket racquet refrigerator
-    remote roof rug salad sandwich scissors sheep shirt shower sign sink skateboard ski skis snowboard
-    spoon station statue stove suitcase surfboard table tie toaster toilet toothbrush tower train truck
-    umbrella vanity vase woman zebra
-""")
-
-# Nouns after the noun of a thing: 'a note stand', 'a bus stop'.
-NOUN_AFTER_NOUN = _words("""
-    bag board bowl box bridge case chop clock court cover cut dish display dock dress fan field light
-    market pack pan paper park pass pen pin plant post pot race rest ride ring roll saddle screen set
-    shade shop show slide stand step stop store suit swing switch table tank tap tie top track trail
-    tray trunk tub walk wash wear
-""")
-
-ADVERBS = _words("downstairs indoors inside nearby outdoors outside overhead together upside upstairs")
-
-# Words in -s that are verbs when a singular noun stands before them.
-S_VERBS = _words("""
-    approaches attempts bends bites carries catches chews climbs comes contains covers crosses crouches
-    cuts displays does drinks drives drops eats features flies floats follows gallops gazes gets goes
-    grabs grazes hangs hits holds hovers includes jumps kicks kneels lands laughs lays leads leans licks
-    lies lifts looks makes moves navigates overlooks passes pecks peeks peers perches performs plays
-    points poses prepares pulls pushes reaches reads rests returns rides rubs runs serves shakes shows
-    sits sleeps smiles sniffs soars speaks squats stands stares starts stops stretches strikes surfs
-    swims swings takes talks throws tosses travels tries trots turns uses wades waits walks watches
-    wears winds writes
-""")
-
-# Words in -ing that are nouns after a noun; all others are verbs there, whatever the tagger says.
-ING_NOUNS = _words("""
-    anything awning bedding beijing bing boeing building carving ceiling clearing clothing coating
-    covering crossing decking drawing dressing duckling dumpling earring edging etching evening
-    everything fencing flooring frosting gelding greeting helping housing icing king landing landscaping
-    lettering lighting lining marking molding morning moulding nothing offering opening packaging
-    painting pairing paneling panelling parking piercing ping piping plumbing pudding railing rigging
-    ring roofing scaffolding seating serving setting shelving sibling siding sling something spelling
-    spring stocking string stuffing swing thing topping trimming tubing viking webbing wedding wing
-    wrapping writing
-""")
-
-# Words in -ing that take an object, so that they open no noun phrase.
-ING_VERBS = _words("""
-    attempting brushing carrying catching chasing containing crossing cutting displaying doing drinking
-    driving eating enjoying facing featuring feeding flying getting having hitting holding including
-    kicking making overlooking performing petting playing preparing pulling pushing reading riding
-    selling serving sharing showing sporting surrounding swinging taking throwing using walking watching
-    wearing wielding
-""")
-
-# Words in -ing that name a kind of thing, with the nouns they do so for.
-ING_COMPOUNDS = {
-    "baking": _words("dish pan sheet tray"),
-    "boarding": _words("gate pass"),
-    "building": _words("block"),
-    "cooking": _words("area oil pan pot station utensil"),
-    "cutting": _words("board table tool"),
-    "dining": _words("area car chair hall room set table"),
-    "diving": _words("board"),
-    "drinking": _words("cup fountain glass glasses straw"),
-    "eating": _words("area utensil"),
-    "feeding": _words("station trough"),
-    "fishing": _words("boat net pier pole rod"),
-    "frying": _words("pan"),
-    "hanging": _words("basket lamp light plant planter"),
-    "holding": _words("pen"),
-    "ironing": _words("board"),
-    "landing": _words("gear strip"),
-    "living": _words("area quarter room space"),
-    "looking": _words("glass"),
-    "parking": _words("area garage lot meter sign space spot structure"),
-    "playing": _words("card field"),
-    "racing": _words("bike car motorcycle suit track"),
-    "reading": _words("glasses lamp"),
-    "riding": _words("boot gear helmet lawn outfit"),
-    "rolling": _words("hill luggage pin suitcase"),
-    "running": _words("shoe water"),
-    "sailing": _words("boat ship"),
-    "seating": _words("area"),
-    "serving": _words("bowl dish plate platter spoon table tongs tray"),
-    "sewing": _words("kit machine"),
-    "shopping": _words("area bag basket cart center district mall"),
-    "sitting": _words("area room"),
-    "skateboarding": _words("park ramp rink"),
-    "skating": _words("area park ramp rink"),
-    "skiing": _words("equipment gear outfit slope"),
-    "sleeping": _words("area bag mat"),
-    "standing": _words("room"),
-    "steering": _words("wheel"),
-    "surfing": _words("board"),
-    "swimming": _words("pool suit trunk"),
-    "training": _words("wheel"),
-    "vending": _words("machine"),
-    "waiting": _words("area room"),
-    "walking": _words("bridge path stick trail"),
-    "washing": _words("area machine"),
-    "wedding": _words("cake dress party reception ring"),
-    "writing": _words("desk utensil"),
-}
-
-# Adjectives that are used as nouns.
-NOMINAL_ADJECTIVES = _words("""
-    adult blonde brunette elderly female individual infant juvenile local male native professional teen
-    toddler
-""")
-
 PEOPLE_AND_ANIMALS = _words("""
     adult animal baby batter bear biker bird boarder boy bride bull calf cat catcher chef child children
     cook couple cow cowboy crowd cub customer cyclist daughter dog driver duck elephant family father
@@ -403,9 +269,4 @@ PEOPLE_AND_ANIMALS = _words("""
     people person pig pigeon pitcher player policeman pony puppy rabbit rider sailor seagull sheep
     skateboarder skater skier snowboarder soldier son spectator squirrel student surfer swan teacher
     team teenager tiger toddler umpire vendor woman women worker zebra
-""")
-
-# Words after 'a' that a plural may follow.
-QUANTITY_BEFORE_PLURAL = _words("""
-    bunch couple dozen few group hundred lot lots million number pair thousand variety
 """)

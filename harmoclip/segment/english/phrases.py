@@ -1,6 +1,4 @@
-"""From a parsed English caption to its phrases."""
-
-from typing import TYPE_CHECKING
+"""From an English caption to its phrases."""
 
 from harmoclip.segment.english import lexicon as lx
 from harmoclip.segment.english.chunks import Chunk, find_chunks
@@ -8,33 +6,27 @@ from harmoclip.segment.english.groundable import reasons_against
 from harmoclip.segment.english.joins import join_over_of
 from harmoclip.segment.english.relations import find_relations
 from harmoclip.segment.english.singular import singular
-from harmoclip.segment.english.tags import mend
 from harmoclip.segment.english.tokens import Tokens
 from harmoclip.segment.phrase import Attribute, AttributeKind, Head, Phrase
 from harmoclip.segment.reading import Reading
 
-if TYPE_CHECKING:
-    from spacy.tokens import Doc
-
 _ADJECTIVES = ("JJ", "JJR", "JJS", "VBN", "VBG", "VBD")
 
 
-def english_phrases(doc: "Doc", reading: Reading, *, keep_all: bool) -> list[Phrase]:
-    """The phrases of a parsed caption.
+def english_phrases(reading: Reading, *, keep_all: bool) -> list[Phrase]:
+    """The phrases of a caption.
 
     Args:
-        doc: The reading with tags and a dependency parse.
-        reading: How the caption was read.
+        reading: How the caption is read.
         keep_all: Whether to keep phrases that cannot be grounded.
     """
-    caption, tokens = reading.caption, Tokens.read(doc, reading.places)
-    mend(tokens)
+    caption, tokens = reading.caption, Tokens.read(reading)
     chunks = join_over_of(tokens, find_chunks(tokens))
     reasons = reasons_against(tokens, chunks)
-    kept = [
-        (chunk, reason) for chunk, reason in zip(chunks, reasons, strict=True) if keep_all or reason is None
-    ]
-    relations = find_relations(tokens, caption, [None if reason else chunk for chunk, reason in kept])
+    if not keep_all:
+        chunks = [chunk for chunk, reason in zip(chunks, reasons, strict=True) if reason is None]
+        reasons = [None] * len(chunks)
+    relations = find_relations(tokens, caption, chunks, reasons)
     return [
         Phrase(
             text=caption[tokens.starts[chunk.start] : tokens.ends[chunk.end - 1]],
@@ -45,7 +37,7 @@ def english_phrases(doc: "Doc", reading: Reading, *, keep_all: bool) -> list[Phr
             relations=found,
             reason=reason,
         )
-        for (chunk, reason), found in zip(kept, relations, strict=True)
+        for chunk, reason, found in zip(chunks, reasons, relations, strict=True)
     ]
 
 

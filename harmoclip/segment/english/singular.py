@@ -1,4 +1,4 @@
-"""The singular of an English noun."""
+"""The singular and the plural of English nouns."""
 
 from functools import lru_cache
 
@@ -45,3 +45,25 @@ def singular(word: str) -> str:
     if word.endswith("men"):
         return word.removesuffix("men") + "man"
     return word[:-1]
+
+
+def plural(noun: str) -> str:
+    """The plural of a lower-case noun in the singular.
+
+    Example:
+        >>> [plural(noun) for noun in ("dog", "knife", "bench", "berry", "sheep", "scissors")]
+        ['dogs', 'knives', 'benches', 'berries', 'sheep', 'scissors']
+    """
+    if noun in _PLURALS:
+        return _PLURALS[noun]
+    if noun in _INVARIABLE or noun in _UNCHANGED:
+        return noun
+    if noun.endswith("man"):
+        return noun.removesuffix("man") + "men"
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return noun[:-1] + "ies"
+    return noun + ("es" if noun.endswith(("s", "x", "ch", "sh", "z")) else "s")
+
+
+_PLURALS = {one: many for many, one in _IRREGULAR.items()}
+_UNCHANGED = frozenset(("deer", "fish", "sheep", "luggage", "sushi", "broccoli", "aircraft"))

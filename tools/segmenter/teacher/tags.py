@@ -1,7 +1,8 @@
 """Mend the tags that a tagger trained on news gets wrong in captions."""
 
 from harmoclip.segment.english import lexicon as lx
-from harmoclip.segment.english.tokens import Tokens
+from teacher import lists
+from teacher.tokens import Tokens
 
 _ADJECTIVES = ("JJ", "JJR", "JJS", "VBN", "CD")
 _BEFORE_NOUN = ("DT", "PRP$", "POS", *_ADJECTIVES)
@@ -22,7 +23,7 @@ def mend(tokens: Tokens) -> None:
 def _firm_noun(tokens: Tokens, i: int) -> str | None:
     """'A white stove top oven/JJ', 'a teddy bear/VBP sitting'."""
     tag, word = tokens.tag(i), tokens.word(i)
-    if tag.startswith("NN") or word not in lx.FIRM_NOUNS:
+    if tag.startswith("NN") or word not in lists.FIRM_NOUNS:
         return None
     before = tokens.tag(i - 1)
     if tag in _VERBS and before not in (*_BEFORE_NOUN, "NN", "NNP", "IN"):
@@ -39,7 +40,7 @@ def _verb_in_noun_place(tokens: Tokens, i: int) -> str | None:
         return "NN"
     follows_noun = tokens.tag(i - 1) in ("NN", "NNP")
     thing = not lx.noun_in(tokens.word(i - 1), lx.PEOPLE_AND_ANIMALS)
-    if follows_noun and thing and tokens.word(i) in lx.NOUN_AFTER_NOUN and not _has_object(tokens, i):
+    if follows_noun and thing and tokens.word(i) in lists.NOUN_AFTER_NOUN and not _has_object(tokens, i):
         return "NN"
     return None
 
@@ -50,9 +51,9 @@ def _singular_verb(tokens: Tokens, i: int) -> str | None:
         return None
     start = _phrase_start(tokens, i)
     subject = start < i - 1 or lx.noun_in(tokens.word(i - 1), lx.PEOPLE_AND_ANIMALS)
-    if subject and tokens.word(i) in lx.S_VERBS and not tokens.is_noun(i + 1):
+    if subject and tokens.word(i) in lists.S_VERBS and not tokens.is_noun(i + 1):
         return "VBZ"
-    counted = any(word in lx.QUANTITY_BEFORE_PLURAL for word in tokens.words[start:i])
+    counted = any(word in lists.QUANTITY_BEFORE_PLURAL for word in tokens.words[start:i])
     if tokens.word(start) in ("a", "an") and not counted and tokens.tag(i + 1) in _AFTER_VERB:
         return None if tokens.word(i + 1) == "of" or not tokens.word(i).endswith("s") else "VBZ"
     return None
@@ -61,9 +62,9 @@ def _singular_verb(tokens: Tokens, i: int) -> str | None:
 def _ing_verb(tokens: Tokens, i: int) -> str | None:
     """'a man on a phone standing/NN behind a car', 'in black riding/NN a wave'."""
     word = tokens.word(i)
-    if not word.endswith("ing") or tokens.tag(i) not in ("NN", "NNP", "JJ") or word in lx.ING_NOUNS:
+    if not word.endswith("ing") or tokens.tag(i) not in ("NN", "NNP", "JJ") or word in lists.ING_NOUNS:
         return None
-    if lx.is_ing_compound(word, tokens.word(i + 1)):
+    if lists.is_ing_compound(word, tokens.word(i + 1)):
         return None
     dressed = tokens.word(i - 1) in lx.COLORS and tokens.word(i - 2) in ("in", "and")
     free = tokens.tag(i - 1) in ("RB", "RP", "CC", ",", "VBG")
@@ -72,7 +73,7 @@ def _ing_verb(tokens: Tokens, i: int) -> str | None:
 
 def _adverb(tokens: Tokens, i: int) -> str | None:
     """'on the stove indoors/NNS', 'a man cross/NN country/NN skiing'."""
-    if tokens.is_noun(i) and tokens.is_noun(i - 1) and tokens.word(i) in lx.ADVERBS:
+    if tokens.is_noun(i) and tokens.is_noun(i - 1) and tokens.word(i) in lists.ADVERBS:
         return "RB"
     first = i if tokens.word(i) == "cross" else i - 1
     if tokens.word(first) != "cross" or tokens.word(first + 1) != "country":
@@ -92,7 +93,7 @@ def _plural_noun(tokens: Tokens, i: int) -> str | None:
     )
     bare = tokens.tag(i - 2) not in ("DT", "PRP$", "JJ", "NN", "CC")
     auxiliary = tokens.word(i) in ("is", "has", "'s", "gets")
-    return "NNS" if finite and bare and not auxiliary and tokens.word(i) not in lx.S_VERBS else None
+    return "NNS" if finite and bare and not auxiliary and tokens.word(i) not in lists.S_VERBS else None
 
 
 def _firm_verb(tokens: Tokens, i: int) -> str | None:
@@ -112,10 +113,10 @@ def _can(tokens: Tokens, i: int) -> str | None:
 
 def _nominal_adjective(tokens: Tokens, i: int) -> str | None:
     """'a male/JJ and a female/JJ', 'An individual/JJ skiing/NN'."""
-    if not tokens.tag(i).startswith("JJ") or tokens.word(i) not in lx.NOMINAL_ADJECTIVES:
+    if not tokens.tag(i).startswith("JJ") or tokens.word(i) not in lists.NOMINAL_ADJECTIVES:
         return None
     after = i + 1
-    verb = tokens.word(after).endswith("ing") and tokens.word(after) not in lx.ING_NOUNS
+    verb = tokens.word(after).endswith("ing") and tokens.word(after) not in lists.ING_NOUNS
     return None if tokens.tag(after)[:2] in ("NN", "JJ") and not verb else "NN"
 
 

@@ -1,0 +1,1 @@
+"""Rules over the parse of a pipeline trained on news: they label the captions that the tagger learns from."""
