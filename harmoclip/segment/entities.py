@@ -21,6 +21,7 @@ def link_mentions(captions: Sequence[Sequence[Phrase]]) -> list[list[int]]:
         For each caption the object of each phrase, numbered from 0 by first mention.
 
     Example:
+        >>> from harmoclip.segment import CaptionSegmenter
         >>> segment = CaptionSegmenter()
         >>> link_mentions([segment("A small dog on a sofa."), segment("The dog on a red couch, by a man.")])
         [[0, 1], [0, 1, 2]]

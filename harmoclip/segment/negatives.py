@@ -46,6 +46,7 @@ class NegativeMaker:
         seed: Another seed draws other words.
 
     Example:
+        >>> from harmoclip.segment import CaptionSegmenter
         >>> segment = CaptionSegmenter()
         >>> phrases = [p for c in ("A red hat by a blue cup.", "Two dogs, three cats.") for p in segment(c)]
         >>> make = NegativeMaker(phrases)

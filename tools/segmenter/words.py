@@ -181,15 +181,16 @@ NAMES = _words("""
 """)
 # 'swimming trunks', 'a climbing wall'
 COMPOUNDS_ING = _lists("""
-    swimming trunks | swimming goggles | swimming pool | swimming suit | boxing gloves | boxing ring |
-    boxing shorts | climbing gear | climbing wall | climbing harness | climbing rope | hiking boots |
-    hiking trail | hiking pole | skiing gear | cycling gear | cycling shorts | fishing pole | fishing
-    net | fishing boat | racing bib | racing suit | racing car | racing bikes | racing dogs | folding
-    chairs | folding table | frying pan | rolling pin | rolling hills | diving board | diving mask |
-    dancing shoes | running shoes | running track | riding helmet | riding boots | sleeping bag |
-    sleeping dog | sewing machine | shopping bag | shopping cart | shopping mall | parking lot | parking
-    garage | playing cards | playing field | sailing boat | sailing ship | skating rink | skating outfit
-    | snorkeling gear | standing water | steering wheel | surfing contest | training wheels | walking
+    bathing suit | watering can | fishing hut | riding gear | matching clothes | swimming cap | swimming
+    trunks | swimming goggles | swimming pool | swimming suit | boxing gloves | boxing ring | boxing
+    shorts | climbing gear | climbing wall | climbing harness | climbing rope | hiking boots | hiking
+    trail | hiking pole | skiing gear | cycling gear | cycling shorts | fishing pole | fishing net |
+    fishing boat | racing bib | racing suit | racing car | racing bikes | racing dogs | folding chairs |
+    folding table | frying pan | rolling pin | rolling hills | diving board | diving mask | dancing
+    shoes | running shoes | running track | riding helmet | riding boots | sleeping bag | sleeping dog |
+    sewing machine | shopping bag | shopping cart | shopping mall | parking lot | parking garage |
+    playing cards | playing field | sailing boat | sailing ship | skating rink | skating outfit |
+    snorkeling gear | standing water | steering wheel | surfing contest | training wheels | walking
     stick | walking path | washing machine | wedding dress | wedding cake | welding mask | wishing well
     | wrestling mat | wrestling ring | writing desk | drinking fountain | drinking straw | dining room |
     dining table | cutting board | living room | jumping jacks | landing strip | loading dock | bowling

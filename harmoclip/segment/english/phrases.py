@@ -7,7 +7,7 @@ from harmoclip.segment.english.joins import join_over_of
 from harmoclip.segment.english.relations import find_relations
 from harmoclip.segment.english.singular import singular
 from harmoclip.segment.english.tokens import Tokens
-from harmoclip.segment.phrase import Attribute, AttributeKind, Head, Phrase
+from harmoclip.segment.phrase import Attribute, AttributeKind, Head, Phrase, Relation
 from harmoclip.segment.reading import Reading
 
 _ADJECTIVES = ("JJ", "JJR", "JJS", "VBN", "VBG", "VBD")
@@ -23,22 +23,24 @@ def english_phrases(reading: Reading, *, keep_all: bool) -> list[Phrase]:
     caption, tokens = reading.caption, Tokens.read(reading)
     chunks = join_over_of(tokens, find_chunks(tokens))
     reasons = reasons_against(tokens, chunks)
-    if not keep_all:
-        chunks = [chunk for chunk, reason in zip(chunks, reasons, strict=True) if reason is None]
-        reasons = [None] * len(chunks)
-    relations = find_relations(tokens, caption, chunks, reasons)
-    return [
-        Phrase(
-            text=caption[tokens.starts[chunk.start] : tokens.ends[chunk.end - 1]],
-            start=tokens.starts[chunk.start],
-            end=tokens.ends[chunk.end - 1],
-            head=_head(tokens, caption, chunk.head),
-            attributes=_attributes(tokens, caption, chunk),
-            relations=found,
-            reason=reason,
-        )
-        for chunk, reason, found in zip(chunks, reasons, relations, strict=True)
-    ]
+    kept = [i for i, reason in enumerate(reasons) if keep_all or reason is None]
+    relations = find_relations(tokens, caption, chunks, reasons, {i: n for n, i in enumerate(kept)})
+    return [_phrase(tokens, caption, chunks[i], reasons[i], relations[i]) for i in kept]
+
+
+def _phrase(
+    tokens: Tokens, caption: str, chunk: Chunk, reason: str | None, relations: tuple[Relation, ...]
+) -> Phrase:
+    start, end = tokens.starts[chunk.start], tokens.ends[chunk.end - 1]
+    return Phrase(
+        text=caption[start:end],
+        start=start,
+        end=end,
+        head=_head(tokens, caption, chunk.head),
+        attributes=_attributes(tokens, caption, chunk),
+        relations=relations,
+        reason=reason,
+    )
 
 
 def _head(tokens: Tokens, caption: str, i: int) -> Head:
