@@ -45,6 +45,9 @@ class Tokens:
         found = [match.span() for match in _WORD.finditer(reading.text)]
         words = [reading.text[start:end].lower() for start, end in found]
         labels, subjects = tagger()(words)
+        for i, (start, end) in enumerate(found):
+            if labels[i] == "O-JJ" and _is_name(reading.text, start, end):
+                labels[i] = "B-NNP"
         return cls(
             words=words,
             tags=[label[2:] for label in labels],
@@ -64,3 +67,8 @@ class Tokens:
     def word(self, index: int) -> str:
         """The lower-case word at an index, or "" outside the caption."""
         return self.words[index] if 0 <= index < len(self.words) else ""
+
+
+def _is_name(text: str, start: int, end: int) -> bool:
+    """A capitalized word among words that are not, such as 'Lassy' in 'A dog that looks like Lassy'."""
+    return text[start].isupper() and text[:start].rstrip()[-1:].islower() and not text[:end].istitle()
