@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -16,7 +17,14 @@ from harmoclip.data import Sample
 from harmoclip.errors import InputError
 from harmoclip.evaluate.cache import VectorCache, digest, weights_digest
 from harmoclip.evaluate.prompts import Prompts, sentences
-from harmoclip.evaluate.regions import Regions, RegionVectors, checked_regions, patch_name, region_name
+from harmoclip.evaluate.regions import (
+    Regions,
+    RegionVectors,
+    checked_regions,
+    patch_name,
+    region_name,
+    sample_name,
+)
 from harmoclip.evaluate.samples import (
     AnyImage,
     Samples,
@@ -25,7 +33,7 @@ from harmoclip.evaluate.samples import (
     to_pil,
     without_pixels,
 )
-from harmoclip.evaluate.vectors import check_vectors
+from harmoclip.evaluate.vectors import check_vectors, finite
 from harmoclip.harmonized import Harmonized
 from harmoclip.ops import mask_pool
 from harmoclip.tensors import l2_normalize
@@ -194,7 +202,9 @@ class Encoder:
                 usable.sample for usable in self._in_threads(lambda i: keep_usable_boxes(samples, i), rows)
             ]
             dense = self._dense(self._squares(batch)).cpu()
-            check_vectors(dense.flatten(0, 2), "patch vectors", patch_name(batch, dense))
+            # a rectifier may leave a patch without any feature, but not a whole image
+            finite(dense.flatten(0, 2), "patch vectors", patch_name(batch, dense))
+            check_vectors(dense.flatten(1), "images by their patches", partial(sample_name, batch))
             yield batch, dense
 
     # ------------------------------------------------------------------ from inputs to vectors

@@ -12,7 +12,8 @@ from torch import Tensor
 from harmoclip.errors import InputError
 from harmoclip.evaluate.metrics import Metrics
 from harmoclip.evaluate.retrieval import all_ranks, best_ranks, image_owners, mean_recall, recalls
-from harmoclip.evaluate.vectors import ArrayLike, comparable, unit_vectors
+from harmoclip.evaluate.vectors import ArrayLike, check_vectors, comparable, unit_vectors
+from harmoclip.tensors import l2_normalize
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5)
 
@@ -181,7 +182,9 @@ def _search(asked: _Phrases, dense: Iterable[Tensor], texts: Tensor, images: Ten
 
 
 def _mean_best(asked: _Phrases, patches: Tensor, texts: Tensor, image: int) -> Tensor:
-    cells = unit_vectors(patches.reshape(-1, patches.shape[-1]), f"patch vectors of image {image}")
+    # a rectifier may leave a patch without any feature: all zeros, it is like nothing
+    check_vectors(patches.reshape(1, -1), "images by their patches", lambda row: f"image {image}")
+    cells = l2_normalize(patches.reshape(-1, patches.shape[-1]))
     rows, which = asked.rows(texts)
     best = (asked.vectors[rows] @ cells.to(asked.vectors).T).amax(1)
     return best.new_zeros(len(texts)).index_add(0, which, best) / asked.counts[texts]

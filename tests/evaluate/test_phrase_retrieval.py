@@ -114,6 +114,19 @@ def test_patches_that_are_not_finite_are_an_error_that_names_the_image():
         rank_by_phrases(**w)
 
 
+def test_a_patch_without_any_feature_is_like_nothing_but_a_whole_image_is_an_error():
+    w = world(2)
+    w["dense"][3, 1:] = 0
+    candidates, caption = rank_by_phrases(**w).images, int(w["text_of_phrase"][0])
+    patch = normalize(w["dense"][3, :1], dim=1)
+    own = normalize(w["phrases"][w["text_of_phrase"] == caption], dim=1)
+    found = candidates.phrases[caption][candidates.found[caption] == 3]
+    torch.testing.assert_close(found[0], (own @ patch.T).clamp(min=0).mean())
+    w["dense"][3] = 0
+    with pytest.raises(EvaluationError, match="image 3"):
+        rank_by_phrases(**w)
+
+
 def test_captions_without_any_phrase_are_their_own():
     w = {**world(1), "phrases": torch.empty(0, 3), "text_of_phrase": []}
     found = rank_by_phrases(**w).metrics(1.0)
