@@ -15,84 +15,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rivals.data import Data
-from rivals.objectives import ABLATION, RIVALS, identity
+from rivals.bench import Bench, progress_bars
+from rivals.objectives import ABLATION, RIVALS
 from rivals.report import summary, write_report
-from rivals.training import Settings, State, held_megabytes, measure, step_times, train
+from rivals.scenes import SceneStudy, Settings
 
 QUICK = ("captions", "fineclip_kind", "harmoclip")
 RESULTS = Path(__file__).parent / "results"
-
-
-class Bench:
-    """Trainings of these settings, each done once and kept as a file."""
-
-    def __init__(self, settings: Settings, work: Path, bars: Progress) -> None:
-        self.settings, self.bars = settings, bars
-        self.folder = work / settings.key
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.data = Data(settings.train_scenes, settings.test_scenes, 0)
-        torch.set_num_threads(1)  # sums in one order: the same figures whatever the number of cores
-
-    def start(self, seed: int) -> State:
-        """The weights that every objective of a seed starts from."""
-        path = self.folder / f"start-{seed}.pt"
-        if not path.exists():
-            weights = self.train("captions", None, seed, self.settings.start_steps, path)
-            torch.save(weights, path.with_suffix(".part"))
-            path.with_suffix(".part").rename(path)
-        state: State = torch.load(path)
-        return state
-
-    def run(self, name: str, seed: int, steps: int) -> dict[str, float]:
-        """Train and measure, or read what an earlier run measured."""
-        key = f"{identity(name)}-{seed}-{steps}"
-
-        def work() -> dict[str, float]:
-            weights = self.train(name, self.start(seed), seed, steps, self.folder / key)
-            return measure(weights, self.data, self.settings)
-
-        return self.kept(key, work)
-
-    def train(self, name: str, start: State | None, seed: int, steps: int, path: Path) -> State:
-        """The weights after training; what a stop would lose is kept beside `path`."""
-        show = self.bar(f"{name if start else 'start'}, seed {seed}", steps)
-        return train(name, start, self.data, self.settings, seed, steps, path.with_suffix(".resume"), show)
-
-    def started(self, seed: int) -> dict[str, float]:
-        """The start itself, measured."""
-        return self.kept(
-            f"before_training-{seed}-0", lambda: measure(self.start(seed), self.data, self.settings)
-        )
-
-    def cost(self, names: list[str], rounds: int = 12) -> dict[str, dict[str, float]]:
-        """Step time and memory of each objective, measured in turns."""
-
-        def work() -> dict[str, Any]:
-            show = self.bar("step times", rounds + 2)
-            times = step_times(names, self.start(0), self.data, self.settings, rounds, show)
-            held = {n: held_megabytes(n, self.start(0), self.data, self.settings) for n in names}
-            return {n: {**times[n], "held_mb": held[n]} for n in names}
-
-        return self.kept(f"cost-{'-'.join(map(identity, names))}", work)
-
-    def kept(self, name: str, work: Any) -> Any:
-        """The result of `work`, from its file where there is one."""
-        path = self.folder / f"{name}.json"
-        if not path.exists():
-            text = json.dumps(work())
-            path.with_suffix(".part").write_text(text)
-            path.with_suffix(".part").rename(path)
-        return json.loads(path.read_text())
-
-    def bar(self, title: str, total: int) -> Any:
-        """A progress bar's callback."""
-        task = self.bars.add_task(title, total=total)
-        return lambda done, loss: self.bars.update(task, completed=done, description=f"{title} {loss:6.3f}")
 
 
 def main(
@@ -105,9 +35,9 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help="Train these alone, without a report.")] = None,
 ) -> None:
     """Train every objective from the same start and report both sides."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), refresh_per_second=1) as bars:
-        bench = Bench(replace(Settings(), steps=steps, device=device), work, bars)
+    settings = replace(Settings(), steps=steps, device=device)
+    with progress_bars() as bars:
+        bench = Bench(SceneStudy(settings), work, bars)
         if only:
             results: dict[str, Any] = {n: [bench.run(n, s, steps) for s in range(seeds)] for n in only}
         elif quick:
@@ -115,13 +45,13 @@ def main(
             results = {n: {**bench.run(n, 0, steps), **cost[n]} for n in QUICK}
             results = {n: {k: results[n][k] for k in ("r1", "box_top1", "step_ms")} for n in QUICK}
         else:
-            results = full(bench, seeds, ablation_seeds, steps)
+            results = full(bench, settings, seeds, ablation_seeds)
     print(json.dumps(results))
 
 
-def full(bench: Bench, seeds: int, ablation_seeds: int, steps: int) -> dict[str, Any]:
+def full(bench: Bench, settings: Settings, seeds: int, ablation_seeds: int) -> dict[str, Any]:
     """Every rival at equal steps and at equal time, and every ablation; write the report."""
-    cost = bench.cost(list(RIVALS))
+    cost, steps = bench.cost(list(RIVALS)), settings.steps
     ours = cost["harmoclip"]["step_ms"]
     rivals, timed = {"before training": [bench.started(s) for s in range(seeds)]}, {}
     for name in RIVALS:
@@ -131,7 +61,7 @@ def full(bench: Bench, seeds: int, ablation_seeds: int, steps: int) -> dict[str,
         timed[name] = [bench.run(name, s, same_time) for s in range(seeds)]
     ablation = {n: [bench.run(n, s, steps) for s in range(ablation_seeds)] for n in ABLATION}
     results = {
-        "settings": {**asdict(bench.settings), "seeds": seeds, "ablation_seeds": ablation_seeds},
+        "settings": {**asdict(settings), "seeds": seeds, "ablation_seeds": ablation_seeds},
         "equal_steps": {name: {**summary(runs), **cost.get(name, {})} for name, runs in rivals.items()},
         "equal_time": {name: summary(runs) for name, runs in timed.items()},
         "ablation": {name: summary(runs) for name, runs in ablation.items()} if ablation_seeds else {},

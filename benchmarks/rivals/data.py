@@ -14,6 +14,7 @@ from torch import Tensor
 from harmoclip.data import Collator, Sample
 from harmoclip.data.scenes import PAIRS, Scenes
 from harmoclip.grounding import Grounding
+from harmoclip.ops import roi_align
 
 CONTEXT_LENGTH = 40
 NEGATIVES = 10
@@ -24,13 +25,26 @@ Tokenizer = Callable[[list[str]], Tensor]
 
 
 class Batch(NamedTuple):
-    """One step's scenes; `phrases` are the rows of the samples that the hard negatives are made from."""
+    """One step's scenes, and all that any objective needs of them."""
 
     images: Tensor  # [B, 3, H, W]
     texts: Tensor  # [B, L]
     grounding: Grounding
     phrase_ids: Tensor  # [P, L] each phrase as a text of its own
     phrase_texts: list[str]  # P
+
+    def crops(self, regions: Tensor | None = None) -> Tensor:
+        """The boxes, or those of these rows, cut out and resized to the model's input, `[R, 3, H, W]`."""
+        g = self.grounding
+        rows = torch.arange(len(g.boxes), device=g.boxes.device) if regions is None else regions
+        height, width = self.images.shape[-2:]
+        pixels = g.boxes[rows] * g.boxes.new_tensor([width, height, width, height])
+        rois = torch.cat([g.image_index[rows, None].float(), pixels], 1)
+        return roi_align(self.images, rois, (height, width), aligned=True)
+
+    def altered(self, phrase: int, rng: Random) -> list[str]:
+        """Hard negatives of a phrase: `NEGATIVES` texts, or none."""
+        return hard_negatives(self.phrase_texts[phrase], rng)
 
 
 class Split:

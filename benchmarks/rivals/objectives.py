@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import inspect
 import json
+from dataclasses import asdict
 from random import Random
 from typing import Any
 
@@ -22,16 +22,16 @@ from harmoclip.capture import Captured
 from harmoclip.harmonized import harmonize
 from harmoclip.losses import GlobalContrastiveLoss, LexemeRegionLoss, Positives
 from harmoclip.losses.contrastive import temperature
-from harmoclip.ops import region_pool, roi_align, span_pool
-from harmoclip.options import default_weights
+from harmoclip.ops import region_pool, span_pool
+from harmoclip.options import Options
 from harmoclip.tensors import l2_normalize
-from rivals.data import NEGATIVES, Batch, Tokenizer, hard_negatives
+from rivals.data import NEGATIVES, Tokenizer
 
 
 class Objective(nn.Module):
     """A harmonized model and a loss; subclasses say which towers train and which dense kind they use."""
 
-    dense: str | None = "value"
+    dense: str | None = None
     trains_text = True
     average = 1.0  # share of the trained weights in the result, the rest is the start's
 
@@ -50,7 +50,7 @@ class Objective(nn.Module):
         """The CLIP that is trained."""
         return self.harmo.model
 
-    def captions(self, f: Tensor, batch: Batch) -> Tensor:
+    def captions(self, f: Tensor, batch: Any) -> Tensor:
         """InfoNCE of images and captions."""
         return self.contrast(f, self.model.encode_text(batch.texts), self.model.logit_scale)
 
@@ -60,21 +60,13 @@ class Objective(nn.Module):
             f = self.model.encode_image(images)
         return captured, f
 
-    def regions(self, captured: Captured, batch: Batch, *, unit_tokens: bool) -> Tensor:
+    def regions(self, captured: Captured, batch: Any, *, unit_tokens: bool) -> Tensor:
         """Mean over each box of the dense vectors in the joint space, normalised before where asked for."""
         tower = self.harmo.towers.image
         tokens, grid, prefix = tower.dense(captured.image, self.harmo.dense)
         dense = tower.project(tokens[:, prefix:])
         dense = l2_normalize(dense) if unit_tokens else dense
         return region_pool(dense, batch.grounding.boxes, batch.grounding.image_index, grid=grid)
-
-
-def crops(batch: Batch) -> Tensor:
-    """Every box cut out and resized to the model's input, `[R, 3, H, W]`."""
-    height, width = batch.images.shape[-2:]
-    pixels = batch.grounding.boxes * batch.grounding.boxes.new_tensor([width, height, width, height])
-    rois = torch.cat([batch.grounding.image_index[:, None].float(), pixels], 1)
-    return roi_align(batch.images, rois, (height, width), aligned=True)
 
 
 def distance(one: Tensor, other: Tensor) -> Tensor:
@@ -85,7 +77,7 @@ def distance(one: Tensor, other: Tensor) -> Tensor:
 class Captions(Objective):
     """InfoNCE(f, t): CLIP (arXiv 2103.00020)."""
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: Any) -> Tensor:
         """The loss of a batch."""
         return self.captions(self.model.encode_image(batch.images), batch)
 
@@ -95,7 +87,7 @@ class RegionPhrase(Objective):
 
     trains_text = False
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: Any) -> Tensor:
         """The loss of a batch."""
         captured, _ = self.capture(batch.images)
         r, g = self.regions(captured, batch, unit_tokens=False), batch.grounding
@@ -120,11 +112,11 @@ class CropTeacher(Objective):
         super().__init__(model, tokenizer)
         self.teacher = teacher.eval()
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: Any) -> Tensor:
         """The loss of a batch."""
         captured, _ = self.capture(batch.images)
         with torch.no_grad():
-            c = self.teacher(crops(batch))
+            c = self.teacher(batch.crops())
         return distance(self.regions(captured, batch, unit_tokens=True), c)
 
 
@@ -135,7 +127,7 @@ class LiveCrops(Objective):
     dense features, and each region's text encoded as a text of its own; equal texts are negatives.
     """
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: Any) -> Tensor:
         """The loss of a batch."""
         loss = self.captions(self.model.encode_image(batch.images), batch)
         captured, _ = self.capture(batch.images)
@@ -143,7 +135,7 @@ class LiveCrops(Objective):
         region, phrase = batch.grounding.links.unbind(1)
         p = self.model.encode_text(batch.phrase_ids[phrase])
         loss = loss + self.contrast(r[region], p, self.model.logit_scale)
-        return loss + distance(r, self.model.encode_image(crops(batch)))
+        return loss + distance(r, self.model.encode_image(batch.crops()))
 
 
 class HardNegatives(Objective):
@@ -158,7 +150,7 @@ class HardNegatives(Objective):
         self.region_scale = nn.Parameter(model.logit_scale.detach().clone())
         self.hard_scale = nn.Parameter(model.logit_scale.detach().clone())
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: Any) -> Tensor:
         """The loss of a batch."""
         captured, f = self.capture(batch.images)
         r = self.regions(captured, batch, unit_tokens=False)
@@ -167,9 +159,11 @@ class HardNegatives(Objective):
         loss = self.captions(f, batch) + 0.1 * self.contrast(r[region], p[phrase], self.region_scale)
         return loss + 0.5 * self.hard(r, p, batch)
 
-    def hard(self, r: Tensor, p: Tensor, batch: Batch) -> Tensor:
+    def hard(self, r: Tensor, p: Tensor, batch: Any) -> Tensor:
         """Cross entropy of each linked region over its phrase and the altered phrases."""
-        altered = [hard_negatives(text, self.rng) for text in batch.phrase_texts]
+        altered = [batch.altered(phrase, self.rng) for phrase in range(len(batch.phrase_texts))]
+        if not any(altered):
+            return r.sum() * 0.0
         links = [(region, phrase) for region, phrase in batch.grounding.links.tolist() if altered[phrase]]
         region, phrase = torch.tensor(links, device=r.device).unbind(1)
         texts = [text for _, i in links for text in altered[i]]
@@ -182,7 +176,7 @@ class HardNegatives(Objective):
 
     def encode_short(self, ids: Tensor) -> Tensor:
         """Texts encoded in as many positions as the longest of them needs."""
-        return self.harmo.towers.text.encode(ids[:, : int(ids.argmax(1).max()) + 1])
+        return self.harmo.towers.text.encode(ids[:, : int((ids != 0).sum(1).max())])
 
 
 class TokenSpans(Objective):
@@ -194,13 +188,13 @@ class TokenSpans(Objective):
 
     dense = "plain"
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: Any) -> Tensor:
         """The loss of a batch."""
         g, tower = batch.grounding, self.harmo.towers.text
         with self.harmo.capture() as captured:
             f, t = self.model.encode_image(batch.images), self.model.encode_text(batch.texts)
         region, phrase = self.one_link_an_image(batch)
-        c = self.model.encode_image(crops(batch._replace(grounding=self.only(g, region))))
+        c = self.model.encode_image(batch.crops(region))
         p = self.model.encode_text(batch.phrase_ids[phrase])
         s = tower.project(span_pool(tower.tokens(captured.text), g.spans[phrase], g.text_index[phrase]))
         r = self.regions(captured, batch, unit_tokens=False)[region]
@@ -208,7 +202,7 @@ class TokenSpans(Objective):
         loss = self.contrast(f, t, scale) + 0.5 * self.contrast(c, p, scale)
         return loss + squared(r, c) + squared(s, p)
 
-    def one_link_an_image(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def one_link_an_image(self, batch: Any) -> tuple[Tensor, Tensor]:
         """A random link of each image: regions and phrases."""
         g = batch.grounding
         order = torch.randperm(len(g.links), device=g.links.device)
@@ -216,10 +210,6 @@ class TokenSpans(Objective):
         chosen = order.new_full((len(batch.images),), -1).scatter(0, owner, order)
         region, phrase = g.links[chosen[chosen >= 0]].unbind(1)
         return region, phrase
-
-    def only(self, g: Any, region: Tensor) -> Any:
-        """The grounding with these regions and no links."""
-        return g.replace(boxes=g.boxes[region], image_index=g.image_index[region], links=g.links[:0])
 
 
 def squared(one: Tensor, other: Tensor) -> Tensor:
@@ -230,13 +220,11 @@ def squared(one: Tensor, other: Tensor) -> Tensor:
 class Ours(Objective):
     """The library's own objective with its defaults, or with the options of an ablation."""
 
-    dense = None
-
     def __init__(self, model: Any, tokenizer: Tokenizer, *, masking: bool = True, **options: Any) -> None:
         super().__init__(model, tokenizer, **options)
         self.masking = masking
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: Any) -> Tensor:
         """The loss of a batch."""
         g = batch.grounding
         if not self.masking:
@@ -279,21 +267,20 @@ ABLATION: dict[str, dict[str, Any]] = {
 }
 
 
-def identity(name: str) -> str:
+def identity(name: str, variants: dict[str, dict[str, Any]] = ABLATION) -> str:
     """A name for files: the same for options that come to the same, whatever the defaults are."""
     if name in RIVALS and name != "harmoclip":
         return name
-    parameters = inspect.signature(harmonize).parameters
-    defaults = {k: p.default for k, p in parameters.items() if p.default is not p.empty and k != "tokenizer"}
-    options = {**defaults, "masking": True, **ABLATION.get(name, {})}
-    options["dense"] = options["dense"] or "value"
-    options["positives"] = options["positives"] or Positives()
-    options["weights"] = {**default_weights(), **(options["weights"] or {})}
-    return f"ours-{hashlib.sha1(json.dumps(options, sort_keys=True).encode()).hexdigest()[:12]}"
+    own = {"masking": True, **variants.get(name, {})}
+    masking = own.pop("masking")
+    text = json.dumps({**asdict(Options().changed(own)), "masking": masking}, sort_keys=True)
+    return f"ours-{hashlib.sha1(text.encode()).hexdigest()[:12]}"
 
 
-def build(name: str, model: Any, tokenizer: Tokenizer) -> Objective:
-    """The objective of a rival or of an ablation, on this model."""
+def build(
+    name: str, model: Any, tokenizer: Tokenizer, variants: dict[str, dict[str, Any]] = ABLATION
+) -> Objective:
+    """The objective of a rival, or ours with the options of a variant, on this model."""
     if name in RIVALS:
         return RIVALS[name](model, tokenizer)
-    return Ours(model, tokenizer, **ABLATION[name])
+    return Ours(model, tokenizer, **variants[name])

@@ -62,15 +62,15 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def table(rows: dict[str, Summary], *, cost: bool = False) -> str:
+def table(rows: dict[str, Summary], *, titles: dict[str, str] = TITLES, cost: bool = False) -> str:
     """One row an objective; the best of each column in bold."""
     costs = ["step (ms)", "held (MB)"] if cost else []
-    head = ["objective", "seeds", *(TITLES[side] for side in SIDES), *costs]
-    best = {side: max(row[side] for row in rows.values()) for side in SIDES}
+    head = ["objective", "seeds", *titles.values(), *costs]
+    best = {side: max(row[side] for row in rows.values()) for side in titles}
     lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
     for name, row in rows.items():
         cells = [name, str(len(row["seeds"]["r1"]))]
-        for side in SIDES:
+        for side in titles:
             value = f"{row[side]:.3f}"
             cells.append(
                 (f"**{value}**" if row[side] == best[side] else value) + f" ± {row[f'{side}_sd']:.3f}"

@@ -1,0 +1,1 @@
+"""What `benchmarks/photographs.py` is made of: towers, photographs, measures and report."""

@@ -1,0 +1,132 @@
+"""What frozen layers gave, kept by what they were given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from harmoclip.data.formats.files import open_image
+
+MOST_TEXTS = 150_000
+CROP_SIZE = 128  # pixels: most boxes have no more
+CROP_SHAPE = (192, 4, 4)
+
+
+class TextMemory(nn.Module):
+    """The token embeddings and all layers of a text tower but the last, with what they gave for each text.
+
+    Its layers are no submodules, so a model that begins with it has the last layer's weights alone.
+    """
+
+    def __init__(self, embeddings: nn.Module, layers: Any, pad: int) -> None:
+        super().__init__()
+        self._run = [embeddings.requires_grad_(False).eval(), layers.requires_grad_(False).eval()]
+        self.pad, self.kept, self.saved = pad, {}, 0
+
+    kept: dict[bytes, Tensor]
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Hidden states `[B, L, C]`; zero at the padding."""
+        lengths = (ids != self.pad).sum(1).tolist()
+        keys = [row[:n].numpy().tobytes() for row, n in zip(ids, lengths, strict=True)]
+        rows = {key: row for row, key in enumerate(keys) if key not in self.kept}
+        new = dict(zip(rows, self._compute(ids, list(rows.values()), lengths), strict=True))
+        if len(self.kept) < MOST_TEXTS:
+            self.kept.update(new)
+        states = [self.kept[key] if key in self.kept else new[key] for key in keys]
+        out = torch.zeros(*ids.shape, states[0].shape[1])
+        for row, (known, n) in enumerate(zip(states, lengths, strict=True)):
+            out[row, :n] = known
+        return out
+
+    @torch.no_grad()
+    def _compute(self, ids: Tensor, rows: list[int], lengths: list[int], size: int = 256) -> list[Tensor]:
+        """The states of these rows, in half precision."""
+        found: dict[int, Tensor] = {}
+        embeddings, layers = self._run
+        order = sorted(rows, key=lambda row: lengths[row])
+        with torch.autocast("cpu", enabled=False):
+            for some in (order[i : i + size] for i in range(0, len(order), size)):
+                some_ids = ids[some, : lengths[some[-1]]]
+                x = embeddings(input_ids=some_ids)
+                for layer in layers:
+                    x = layer(x, (some_ids != self.pad)[:, None, None])
+                    x = x[0] if isinstance(x, tuple) else x
+                found.update(
+                    {row: states[: lengths[row]].half() for row, states in zip(some, x, strict=True)}
+                )
+        return [found[row] for row in rows]
+
+    def save(self, folder: Path) -> None:
+        """Write the texts that are new since the last time."""
+        new = list(self.kept)[self.saved :]
+        if new:
+            lengths = [len(self.kept[key]) for key in new]
+            content = {"keys": new, "lengths": lengths, "states": torch.cat([self.kept[key] for key in new])}
+            torch.save(content, folder / f"texts-{self.saved}.pt")
+            self.saved = len(self.kept)
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        while (path := folder / f"texts-{len(self.kept)}.pt").exists():
+            content = torch.load(path)
+            self.kept.update(zip(content["keys"], content["states"].split(content["lengths"]), strict=True))
+        self.saved = len(self.kept)
+
+
+class Crops:
+    """Lower features of boxes that are cut out of their photographs."""
+
+    def __init__(self, images: Path, lower: Callable[[], nn.Module]) -> None:
+        self.images, self._make = images, lower
+        self._lower: nn.Module | None = None
+        self.kept: dict[tuple[str, int], np.ndarray[Any, Any]] = {}
+        self.saved = 0
+
+    def __call__(self, boxes: list[tuple[str, int, Tensor]]) -> Tensor:
+        """`[R, C, H, W]` of boxes, each a photograph's name, its row and its corners in [0, 1]."""
+        new = {(key, row): box for key, row, box in boxes if (key, row) not in self.kept}
+        if new:
+            self.kept.update(zip(new, self._compute(new), strict=True))
+        found = torch.from_numpy(np.stack([self.kept[key, row] for key, row, _ in boxes])).float()
+        return found.contiguous(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def _compute(self, boxes: dict[tuple[str, int], Tensor]) -> np.ndarray[Any, Any]:
+        from flickr.prepare import run
+
+        if self._lower is None:
+            self._lower = self._make()
+        with torch.autocast("cpu", enabled=False):
+            return run(self._lower, [self._cut(key, box) for (key, _), box in boxes.items()])
+
+    def _cut(self, key: str, box: Tensor) -> Image.Image:
+        image = open_image(self.images / f"{key}.jpg")
+        corners = (box * torch.tensor([image.width, image.height] * 2)).tolist()
+        return image.resize((CROP_SIZE, CROP_SIZE), Image.Resampling.BICUBIC, box=tuple(corners))
+
+    def save(self, folder: Path) -> None:
+        """Write the crops that are new since the last time."""
+        new = list(self.kept)[self.saved :]
+        if new:
+            np.savez(
+                folder / f"crops-{self.saved}.npz",
+                keys=np.array([key for key, _ in new]),
+                rows=np.array([row for _, row in new]),
+                features=np.stack([self.kept[name] for name in new]),
+            )
+            self.saved = len(self.kept)
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        while (path := folder / f"crops-{len(self.kept)}.npz").exists():
+            content = np.load(path)
+            names = zip(content["keys"].tolist(), content["rows"].tolist(), strict=True)
+            self.kept.update(zip(names, content["features"], strict=True))
+        self.saved = len(self.kept)

