@@ -31,7 +31,7 @@ from torchvision.io import ImageReadMode, decode_jpeg, read_file
 
 from harmoclip.data import Batch, Collator, PhraseCache, transform_for
 from harmoclip.data.formats.coco import CocoCaptions
-from harmoclip.data.formats.files import open_image
+from harmoclip.images import open_image
 
 RESULTS = Path(__file__).parent / "results"
 BATCH = 16

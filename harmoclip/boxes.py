@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
+from harmoclip.errors import InputError, unknown_name
+
+Unit = Literal["fraction", "pixel"]
+
 EDGE_TOLERANCE = 1e-4  # of the image: what rounding moves a box beyond the edge
+_FAR = 1.0  # images beyond the edge where no box in fractions of the image reaches
 
 
 class ClippedBoxes(NamedTuple):
@@ -66,6 +71,52 @@ def bad_boxes(boxes: Tensor) -> Tensor:
     """
     inside = (boxes >= 0).all(1) & (boxes <= 1).all(1)  # False for NaN
     return ~(inside & (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3]))
+
+
+def boxes_in_pixels(boxes: Any, unit: Unit, size: tuple[int, int]) -> Tensor:
+    """Boxes `[R, 4]` float32 xyxy in pixels of their image, from a unit that is named.
+
+    Args:
+        boxes: `[R, 4]` xyxy; a tensor, an array or lists.
+        unit: A `fraction` of the image's width and height, or a `pixel` of it.
+        size: Width and height of the image.
+
+    Raises:
+        InputError: The unit is unknown, they are no boxes, or they can only be in another unit.
+
+    Example:
+        >>> boxes_in_pixels([[0.5, 0, 1, 0.5]], "fraction", (40, 20)).tolist()
+        [[20.0, 0.0, 40.0, 10.0]]
+    """
+    if unit not in get_args(Unit):
+        raise InputError(unknown_name("unit is", unit, get_args(Unit)))
+    try:
+        boxes = torch.as_tensor(boxes, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"boxes are {boxes!r:.80}: expected 4 numbers each, [R, 4].") from error
+    boxes = boxes.reshape(-1, 4) if not boxes.numel() else boxes
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise InputError(f"boxes have shape {list(boxes.shape)}: expected [R, 4].")
+    limit = boxes.new_tensor([*size, *size])
+    placed = boxes * limit if unit == "fraction" else boxes
+    _check_unit(boxes, placed, unit, size)
+    return placed
+
+
+def _check_unit(boxes: Tensor, placed: Tensor, unit: Unit, size: tuple[int, int]) -> None:
+    limit = boxes.new_tensor([*size, *size])
+    wrong = ~((placed >= -_FAR * limit) & (placed <= (1 + _FAR) * limit)).all(1)  # NaN too
+    if wrong.any():
+        row = int(wrong.nonzero()[0])
+        hint = " Give unit='pixel' if they are in pixels." if unit == "fraction" else ""
+        raise InputError(
+            f"boxes[{row}] is {boxes[row].tolist()} in the unit {unit!r}, far outside the image of {size[0]} "
+            f"x {size[1]} pixels.{hint}"
+        )
+    if unit == "pixel" and len(boxes) and boxes.abs().max() <= 1 < min(size):
+        raise InputError(
+            "all boxes lie within one pixel: they are fractions of the image. Leave out unit='pixel'."
+        )
 
 
 def _reason(box: Tensor) -> str:

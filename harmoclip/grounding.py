@@ -277,6 +277,19 @@ class Grounding:
         kept: dict[str, Tensor | None] = {name: getattr(self, name) for name in FIELDS}
         return type(self)(**{**kept, **changes})  # type: ignore[arg-type]
 
+    def without_regions(self) -> Self:
+        """Its phrases alone, of any texts."""
+        nothing = self.links[:0]
+        return self.replace(
+            boxes=self.boxes[:0],
+            image_index=self.image_index[:0],
+            links=nothing,
+            negatives=nothing,
+            image_id=None,
+            captioned=None,
+            more_captions=None,
+        )
+
     @property
     def device(self) -> torch.device:
         """Where the tensors are."""

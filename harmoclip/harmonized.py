@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
-import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from harmoclip import photographs
 from harmoclip.capture import Captured, ImageActivations, ImageTaps, TextActivations, TextTaps, TowerTaps
 from harmoclip.checks import check_batch, flat_boxes, frozen, image_batch, token_rows, warn_of_half_precision
 from harmoclip.encoding import Encoding
@@ -19,9 +19,10 @@ from harmoclip.errors import CaptureError, InputError
 from harmoclip.grounding import Grounding
 from harmoclip.losses.terms import Vectors
 from harmoclip.losses.weights import Weight
+from harmoclip.models import LoadedModel, preprocess_of
 from harmoclip.notebook import table
 from harmoclip.objective import Objective
-from harmoclip.options import Options, one_of
+from harmoclip.options import Options, one_of, signature_with_options
 from harmoclip.tensors import l2_normalize
 from harmoclip.tokenizers import Tokenizer
 from harmoclip.towers import Towers, find_towers
@@ -29,11 +30,12 @@ from harmoclip.towers.base import one_grid
 
 
 def harmonize(
-    model: nn.Module,
+    model: nn.Module | LoadedModel,
     options: Options | None = None,
     *,
     teacher: nn.Module | bool | None = None,
     tokenizer: Tokenizer | None = None,
+    preprocess: Callable[[Any], Any] | None = None,
     **changes: Any,
 ) -> Harmonized:
     """Attach region alignment to a CLIP, in the manner of HarmoCLIP (arXiv 2511.22594).
@@ -42,12 +44,14 @@ def harmonize(
     `torch.compile` or `fully_shard`.
 
     Args:
-        model: Any CLIP of a supported family (see `harmoclip.towers`).
+        model: Any CLIP of a supported family (see `harmoclip.towers`), or what `load_model` gives, which
+            brings its tokenizer and its preprocessing.
         options: What is judged, and how; `harmoclip.Options` describes each. None takes the defaults.
         teacher: A frozen model, usually a copy of this one as it was; True makes that copy. Its global
             vectors are targets of this model's, and with `global_region="crops"` its vectors of the boxes cut
             out are targets of the regions'.
         tokenizer: The model's own, for models whose settings do not name it; `harmo.tokenizer` gives it back.
+        preprocess: The model's own, from a PIL image to its input, for models whose settings do not name it.
         **changes: Options by name, such as `lexemes="both"`, in the place of those in `options`.
 
     Raises:
@@ -62,11 +66,14 @@ def harmonize(
         ...     harmo.towers.image.kinds
         ('plain', 'value', 'self')
     """
+    if isinstance(model, LoadedModel):
+        tokenizer, preprocess = tokenizer or model.tokenizer, preprocess or model.preprocess
+        model = model.model
     chosen = _chosen(options or Options(), teacher, changes)
     if chosen.teacher and not isinstance(teacher, nn.Module):
         teacher = copy.deepcopy(model).requires_grad_(False)
     held_to = teacher if isinstance(teacher, nn.Module) else None
-    return Harmonized(model, chosen, teacher=held_to, tokenizer=tokenizer)
+    return Harmonized(model, chosen, teacher=held_to, tokenizer=tokenizer, preprocess=preprocess)
 
 
 def _chosen(options: Options, teacher: nn.Module | bool | None, changes: Mapping[str, Any]) -> Options:
@@ -77,21 +84,7 @@ def _chosen(options: Options, teacher: nn.Module | bool | None, changes: Mapping
     return options.changed({**changes, "teacher": with_teacher})
 
 
-def _signature() -> inspect.Signature:
-    """That of `harmonize` with every option of `Options`, for `help` and notebooks."""
-    own = [p for p in inspect.signature(harmonize).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    defaults = Options()
-    options = [
-        inspect.Parameter(
-            o.name, inspect.Parameter.KEYWORD_ONLY, default=getattr(defaults, o.name), annotation=o.type
-        )
-        for o in fields(Options)
-        if o.name != "teacher"
-    ]
-    return inspect.Signature([*own, *options], return_annotation="Harmonized")
-
-
-harmonize.__signature__ = _signature()  # type: ignore[attr-defined]
+harmonize.__signature__ = signature_with_options(harmonize)  # type: ignore[attr-defined]
 
 
 class Harmonized(nn.Module):
@@ -104,8 +97,10 @@ class Harmonized(nn.Module):
         *,
         teacher: nn.Module | None = None,
         tokenizer: Tokenizer | None = None,
+        preprocess: Callable[[Any], Any] | None = None,
     ) -> None:
         super().__init__()
+        self._told_preprocess = (preprocess,)  # which is no submodule, even where it is a module
         if not isinstance(model, nn.Module):
             raise InputError(
                 f"harmonize was given a {type(model).__name__}: expected a CLIP model (an nn.Module). "
@@ -139,6 +134,16 @@ class Harmonized(nn.Module):
             InputError: There is neither.
         """
         return self.towers.text.tokenizer
+
+    @property
+    def preprocess(self) -> Callable[[Any], Any]:
+        """A PIL image to the model's input: what was told, or else what the model's own settings say.
+
+        Raises:
+            InputError: There is neither.
+        """
+        (told,) = self._told_preprocess
+        return told or preprocess_of(self.model)
 
     @property
     def weights(self) -> dict[str, Weight]:
@@ -305,16 +310,7 @@ class Harmonized(nn.Module):
             GroundingError: A span points outside the texts.
         """
         texts = token_rows(texts)
-        nothing = grounding.links[:0]
-        phrases_only = grounding.replace(
-            boxes=grounding.boxes[:0],
-            image_index=grounding.image_index[:0],
-            links=nothing,
-            negatives=nothing,
-            image_id=None,
-            captioned=None,
-            more_captions=None,
-        )
+        phrases_only = grounding.without_regions()
         phrases_only.check_batch(0, len(texts), texts.shape[1])
         self.towers.text.check_rows(texts)
         with self.capture() as captured:
@@ -324,6 +320,11 @@ class Harmonized(nn.Module):
             None if self.options.lexemes == "spans" else self.towers.text.encode_phrases(texts, grounding)
         )
         return l2_normalize(l2_normalize(self._encode.phrases(captured, grounding, phrase_texts)).mean(0))
+
+    # ------------------------------------------------------------------ photographs
+
+    label = photographs.label
+    heatmap = photographs.heatmap
 
     # ------------------------------------------------------------------ attach and remove
 

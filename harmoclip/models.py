@@ -74,6 +74,28 @@ def load_weights(loaded: LoadedModel, path: str | Path) -> dict[str, Tensor]:
     return model.state_dict()
 
 
+def preprocess_of(model: nn.Module) -> Callable[[Any], Any]:
+    """The preprocessing of a PIL image that a model's own settings say.
+
+    Raises:
+        InputError: They say none.
+    """
+    settings = getattr(getattr(model, "visual", None), "preprocess_cfg", None)
+    if settings is not None:
+        from open_clip.transform import PreprocessCfg, image_transform_v2
+
+        return image_transform_v2(PreprocessCfg(**settings), is_train=False)
+    path = getattr(model, "name_or_path", "")
+    if not path:
+        raise InputError(
+            "nothing in this model says how its images are prepared. Tell it what load_model or open_clip "
+            "gives beside the model: harmonize(model, preprocess=...)."
+        )
+    import transformers
+
+    return HfPreprocess(transformers.AutoImageProcessor.from_pretrained(path))
+
+
 class HfPreprocess:
     """A Hugging Face image processor on one image: its pixels, or its patches where images have any shape."""
 

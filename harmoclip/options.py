@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
@@ -149,3 +150,17 @@ def one_of(name: str, value: str, known: Sequence[str]) -> str:
     if value not in known:
         raise InputError(f"{name}={value!r} is unknown: expected one of {', '.join(map(repr, known))}.")
     return value
+
+
+def signature_with_options(function: Callable[..., Any]) -> inspect.Signature:
+    """That of a function that takes options by name, with every one of them, for `help` and notebooks."""
+    signature, defaults = inspect.signature(function), Options()
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    options = [
+        inspect.Parameter(
+            o.name, inspect.Parameter.KEYWORD_ONLY, default=getattr(defaults, o.name), annotation=o.type
+        )
+        for o in fields(Options)
+        if o.name not in signature.parameters
+    ]
+    return signature.replace(parameters=[*own, *options])

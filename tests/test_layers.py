@@ -9,13 +9,13 @@ import harmoclip
 ROOT = Path(harmoclip.__file__).parent
 # a room may import those before it and those in its own line
 ORDER = [
-    {"errors", "tensors", "tokenizers", "notebook", "boxes", "files"},
+    {"errors", "tensors", "tokenizers", "notebook", "boxes", "files", "images", "prompts", "windows"},
     {"segment"},
     {"ops"},
     {"losses"},
     {"phrase_plan", "grounding_rules", "grounding", "crops"},
-    {"capture", "models", "sharding", "towers", "interpolation", "stretch"},
-    {"options", "objective", "checks", "encoding"},
+    {"capture", "models", "starter", "sharding", "towers", "interpolation", "stretch"},
+    {"options", "objective", "checks", "encoding", "photographs"},
     {"harmonized"},
     {"data", "draw"},
     {"evaluate"},

@@ -63,6 +63,24 @@ COMMANDS = {
             )
         },
     ),
+    "label": Command(
+        "Name the boxes of a photograph.",
+        {
+            "label": (
+                "harmoclip label photo.jpg --boxes boxes.json --unit pixel --names dog,cat",
+                "harmoclip label photo.jpg --boxes boxes.json --names names.txt --model runs/a/best --json",
+            )
+        },
+    ),
+    "heatmap": Command(
+        "Show where texts are in a photograph.",
+        {
+            "heatmap": (
+                'harmoclip heatmap photo.jpg "a red hat" --model runs/a/best',
+                'harmoclip heatmap photo.jpg "a red hat" "a dog" --short-side 896 --json',
+            )
+        },
+    ),
     "evaluate": Command(
         "Measure both sides of a model, before and after.",
         {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harmoclip.cli.looking import use_pictures
 from harmoclip.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -244,15 +245,10 @@ def _some(dataset: Any, count: int) -> list[Sample]:
 
 def _draw(samples: list[Sample], path: Path) -> None:
     from harmoclip.data.tools.contact_sheet import contact_sheet
-    from harmoclip.errors import MissingDependencyError
 
     if not samples:
         return
-    try:
-        import matplotlib as mpl
-    except ImportError as error:
-        raise MissingDependencyError('Pictures need Matplotlib: pip install "harmoclip[draw]"') from error
-    mpl.use("agg")
+    use_pictures()
     path.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(samples).savefig(path, dpi=90)
     typer.echo(f"Samples: {path}", err=True)

@@ -1,7 +1,7 @@
 """What a model sees, drawn on Matplotlib axes, which every function returns; `draw_phrases` gives an SVG."""
 
 from harmoclip.draw.boxes import draw_boxes
-from harmoclip.draw.images import PALETTE, draw_image, pixels
+from harmoclip.draw.images import PALETTE, draw_image, pixels, row_of_axes, save
 from harmoclip.draw.phrases import draw_phrases
 from harmoclip.draw.similarity import draw_matrix, draw_similarity
 
@@ -13,4 +13,6 @@ __all__ = [
     "draw_phrases",
     "draw_similarity",
     "pixels",
+    "row_of_axes",
+    "save",
 ]

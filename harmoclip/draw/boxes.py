@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from harmoclip.boxes import Unit, boxes_in_pixels
 from harmoclip.draw.images import PALETTE, draw_image, pixels
 from harmoclip.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from PIL import Image
-
-Unit = Literal["fraction", "pixel"]
-_FAR = 1.0  # images beyond the edge where no box in fractions of the image reaches
 
 
 def draw_boxes(
@@ -53,7 +51,7 @@ def draw_boxes(
             raise InputError(f"{len(given)} {name} for {len(boxes)} boxes: expected one a box.")
     ax = draw_image(image, ax=ax)
     height, width = pixels(image).shape[:2]
-    for i, (x1, y1, x2, y2) in enumerate(_in_pixels(boxes, unit, (width, height)).tolist()):
+    for i, (x1, y1, x2, y2) in enumerate(boxes_in_pixels(boxes, unit, (width, height)).tolist()):
         color = colors[i] if colors is not None else PALETTE[i % len(PALETTE)]
         xs, ys = np.array([x1, x2, x2, x1, x1]) - 0.5, np.array([y1, y1, y2, y2, y1]) - 0.5
         ax.plot(xs, ys, color=color, linewidth=2)
@@ -62,27 +60,3 @@ def draw_boxes(
             box = {"facecolor": color, "edgecolor": "none", "pad": 1.5, "alpha": 0.85}
             ax.text(x, max(y1, 0), labels[i], color="white", fontsize=8, ha=side, va="bottom", bbox=box)
     return ax
-
-
-def _in_pixels(boxes: Tensor, unit: Unit, size: tuple[int, int]) -> Tensor:
-    """Boxes `[R, 4]` in pixels; an InputError where they can only be in another unit."""
-    if unit not in ("fraction", "pixel"):
-        raise InputError(f"unit is {unit!r}: expected 'fraction' or 'pixel'.")
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise InputError(f"boxes have shape {list(boxes.shape)}: expected [R, 4].")
-    scale = boxes.new_tensor([*size, *size]) if unit == "fraction" else 1.0
-    placed = boxes * scale
-    limit = boxes.new_tensor([*size, *size])
-    wrong = ~((placed >= -_FAR * limit) & (placed <= (1 + _FAR) * limit)).all(1)  # NaN too
-    if wrong.any():
-        row = int(wrong.nonzero()[0])
-        hint = " Give unit='pixel' if they are in pixels." if unit == "fraction" else ""
-        raise InputError(
-            f"boxes[{row}] is {boxes[row].tolist()} in the unit {unit!r}, far outside the image of {size[0]} "
-            f"x {size[1]} pixels.{hint}"
-        )
-    if unit == "pixel" and len(boxes) and boxes.abs().max() <= 1 < min(size):
-        raise InputError(
-            "all boxes lie within one pixel: they are fractions of the image. Leave out unit='pixel'."
-        )
-    return placed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +58,24 @@ def new_axes() -> Axes:
     import matplotlib.pyplot as plt
 
     return plt.subplots(layout="constrained")[1]
+
+
+def row_of_axes(count: int, aspect: float = 1.0) -> list[Axes]:
+    """Axes side by side in a new figure, for images of an aspect (width by height)."""
+    import matplotlib.pyplot as plt
+
+    height = 4.0
+    size = (max(3.0, count * height * aspect), height + 0.4)
+    return list(plt.subplots(1, count, squeeze=False, layout="constrained", figsize=size)[1][0])
+
+
+def save(ax: Axes, path: str | Path) -> None:
+    """Write the figure that axes belong to, and close it."""
+    import matplotlib.pyplot as plt
+
+    figure: Any = ax.figure
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
 
 
 def _bytes(image: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ from harmoclip.errors import DataError
 from harmoclip.evaluate.classification import checked_labels, cosines, macro, micro
 from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
-from harmoclip.evaluate.prompts import Prompts
 from harmoclip.evaluate.regions import Regions
 from harmoclip.evaluate.samples import Samples
+from harmoclip.prompts import Prompts
 
 GUESSES = 5
 COCO_SIZES = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, float("inf"))}

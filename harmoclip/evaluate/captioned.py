@@ -11,9 +11,10 @@ from torch import Tensor
 
 from harmoclip.data.formats.coco_json import read_captions, read_images
 from harmoclip.data.formats.entries import Faults
-from harmoclip.data.formats.files import open_image, read_json
+from harmoclip.data.formats.files import read_json
 from harmoclip.errors import DataError
 from harmoclip.evaluate.samples import AnyImage, Samples
+from harmoclip.images import open_image
 
 CAPTIONS_PER_IMAGE = 5
 

@@ -13,8 +13,9 @@ from torch import Tensor
 from harmoclip.data import Sample
 from harmoclip.data.formats.boxes import unit_boxes
 from harmoclip.data.formats.entries import Entry, Id
-from harmoclip.data.formats.files import open_image, read_json
+from harmoclip.data.formats.files import read_json
 from harmoclip.errors import DataError
+from harmoclip.images import open_image
 
 
 class CocoBoxes:

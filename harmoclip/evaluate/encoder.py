@@ -16,7 +16,6 @@ from torch.nn.functional import adaptive_avg_pool2d
 from harmoclip.data import Sample
 from harmoclip.errors import InputError
 from harmoclip.evaluate.cache import VectorCache, digest, weights_digest
-from harmoclip.evaluate.prompts import Prompts, sentences
 from harmoclip.evaluate.regions import (
     Regions,
     RegionVectors,
@@ -36,6 +35,7 @@ from harmoclip.evaluate.samples import (
 from harmoclip.evaluate.vectors import check_vectors, finite
 from harmoclip.harmonized import Harmonized
 from harmoclip.ops import mask_pool
+from harmoclip.prompts import Prompts, class_vectors
 from harmoclip.tensors import l2_normalize
 
 T = TypeVar("T")
@@ -144,9 +144,7 @@ class Encoder:
 
         They are always of this model: stored class vectors of another one give near-zero accuracy.
         """
-        texts = [sentences(name, prompts) for name in names]
-        vectors = l2_normalize(self.text_vectors([text for group in texts for text in group]))
-        means = torch.stack([group.mean(0) for group in vectors.split([len(group) for group in texts])])
+        means = class_vectors(names, prompts, self.text_vectors)
         return l2_normalize(check_vectors(means, "class vectors", lambda i: repr(names[i])))
 
     def region_vectors(self, samples: Samples, regions: Regions = "dense") -> RegionVectors:

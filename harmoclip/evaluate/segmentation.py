@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from PIL import Image
 from torch import Tensor
 
 from harmoclip.data import Sample
-from harmoclip.errors import DataError, InputError
+from harmoclip.errors import DataError
 from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
-from harmoclip.evaluate.prompts import Prompts
+from harmoclip.prompts import Prompts
+from harmoclip.windows import Windows
+from harmoclip.windows import pixel_scores as windowed_scores
 
 IGNORED = 255
 
@@ -35,26 +34,6 @@ class LabelledPixels(Protocol):
 
     def labels(self, index: int) -> Tensor:
         """The class `[H, W]` int64 of each of its pixels, 255 where none is asked."""
-
-
-@dataclass(frozen=True)
-class Windows:
-    """How an image is cut for a model of a fixed input.
-
-    Args:
-        short_side: Images are resized to this short side; None leaves them as they are.
-        window: The side of a window; None takes the model's input.
-        stride: How far a window lies from the next; None is half a window.
-    """
-
-    short_side: int | None = 336
-    window: int | None = None
-    stride: int | None = None
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value is not None and value < 1:
-                raise InputError(f"{name} is {value}: expected 1 or more pixels.")
 
 
 def segmentation(
@@ -94,18 +73,12 @@ def segmentation(
 
 def pixel_scores(encoder: Encoder, image: Image.Image, vectors: Tensor, windows: Windows) -> Tensor:
     """The cosine `[K, H, W]` of each pixel of the resized image with each of the vectors `[K, D]`."""
-    resized = _resized(image, windows.short_side)
-    side = windows.window or encoder.input_size[0]
-    boxes = _window_boxes(resized.size, side, windows.stride or max(1, side // 2))
-    total = torch.zeros(len(vectors), resized.height, resized.width)
-    count = torch.zeros(resized.height, resized.width)
-    crops = [Sample(resized.crop(box), "") for box in boxes]
-    dense = (patches for _, batch in encoder.dense_vectors(crops) for patches in batch)
-    for (x1, y1, x2, y2), patches in zip(boxes, dense, strict=True):
-        cosine = rearrange(patches @ vectors.T, "h w k -> 1 k h w")
-        total[:, y1:y2, x1:x2] += F.interpolate(cosine, (y2 - y1, x2 - x1), mode="bilinear")[0]
-        count[y1:y2, x1:x2] += 1
-    return total / count
+
+    def dense(crops: Sequence[Image.Image]) -> Iterator[Tensor]:
+        for _, batch in encoder.dense_vectors([Sample(crop, "") for crop in crops]):
+            yield from batch
+
+    return windowed_scores(dense, image, vectors, windows, encoder.input_size[0])
 
 
 def confusion_of(labels: Tensor, guess: Tensor, classes: int) -> Tensor:
@@ -161,22 +134,3 @@ def _most_similar(scores: Tensor, owner: Tensor, classes: int, size: tuple[int, 
     best = scores.new_full((classes, *scores.shape[1:]), -torch.inf)
     best = best.scatter_reduce(0, owner[:, None, None].expand_as(scores), scores, "amax")
     return F.interpolate(best[None], size, mode="bilinear")[0].argmax(0)
-
-
-def _resized(image: Image.Image, short_side: int | None) -> Image.Image:
-    if short_side is None:
-        return image
-    scale = short_side / min(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.BICUBIC)
-
-
-def _window_boxes(size: tuple[int, int], side: int, stride: int) -> list[tuple[int, int, int, int]]:
-    """Windows that cover an image, the last ones moved back to its edge; smaller where the image is."""
-    xs, ys = (_starts(length, side, stride) for length in size)
-    return [(x, y, min(x + side, size[0]), min(y + side, size[1])) for y in ys for x in xs]
-
-
-def _starts(length: int, side: int, stride: int) -> list[int]:
-    steps = math.ceil(max(0, length - side) / stride)
-    return [max(0, min(i * stride, length - side)) for i in range(steps + 1)]

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import torch
 
-from harmoclip.data.formats.files import open_image
 from harmoclip.errors import DataError
 from harmoclip.evaluate.classification import macro, micro, top_k
 from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
-from harmoclip.evaluate.prompts import Prompts
+from harmoclip.images import open_image
+from harmoclip.prompts import Prompts
 
 IMAGES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 

@@ -3,8 +3,8 @@ import torch
 from PIL import Image
 
 from harmoclip.data import Sample
-from harmoclip.evaluate.prompts import sentences
 from harmoclip.evaluate.samples import crop_boxes
+from harmoclip.prompts import sentences
 from tests.helpers.small_world import preprocess, small_encoder, tokenizer
 
 

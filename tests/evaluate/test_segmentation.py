@@ -9,7 +9,6 @@ from harmoclip.errors import DataError, EvaluationError, InputError
 from harmoclip.evaluate.registry import tasks_of
 from harmoclip.evaluate.segmentation import (
     IGNORED,
-    Windows,
     confusion_of,
     mean_iou,
     pixel_scores,
@@ -17,6 +16,7 @@ from harmoclip.evaluate.segmentation import (
 )
 from harmoclip.evaluate.task import Request
 from harmoclip.evaluate.yardsticks.segmentation import CITYSCAPES, CONTEXT, LAYOUTS, VOC, SegmentedImages
+from harmoclip.windows import Windows
 from tests.helpers.known import ColorEncoder
 from tests.helpers.small_world import small_encoder
 

@@ -13,9 +13,9 @@ from torch.utils.data import Dataset
 
 from harmoclip.data.formats.boxes import PlacedBoxes, place_boxes
 from harmoclip.data.formats.entries import Entry, Id
-from harmoclip.data.formats.files import open_image
 from harmoclip.data.linking.by_words import Link, WordLinker
 from harmoclip.data.sample import Sample, image_identity
+from harmoclip.images import open_image
 from harmoclip.segment import CaptionSegmenter, Phrase
 
 Segment = Callable[[str], Sequence[Phrase]]

@@ -13,10 +13,11 @@ from torch.utils.data import Dataset
 
 from harmoclip.data.formats.boxes import place_boxes
 from harmoclip.data.formats.entries import Faults, OnBroken
-from harmoclip.data.formats.files import check_split, first_existing, open_image
+from harmoclip.data.formats.files import check_split, first_existing
 from harmoclip.data.formats.registry import register_format
 from harmoclip.data.sample import Sample, image_identity
 from harmoclip.errors import DataError
+from harmoclip.images import open_image
 
 _LAYOUT = (
     "the layout of Flickr30k Entities: Annotations/*.xml, Sentences/*.txt and train.txt, val.txt, test.txt, "

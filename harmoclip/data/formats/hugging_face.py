@@ -14,12 +14,13 @@ from torch.utils.data import Dataset, IterableDataset
 
 from harmoclip.data.formats.boxes import BoxFormat, PlacedBoxes, Unit, check_box_options, declared_boxes
 from harmoclip.data.formats.entries import ID
-from harmoclip.data.formats.files import check_split, open_image, upright
+from harmoclip.data.formats.files import check_split
 from harmoclip.data.formats.registry import register_format
 from harmoclip.data.formats.rows import Row, plain
 from harmoclip.data.linking.by_words import WordLinker
 from harmoclip.data.sample import Sample, image_identity
 from harmoclip.errors import DataError, MissingDependencyError
+from harmoclip.images import open_image, upright
 from harmoclip.segment import CaptionSegmenter, Phrase
 
 Segment = Callable[[str], Sequence[Phrase]]

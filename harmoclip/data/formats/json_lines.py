@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from torch.utils.data import Dataset
 
 from harmoclip.data.formats.boxes import BoxFormat, Unit, check_box_options
-from harmoclip.data.formats.files import open_image
 from harmoclip.data.formats.registry import register_format
 from harmoclip.data.formats.rows import Segment, from_row
 from harmoclip.data.sample import Sample, image_identity
 from harmoclip.errors import DataError
+from harmoclip.images import open_image
 
 
 class _Line(NamedTuple):

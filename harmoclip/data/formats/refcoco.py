@@ -26,10 +26,11 @@ from harmoclip.data.formats.entries import (
     complete,
     not_listed,
 )
-from harmoclip.data.formats.files import check_split, first_existing, open_image, read_json
+from harmoclip.data.formats.files import check_split, first_existing, read_json
 from harmoclip.data.formats.registry import register_format
 from harmoclip.data.sample import Sample, image_identity
 from harmoclip.errors import DataError, unknown_name
+from harmoclip.images import open_image
 
 _LAYOUT = (
     "the layout of RefCOCO: refs(unc).p (RefCOCO, RefCOCO+), or refs(umd).p or refs(google).p (RefCOCOg), "

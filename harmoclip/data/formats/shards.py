@@ -15,11 +15,11 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from harmoclip.data.formats.boxes import BoxFormat, Unit, check_box_options
 from harmoclip.data.formats.entries import OnBroken
-from harmoclip.data.formats.files import open_image
 from harmoclip.data.formats.registry import register_format
 from harmoclip.data.formats.rows import Row, Segment, from_row
 from harmoclip.data.sample import Sample
 from harmoclip.errors import DataError, InputError, MissingDependencyError
+from harmoclip.images import open_image
 
 Read = Callable[[Row, Image.Image], Sample]
 IMAGES = ("jpg", "jpeg", "png", "webp")

@@ -22,10 +22,11 @@ from harmoclip.data.formats.entries import (
     complete,
     not_listed,
 )
-from harmoclip.data.formats.files import first_existing, open_image, read_json
+from harmoclip.data.formats.files import first_existing, read_json
 from harmoclip.data.formats.registry import register_format
 from harmoclip.data.sample import Sample, image_identity
 from harmoclip.errors import DataError, InputError
+from harmoclip.images import open_image
 
 _LAYOUT = (
     "the layout of Visual Genome: region_descriptions.json and image_data.json, with the images in "

@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from harmoclip.data.dataset import Indexed, SampleStream
 from harmoclip.data.formats.boxes import place_boxes
-from harmoclip.data.formats.files import TURNED
 from harmoclip.data.formats.shards import Shards
 from harmoclip.data.sample import Sample
 from harmoclip.errors import DataError
+from harmoclip.images import TURNED
 from harmoclip.segment import normalize_phrase
 
 _MANY = 0.1

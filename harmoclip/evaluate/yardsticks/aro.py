@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from harmoclip.data.formats.entries import NUMBER, TEXT, Entry
-from harmoclip.data.formats.files import first_existing, open_image, read_json
+from harmoclip.data.formats.files import first_existing, read_json
 from harmoclip.errors import DataError
 from harmoclip.evaluate.choices import choices
 from harmoclip.evaluate.classification import macro
@@ -18,6 +18,7 @@ from harmoclip.evaluate.metrics import Metric, Metrics
 from harmoclip.evaluate.records import checked_entries
 from harmoclip.evaluate.task import Request, Task
 from harmoclip.evaluate.vectors import unit_vectors
+from harmoclip.images import open_image
 
 FILES = {"relation": "visual_genome_relation.json", "attribution": "visual_genome_attribution.json"}
 _CORNER = ("bbox_x", "bbox_y", "bbox_w", "bbox_h")

@@ -11,12 +11,12 @@ from harmoclip.evaluate.boxes import NamedBoxes, name_boxes
 from harmoclip.evaluate.captioned import Captioned
 from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
-from harmoclip.evaluate.prompts import Prompts
 from harmoclip.evaluate.referring import pointing, referring
 from harmoclip.evaluate.regions import Regions
 from harmoclip.evaluate.retrieval import mean_recall, retrieval
 from harmoclip.evaluate.samples import Samples
 from harmoclip.evaluate.task import Task
+from harmoclip.prompts import Prompts
 
 
 def retrieval_task(name: str, captioned: Captioned) -> Task:

@@ -15,18 +15,19 @@ from torchvision.ops import batched_nms
 
 from harmoclip.data.formats.coco_json import BOX_OF_IMAGE
 from harmoclip.data.formats.entries import Entry
-from harmoclip.data.formats.files import open_image, read_json
+from harmoclip.data.formats.files import read_json
 from harmoclip.errors import DataError, InputError, MissingDependencyError
 from harmoclip.evaluate.classification import cosines
 from harmoclip.evaluate.coco_boxes import file_name, spoken
 from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
-from harmoclip.evaluate.prompts import Prompts
 from harmoclip.evaluate.proposals import Proposals, ProposedBoxes, read_proposals
 from harmoclip.evaluate.records import checked_entries
 from harmoclip.evaluate.regions import Regions
 from harmoclip.evaluate.task import Request, Task
 from harmoclip.evaluate.yardsticks.common import find
+from harmoclip.images import open_image
+from harmoclip.prompts import Prompts
 
 # the 17 classes of COCO that OV-COCO keeps from training (arXiv 1804.04340)
 NOVEL = (

@@ -9,7 +9,7 @@ from harmoclip.data import Sample
 from harmoclip.data.formats.boxes import unit_boxes
 from harmoclip.data.formats.coco_json import BOX_OF_IMAGE, IMAGE
 from harmoclip.data.formats.entries import ID, LIST, TEXT, Entry, Id
-from harmoclip.data.formats.files import first_existing, open_image, read_json
+from harmoclip.data.formats.files import first_existing, read_json
 from harmoclip.errors import DataError, InputError
 from harmoclip.evaluate.choices import choices
 from harmoclip.evaluate.encoder import Encoder
@@ -17,6 +17,7 @@ from harmoclip.evaluate.metrics import Metrics
 from harmoclip.evaluate.records import checked_entries
 from harmoclip.evaluate.regions import Regions
 from harmoclip.evaluate.task import Request, Task
+from harmoclip.images import open_image
 
 LEVELS = {
     "hard": "1_attributes",

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harmoclip.data.formats.entries import Entry
-from harmoclip.data.formats.files import first_existing, open_image
+from harmoclip.data.formats.files import first_existing
 from harmoclip.errors import DataError
 from harmoclip.evaluate.captioned import Captioned
 from harmoclip.evaluate.task import Request, Task
 from harmoclip.evaluate.yardsticks.common import retrieval_task
+from harmoclip.images import open_image
 
 Captions = list[tuple[Path, str]]
 _LAYOUT = (

@@ -11,11 +11,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from harmoclip.data.formats.files import first_existing, open_image
+from harmoclip.data.formats.files import first_existing
 from harmoclip.errors import DataError, InputError
 from harmoclip.evaluate.coco_boxes import spoken
-from harmoclip.evaluate.segmentation import IGNORED, Windows, segmentation
+from harmoclip.evaluate.segmentation import IGNORED, segmentation
 from harmoclip.evaluate.task import Request, Task
+from harmoclip.images import open_image
+from harmoclip.windows import Windows
 
 Names = Callable[[Path], Sequence[str]]
 

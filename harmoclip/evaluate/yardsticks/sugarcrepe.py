@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from harmoclip.data.formats.entries import TEXT
-from harmoclip.data.formats.files import first_existing, open_image, read_json
+from harmoclip.data.formats.files import first_existing, read_json
 from harmoclip.errors import DataError
 from harmoclip.evaluate.choices import choices
 from harmoclip.evaluate.encoder import Encoder
@@ -16,6 +16,7 @@ from harmoclip.evaluate.metrics import Metric, Metrics
 from harmoclip.evaluate.records import checked_entries
 from harmoclip.evaluate.task import Request, Task
 from harmoclip.evaluate.vectors import unit_vectors
+from harmoclip.images import open_image
 
 _ENTRY = {"filename": TEXT, "caption": TEXT, "negative_caption": TEXT}
 _LAYOUT = "SugarCrepe's files, such as replace_att.json, with COCO's images in val2017/"

@@ -8,13 +8,14 @@ from pathlib import Path
 import torch
 
 from harmoclip.data.formats.entries import TEXT, Entry
-from harmoclip.data.formats.files import first_existing, open_image
+from harmoclip.data.formats.files import first_existing
 from harmoclip.errors import DataError
 from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
 from harmoclip.evaluate.records import checked_entries
 from harmoclip.evaluate.task import Request, Task
 from harmoclip.evaluate.vectors import unit_vectors
+from harmoclip.images import open_image
 
 _LAYOUT = "Winoground's examples.jsonl beside images/"
 _KEYS = ("image_0", "image_1", "caption_0", "caption_1")

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Sequence
 from typing import Literal
 
+import torch
+from torch import Tensor
+
 from harmoclip.errors import InputError
+from harmoclip.tensors import l2_normalize
 
 Prompts = Literal["name", "photo", "vild", "imagenet"]
 
@@ -20,6 +26,7 @@ _PHOTOS = (
     "good", "bad", "bright", "dark", "low resolution", "cropped", "close-up", "jpeg corrupted", "blurry",
     "pixelated", "black and white",
 )  # fmt: skip
+_ARTICLE = re.compile(r"^\s*(?:an?|the)\s+(?=\S)", re.IGNORECASE)
 _MADE_OF = ("plastic", "toy", "plushie", "cartoon", "embroidered")
 
 
@@ -46,7 +53,7 @@ def sentences(name: str, prompts: Prompts) -> list[str]:
     """The texts whose mean vector stands for a class.
 
     Args:
-        name: The class name; underscores are read as spaces.
+        name: The class name; underscores are read as spaces, and sentences bring their own article.
         prompts: `name` alone, one `photo` of it, the 63 sentences of `vild`, or the 80 of CLIP on `imagenet`.
 
     Raises:
@@ -55,6 +62,7 @@ def sentences(name: str, prompts: Prompts) -> list[str]:
     name = name.replace("_", " ")
     if prompts == "name":
         return [name]
+    name = _ARTICLE.sub("", name)
     if prompts == "photo":
         return [f"a photo of {_article(name)} {name}."]
     if prompts == "vild":
@@ -64,6 +72,19 @@ def sentences(name: str, prompts: Prompts) -> list[str]:
 
         return [template(name) for template in OPENAI_IMAGENET_TEMPLATES]
     raise InputError(f"prompts is {prompts!r}: expected name, photo, vild or imagenet.")
+
+
+def class_vectors(names: Sequence[str], prompts: Prompts, encode: Callable[[list[str]], Tensor]) -> Tensor:
+    """One vector a class, `[K, D]`: the mean of its sentences' normalized vectors.
+
+    Args:
+        names: The classes.
+        prompts: The sentences that stand for one, see `sentences`.
+        encode: Texts to vectors `[N, D]`.
+    """
+    texts = [sentences(name, prompts) for name in names]
+    vectors = l2_normalize(encode([text for group in texts for text in group]))
+    return torch.stack([group.mean(0) for group in vectors.split([len(group) for group in texts])])
 
 
 def _article(word: str) -> str:
