@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from harmoclip.errors import InputError, unknown_name
+from harmoclip.errors import InputError
 
 Unit = Literal["fraction", "pixel"]
 
@@ -89,7 +89,7 @@ def boxes_in_pixels(boxes: Any, unit: Unit, size: tuple[int, int]) -> Tensor:
         [[20.0, 0.0, 40.0, 10.0]]
     """
     if unit not in get_args(Unit):
-        raise InputError(unknown_name("unit is", unit, get_args(Unit)))
+        raise InputError(f"unit is {unit!r}: expected 'fraction' or 'pixel'.")
     try:
         boxes = torch.as_tensor(boxes, dtype=torch.float32)
     except (TypeError, ValueError, RuntimeError) as error:

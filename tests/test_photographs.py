@@ -96,7 +96,7 @@ def test_units_and_kinds_of_boxes_and_images_agree(harmo, photo, tmp_path):
     [
         ({"boxes": [[9, 8, 45, 36]]}, "unit='pixel'"),
         ({"boxes": [[0.1, 0.2, 0.5, 0.9]], "unit": "pixel"}, "fractions of the image"),
-        ({"unit": "pixels"}, "did you mean 'pixel'"),
+        ({"unit": "pixels"}, "'fraction' or 'pixel'"),
         ({"boxes": [[0.5, 0.2, 0.1, 0.9]]}, r"boxes\[0\]"),
         ({"boxes": [["a", 0, 1, 1]]}, "4 numbers"),
         ({"names": []}, "a list of texts"),
