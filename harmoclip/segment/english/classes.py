@@ -88,11 +88,11 @@ HEADS = {
     """),
     "legwear": _groups("jeans | shorts | leggings | overalls"),
     "footwear": _groups("boot | sandal | sneaker shoe | slipper"),
-    "accessory": _groups("backpack | purse handbag | umbrella | suitcase luggage | briefcase | basket"),
+    "accessory": _groups("backpack | purse handbag | umbrella | suitcase | briefcase | basket"),
     "container": _groups("plate | bowl | cup mug | bottle | vase | glass | jar | bucket | box | tray"),
     "food": _groups("""
         pizza | sandwich burger hamburger | cake cupcake | donut doughnut | salad | soup | banana |
-        apple | orange | hotdog | carrot | broccoli | steak | sushi | pancake | waffle
+        apple | orange | hotdog | carrot | steak | pancake | waffle
     """),
     "cutlery": _groups("fork | knife | spoon"),
     "device": _groups("""
@@ -106,7 +106,7 @@ HEADS = {
     """),
     "building": _groups("house home | church cathedral | barn | castle | lighthouse | skyscraper | tent"),
     "barrier": _groups("fence | wall | hedge | gate"),
-    "plant": _groups("tree | bush shrub | flower | cactus | mushroom"),
+    "plant": _groups("tree | flower | cactus | mushroom"),
     "water": _groups("lake pond | river stream creek | waterfall | fountain | pool"),
     "ground": _groups("beach | forest woods | desert | field meadow | mountain | street road | parking-lot"),
 }
