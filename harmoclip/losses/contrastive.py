@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from harmoclip.losses.gather import Gathered, at_least_one, mean_over_ranks
+from harmoclip.recompute import recomputed
 from harmoclip.tensors import full_precision, l2_normalize
 
 MAX_LOGIT_SCALE = math.log(100.0)
@@ -116,12 +116,7 @@ def row_losses(
     if chunks == 1:
         return _losses(rows, by_row, *fixed)
     pieces = zip(rows.tensor_split(chunks), *(x.tensor_split(chunks) for x in by_row), strict=True)
-    return torch.cat(
-        [
-            checkpoint(_losses, piece, rest, *fixed, use_reentrant=False, preserve_rng_state=False)
-            for piece, *rest in pieces
-        ]
-    )
+    return torch.cat([recomputed(_losses, piece, rest, *fixed, random=False) for piece, *rest in pieces])
 
 
 def _losses(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from harmoclip.capture import ImageActivations, ImageTaps, TextActivations, TextTaps
 from harmoclip.errors import CaptureError, InputError
 from harmoclip.grounding import Grounding
 from harmoclip.ops import region_pool
+from harmoclip.recompute import recomputed
 from harmoclip.tokenizers import Tokenizer, padded
 from harmoclip.towers.phrases import SpecialTokens, phrase_rows, special_tokens
 
@@ -330,15 +330,3 @@ def split_grid(tokens: Tensor, grid: tuple[int, int]) -> int:
             "patch dropout is on. Regions need every patch; set patch_dropout to 0 or call model.eval()."
         )
     return prefix
-
-
-def recomputed(encode: Callable[[Tensor], Tensor], ids: Tensor) -> Tensor:
-    """What `encode` gives; the backward pass runs it again instead of keeping what it needs.
-
-    A compiled program keeps it: the compiler chooses what to compute again, and some releases of torch cannot
-    compile a recomputation inside it.
-    """
-    if not torch.is_grad_enabled() or torch.compiler.is_compiling():
-        return encode(ids)
-    vectors: Tensor = checkpoint(encode, ids, use_reentrant=False)
-    return vectors

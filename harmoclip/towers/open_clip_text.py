@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from harmoclip.capture import TapPoint, TextActivations, TextTaps, first_input
 from harmoclip.errors import InputError
 from harmoclip.grounding import Grounding
+from harmoclip.recompute import recomputed
 from harmoclip.tokenizers import Tokenizer
-from harmoclip.towers.base import TextTower, optional, parts, recomputed
+from harmoclip.towers.base import TextTower, optional, parts
 from harmoclip.towers.phrases import CLIP_WORDS, SpecialTokens, pack
 from harmoclip.towers.registry import register_text_tower
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from harmoclip.losses import GlobalContrastiveLoss, contrastive
 from harmoclip.losses.contrastive import row_losses, same_label, sigmoid_losses, softmax_losses, temperature
+from harmoclip.losses.positives import Positives
 from tests.helpers import reference
 
 BIAS = torch.tensor(-1.5, dtype=torch.float64)
@@ -93,6 +94,21 @@ def test_chunks_keep_no_logits(monkeypatch):
     with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
         row_losses(rows, rows, label, label, same_label, torch.tensor(1.0))
     assert not saved or max(saved) <= 256 * 8
+
+
+def test_chunks_compile(monkeypatch):
+    monkeypatch.setattr(contrastive, "MAX_LOGITS", 8)
+    target = Positives(same_image=0.3, overlap=None).weights
+    label = (torch.tensor([[7, 0, 0], [8, 0, 0], [7, 1, 1], [9, 2, 1]]),)
+    rows = torch.randn(4, 8, requires_grad=True)
+
+    def losses(rows):
+        return row_losses(rows, rows, label, label, target, torch.tensor(3.0)).sum()
+
+    compiled = torch.compile(losses, dynamic=True, backend="eager")  # on which numbers are not constants
+    expected, found = losses(rows), compiled(rows)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(torch.autograd.grad(found, rows), torch.autograd.grad(expected, rows))
 
 
 @pytest.mark.parametrize("bias", [None, torch.tensor(-2.0)])
