@@ -84,6 +84,7 @@ def test_gradient_scaler_gives_the_unscaled_gradients():
     scaler.update()
 
 
+@pytest.mark.filterwarnings("ignore:.* weights are float16")  # of ours: they do not train well
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_models(dtype):
     images, texts, grounding = draw((3, 2, 4, 0))
