@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from harmoclip.errors import DataError
+from harmoclip.segment import normalize_phrase
 
 _NO_BOXES = torch.empty(0, 4)
 
@@ -42,11 +43,11 @@ def image_identity(name: str | bytes) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One image and one caption; the type that every data set yields and every transform maps.
+    """One image and its caption; the type that every data set yields and every transform maps.
 
     Args:
         image: A PIL image, or a tensor `[3, H, W]`.
-        caption: The text, exactly as the phrases' offsets count it.
+        caption: The text, exactly as the phrases' offsets count it; empty where the image has none.
         boxes: `[R, 4]` float32 xyxy, in [0, 1] of this image; lists and arrays are taken too.
         phrases: Parts of the caption: character spans `(start, end)`, half-open, or objects with `start` and
             `end`. Or a text of its own, a `str`, which need not be in the caption.
@@ -63,7 +64,8 @@ class Sample:
         cut: And for each that left the image by more than rounding, and was cut at its edge.
 
     Raises:
-        DataError: A shape is wrong, a span lies outside the caption, or a link points to nothing.
+        DataError: A shape is wrong, a span lies outside the caption, a text has no words, a link points to
+            nothing, or a negative is right: its region is linked to a phrase that says the same.
 
     Example:
         >>> image = Image.new("RGB", (40, 20))
@@ -93,11 +95,32 @@ class Sample:
             raise DataError(f"{self._name}: {len(self.labels)} labels for {len(self.boxes)} boxes.")
         for phrase in self.phrases:
             self._check_phrase(phrase)
-        for region, phrase_row in (*self.links, *self.negatives):
-            if not (0 <= region < len(self.boxes) and 0 <= phrase_row < len(self.phrases)):
+        for row, caption in enumerate(self.more_captions):
+            if not caption.strip():
+                raise DataError(f"{self._name}: more_captions[{row}] is {caption!r}: expected some words.")
+        self._check_pairs("link", self.links)
+        self._check_pairs("negative", self.negatives)
+        self._check_negatives()
+
+    def _check_pairs(self, what: str, pairs: Sequence[tuple[int, int]]) -> None:
+        for region, phrase in pairs:
+            if not (0 <= region < len(self.boxes) and 0 <= phrase < len(self.phrases)):
                 raise DataError(
-                    f"{self._name}: link ({region}, {phrase_row}) points to nothing; there are "
-                    f"{len(self.boxes)} boxes and {len(self.phrases)} phrases."
+                    f"{self._name}: {what} ({region}, {phrase}) points to nothing; there are "
+                    f"{len(self.boxes)} boxes and {len(self.phrases)} phrases, counted from 0."
+                )
+
+    def _check_negatives(self) -> None:
+        """No negative is a phrase that is linked to its region, or says the same as one."""
+        if not self.negatives:
+            return
+        said = [normalize_phrase(text) for text in self.phrase_texts]
+        right = {(region, said[phrase]) for region, phrase in self.links}
+        for row, (region, phrase) in enumerate(self.negatives):
+            if (region, said[phrase]) in right:
+                raise DataError(
+                    f"{self._name}: negatives[{row}] is {(region, phrase)}, but box {region} is linked to "
+                    f"{self.phrase_texts[phrase]!r}: leave the negative or the link out."
                 )
 
     def _checked_boxes(self) -> Tensor:

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from harmoclip.data import Batch, Collator, Loader, PhraseCache, Sample, Shards, open_dataset, transform_for
+from harmoclip.data.formats.entries import OnBroken
 from harmoclip.data.formats.registry import options_of, recognize
 from harmoclip.data.linking.grounding_finder import GroundingFinder
 from harmoclip.data.scenes import Scenes
@@ -66,7 +67,7 @@ class Batches:
                 "optimizer.accumulate adds no others to it. Give data.batch_size=2 or more."
             )
         self._broken: list[str] = []
-        on_broken = self._note if data.on_broken == "skip" else None
+        on_broken = _Noted(self._broken) if data.on_broken == "skip" else None
         dataset = _open(config, data.path, data.split, data.size, data.shuffle, on_broken)
         transform = transform_for(_source(loaded), crop=_crop(data.crop), flip=data.flip)
         self.loader: Loader[Counted] = Loader(
@@ -85,11 +86,9 @@ class Batches:
 
     def __iter__(self) -> Iterator[Counted]:
         for counted in self.loader.endless():
-            broken, self._broken = self._broken, []
+            broken = list(self._broken)
+            self._broken.clear()
             yield counted._replace(broken=broken)
-
-    def _note(self, error: DataError) -> None:
-        self._broken.append(str(error))
 
     def state_dict(self) -> dict[str, Any]:
         """Where every rank is; all ranks have to ask."""
@@ -148,17 +147,26 @@ def check_grounding(seen: Counts, objective: Options) -> None:
         )
 
 
-def held_out(config: Config, loaded: LoadedModel) -> tuple[Sequence[Sample], Sequence[str] | None] | None:
-    """The samples to measure on with the names of their classes, or None where there is no evaluation."""
+class HeldOut(NamedTuple):
+    """What a run is measured on."""
+
+    samples: Sequence[Sample]
+    class_names: Sequence[str] | None
+    broken: list[str]
+    """What could not be read, and was left out."""
+
+
+def held_out(config: Config, loaded: LoadedModel) -> HeldOut | None:
+    """The samples to measure on, or None where there is no evaluation."""
     chosen = config.evaluation
     if chosen.path is None and chosen.split is None:
         return None
-    skip = config.data.on_broken == "skip"
-    on_broken = (lambda error: None) if skip else None
+    broken: list[str] = []
+    on_broken = _Noted(broken) if config.data.on_broken == "skip" else None
     dataset = _open(config, chosen.path or config.data.path, chosen.split, chosen.samples, 0, on_broken)
     transform = _Steps(_finder(config.data, dataset), transform_for(_source(loaded)))
-    samples = [transform(sample) for sample in islice(_in_order(dataset, skip), chosen.samples)]
-    return samples, getattr(dataset, "class_names", None) or None
+    samples = [transform(sample) for sample in islice(_in_order(dataset, on_broken), chosen.samples)]
+    return HeldOut(samples, getattr(dataset, "class_names", None) or None, broken)
 
 
 def _open(
@@ -167,7 +175,7 @@ def _open(
     split: str | None,
     size: int,
     shuffle: int,
-    on_broken: Callable[[DataError], None] | None,
+    on_broken: OnBroken | None,
 ) -> Any:
     data = config.data
     if data.format == "scenes":
@@ -212,6 +220,16 @@ def _finder(data: DataConfig, dataset: object) -> Callable[[Sample], Sample] | N
     return GroundingFinder(segment, names)
 
 
+class _Noted:
+    """Keeps what is told of samples that cannot be read."""
+
+    def __init__(self, broken: list[str]) -> None:
+        self.broken = broken
+
+    def __call__(self, error: DataError) -> None:
+        self.broken.append(str(error))
+
+
 class _Steps:
     """One transform after another."""
 
@@ -242,17 +260,18 @@ class _Counting:
         return Counted(batch, counts, [])
 
 
-def _in_order(dataset: Any, skip: bool) -> Iterator[Sample]:
-    """The samples of a data set as they come, without those that cannot be read where these are skipped."""
+def _in_order(dataset: Any, on_broken: OnBroken | None) -> Iterator[Sample]:
+    """The samples of a data set as they come, without those that cannot be read where these are told."""
     if not hasattr(dataset, "__len__"):
         yield from dataset
         return
     for row in range(len(dataset)):
         try:
             sample: Sample = dataset[row]
-        except DataError:
-            if not skip:
+        except DataError as error:
+            if on_broken is None:
                 raise
+            on_broken(error)
             continue
         yield sample
 

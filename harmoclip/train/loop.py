@@ -110,6 +110,8 @@ class Run:
         batches = iter(self.batches)
         log = self._log()
         log.say(f"{self._about()}, from step {position.step} of {config.steps}")
+        if self.held_out is not None and self.held_out.broken:  # the same on every process
+            self._note_broken(self.held_out.broken, log)
         while position.step < config.steps:
             losses, counts = self._step(batches, log)
             position.step += 1
@@ -209,7 +211,7 @@ class Run:
     def _evaluate(self, log: Log) -> None:
         """Measure both sides; keep the weights where their trade-off is the best so far."""
         assert self.held_out is not None
-        samples, class_names = self.held_out
+        samples, class_names, _ = self.held_out
         harmo: Harmonized = self.accelerator.unwrap_model(self.harmo)
         chosen = (harmo, samples, self.loaded.tokenizer, class_names, self.config.data.batch_size)
         with self.accelerator.autocast():

@@ -13,6 +13,7 @@ from harmoclip.data.formats.json_lines import JsonLines
 from harmoclip.data.formats.shards import Shards
 from harmoclip.data.scenes import Scenes
 from harmoclip.data.tools.convert import mixed_order, write_shards
+from harmoclip.data.tools.prepare import Prepared, write_lines
 from harmoclip.errors import DataError, InputError
 
 pytest.importorskip("webdataset")
@@ -140,7 +141,9 @@ def test_an_interrupt_leaves_nothing_half_written(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         write_shards(Scenes("test", 5, seed=0), tmp_path, samples_per_shard=2, progress=stop)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["00000.tar", "shards.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "00000.tar", "class_names.txt", "shards.json",
+    ]  # fmt: skip
 
 
 def test_a_stream_is_refused(tmp_path):
@@ -184,3 +187,25 @@ def test_captions_of_an_image_lie_far_apart_in_shards():
 def test_a_tensor_is_no_image_to_write(tmp_path):
     with pytest.raises(InputError, match="has a tensor as its image"):
         write_shards(Scenes("train", 3).render(), tmp_path)
+
+
+def test_names_of_classes_and_images_without_a_caption_go_along(tmp_path):
+    scenes = Scenes("train", 3)
+    write_shards(Wordless(scenes), tmp_path / "shards")
+    shards = Shards(tmp_path / "shards")
+    assert shards.class_names == tuple(scenes.class_names)
+    assert [sample.caption for sample in shards] == [""] * 3
+    write_lines(Wordless(scenes), tmp_path / "lines" / "mine.jsonl")
+    lines = JsonLines(tmp_path / "lines" / "mine.jsonl")
+    assert lines.class_names == tuple(scenes.class_names)
+    assert [s.phrases for s in lines] == [("a thing",)] * 3
+    (tmp_path / "lines" / "class_names.txt").write_text("another\n")
+    with pytest.raises(DataError, match="names 1 classes, such as 'another', and these rows have"):
+        write_lines(Wordless(scenes), tmp_path / "lines" / "more.jsonl")
+
+
+class Wordless(Prepared):
+    """Scenes without captions, with a text of its own for each."""
+
+    def __init__(self, scenes):
+        super().__init__(scenes, lambda s: s.replace(caption="", phrases=("a thing",), links=((0, 0),)))

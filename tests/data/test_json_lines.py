@@ -84,6 +84,13 @@ def test_a_row_reads_back_to_the_same_sample():
         ({"caption": "a dog", "phrases": [], "links": 5}, "links is 5: expected a list"),
         ({"caption": "a dog", "labels": ["dog"]}, r"labels are \['dog'\]: expected a whole number"),
         ({"caption": "a dog", "boxes": 5}, "boxes are 5: expected 4 numbers each"),
+        ({"caption": None, "boxes": [[0, 0, 1, 1]]}, 'caption is None: expected text, or "" for none'),
+        ({"caption": "", "phrases": [{"text": " "}]}, r"expected {\"text\": ...} with some words"),
+        ({"caption": "", "more_captions": ["x", " "]}, r"more_captions are \['x', ' '\]: expected texts"),
+        (
+            {"boxes": [[0, 0, 1, 1]], "phrases": [], "negatives": [[0, 3]]},
+            r"negative \(0, 3\) points to nothing",
+        ),
         ({"caption": "a dog", "links": [[0, 0]]}, "links without phrases"),
         ({"caption": "a dog", "phrases": [], "links": [[0, 0]]}, "points to nothing"),
     ],
@@ -103,3 +110,38 @@ def test_broken_lines_and_missing_files_are_named(tmp_path):
     ):
         with pytest.raises(DataError, match=said):
             samples[index]
+
+
+def test_rows_without_a_caption_read_back(tmp_path):
+    boxes = torch.tensor([[0.0, 0.0, 0.5, 1.0]])
+    for sample in (Sample(IMAGE, ""), Sample(IMAGE, "", boxes, ("a red hat", "a hat"), ((0, 0), (0, 1)))):
+        again = from_row(json.loads(json.dumps(to_row(sample))), IMAGE)
+        assert (again.caption, again.phrases, again.links) == ("", sample.phrases, sample.links)
+    left_out = from_row({"boxes": [[0, 0, 1, 1]], "phrases": [{"text": "a hat"}]}, IMAGE)
+    assert (left_out.caption, left_out.phrases) == ("", ("a hat",))
+
+
+def test_classes_may_be_named_in_the_rows(tmp_path):
+    IMAGE.save(tmp_path / "a.png")
+    row = {"image": "a.png", "boxes": [[0, 0, 1, 1], [0, 0, 0.5, 1]], "labels": ["dog", "cat"]}
+    path = write(tmp_path, row, {**row, "labels": ["cow", "dog"]})
+    samples = JsonLines(path)
+    assert samples.class_names == ("cat", "cow", "dog")
+    assert samples.is_thing == (True, True, True)
+    assert [s.labels.tolist() for s in (samples[0], samples[1])] == [[2, 0], [1, 2]]
+    assert JsonLines(path, class_names=["dog", "cat", "cow"])[0].labels.tolist() == [0, 1]
+
+
+def test_a_file_beside_the_rows_names_their_classes(tmp_path):
+    IMAGE.save(tmp_path / "a.png")
+    (tmp_path / "class_names.txt").write_text("dog\ntraffic light\n")
+    row = {"image": "a.png", "boxes": [[0, 0, 1, 1]]}
+    samples = JsonLines(write(tmp_path, *({**row, "labels": [x]} for x in (1, "dog", "dgo", 2))))
+    assert samples.class_names == ("dog", "traffic light")
+    assert [samples[i].labels.tolist() for i in (0, 1)] == [[1], [0]]
+    with pytest.raises(
+        DataError, match=r"line 5.*labels are \['dgo'\]: a class is 'dgo': did you mean 'dog'"
+    ):
+        samples[2]
+    with pytest.raises(DataError, match=r"line 7.*labels are \[2\]: expected numbers from 0 to 1"):
+        samples[3]

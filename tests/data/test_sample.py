@@ -54,3 +54,30 @@ def test_links_and_labels_follow_the_kept_boxes():
 def test_impossible_samples_are_refused(change, said):
     with pytest.raises(DataError, match=said):
         Sample(**{"image": IMAGE, "caption": "a dog", "boxes": BOXES, "key": "k"} | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"phrases": ("a dog", " ")}, "phrase ' ' has no words"),
+        ({"more_captions": ("Long.", "")}, r"more_captions\[1\] is '': expected some words"),
+        ({"phrases": ("a dog",), "negatives": ((0, 1),)}, r"negative \(0, 1\) points to nothing"),
+        (
+            {"phrases": ("a dog",), "links": ((0, 0),), "negatives": ((1, 0), (0, 0))},
+            r"negatives\[1\] is \(0, 0\), but box 0 is linked to 'a dog'",
+        ),
+        (
+            {"phrases": ((0, 5), "A  Dog"), "links": ((0, 0),), "negatives": ((0, 1),)},
+            r"negatives\[0\] is \(0, 1\), but box 0 is linked to 'A  Dog'",
+        ),
+    ],
+)
+def test_bad_texts_of_their_own_are_named_with_sample_and_row(change, said):
+    with pytest.raises(DataError, match=said) as caught:
+        Sample(**{"image": IMAGE, "caption": "a dog", "boxes": BOXES, "key": "k.jpg"} | change)
+    assert "sample 'k.jpg'" in str(caught.value)
+
+
+def test_a_wrong_phrase_of_one_box_may_be_right_for_another():
+    sample = Sample(IMAGE, "", BOXES, ("a dog",), ((0, 0),), negatives=((1, 0),))
+    assert sample.drop_boxes({0: "too small"}).negatives == ((0, 0),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from torch.utils.data import Dataset
 
 from harmoclip.data.formats.boxes import BoxFormat, Unit, check_box_options
 from harmoclip.data.formats.registry import register_format
-from harmoclip.data.formats.rows import Segment, from_row
+from harmoclip.data.formats.rows import Segment, from_row, read_class_names
 from harmoclip.data.sample import Sample, image_identity
 from harmoclip.errors import DataError
 from harmoclip.images import open_image
@@ -33,6 +34,8 @@ class JsonLines(Dataset[Sample]):
         segment: Finds the phrases of captions that come without; None leaves them without.
         box_format: What a box's four numbers are: `xyxy`, `xywh` (as COCO) or `cxcywh` (as YOLO).
         unit: Of boxes: `fraction` of the image's size, or `pixel`.
+        class_names: Of each label; by default the lines of `class_names.txt` beside the file, or else the
+            names that stand in `labels`, in the order of the alphabet, for which the whole file is read.
         upright: Read images turned as their EXIF orientation says; boxes are then of the turned image.
 
     Raises:
@@ -49,9 +52,6 @@ class JsonLines(Dataset[Sample]):
         ('A dog',)
     """
 
-    class_names: tuple[str, ...] = ()
-    is_thing: tuple[bool, ...] = ()
-
     def __init__(
         self,
         path: str | Path,
@@ -60,6 +60,7 @@ class JsonLines(Dataset[Sample]):
         segment: Segment | None = None,
         box_format: BoxFormat = "xyxy",
         unit: Unit = "fraction",
+        class_names: Sequence[str] | None = None,
         upright: bool = True,
     ) -> None:
         check_box_options(box_format, unit)
@@ -69,6 +70,7 @@ class JsonLines(Dataset[Sample]):
         if not self.path.is_file():
             raise DataError(f"{self.path} does not exist: expected a file of JSON lines.")
         self._lines = _lines(self.path)
+        self._class_names = class_names or read_class_names(self.path.parent)
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -83,6 +85,7 @@ class JsonLines(Dataset[Sample]):
             segment=self._segment,
             box_format=self._box_format,
             unit=self._unit,
+            class_names=self.class_names if _has_words(row) else self._class_names,
             name=name,
         )
 
@@ -98,6 +101,28 @@ class JsonLines(Dataset[Sample]):
             found.append(own if isinstance(own, int) else image_identity(str(own or self._name(index))))
         return found
 
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each class, by label; empty where nothing names them."""
+        return tuple(self._class_names) or tuple(sorted(self._words()))
+
+    @property
+    def is_thing(self) -> tuple[bool, ...]:
+        """For each class whether it is of things: nothing says that one is not."""
+        return (True,) * len(self.class_names)
+
+    def _words(self) -> set[str]:
+        """The names that stand in the place of labels."""
+        words = set[str]()
+        for index in range(len(self)):
+            try:
+                row = self._row(index)
+            except DataError:  # reading the sample says what is wrong
+                continue
+            if _has_words(row):
+                words.update(label for label in row["labels"] if isinstance(label, str) and label.strip())
+        return words
+
     def _row(self, index: int) -> dict[str, Any]:
         with self.path.open("rb") as file:
             file.seek(self._lines[index].start)
@@ -112,6 +137,12 @@ class JsonLines(Dataset[Sample]):
 
     def _name(self, index: int) -> str:
         return f"{self.path.name} line {self._lines[index].number}"
+
+
+def _has_words(row: dict[str, Any]) -> bool:
+    """Whether names of classes stand in the place of their numbers."""
+    labels = row.get("labels")
+    return isinstance(labels, list) and any(isinstance(label, str) for label in labels)
 
 
 def _image_id(row: dict[str, Any]) -> int | str | None:

@@ -1,22 +1,23 @@
 """A sample as one JSON object: what JSON lines and shards hold.
 
-- `caption`: text;
+- `caption`: text; empty, or left out beside boxes, where the image has none;
 - `boxes`: a list of four numbers each, by default xyxy in [0, 1] of the image;
 - `phrases`: `[start, end]` in characters of the caption, half-open; or the phrase's words where the caption
   has them once; or `{"text": ...}`, a text of its own; without this key a segmenter can find them;
 - `links`: pairs `[box, phrase]`, counted from 0;
 - `negatives`: pairs `[box, phrase]` that are known to be wrong;
 - `more_captions`: further captions, the first ones of each row of one kind, and so on;
-- `labels`: a class number for each box;
+- `labels`: each box's class, as its number or, where the class names are known, as its name;
 - `key`: a name for messages;
 - `image_id`: a whole number or a name, equal for rows of the same image.
 
-All but the caption may be missing.
+All but one of caption and boxes may be missing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,10 +26,13 @@ from PIL import Image
 from harmoclip.data.formats.boxes import BoxFormat, Unit, check_box_options, declared_boxes
 from harmoclip.data.formats.entries import ID
 from harmoclip.data.sample import Sample, SpanLike
-from harmoclip.errors import DataError
+from harmoclip.errors import DataError, unknown_name
+from harmoclip.files import write_whole
 
 Row = Mapping[str, Any]
 Segment = Callable[[str], Sequence[SpanLike]]
+CLASS_NAMES = "class_names.txt"
+"""The file beside rows that names their classes, one a line, in the order of their numbers."""
 
 
 def to_row(sample: Sample) -> dict[str, object]:
@@ -63,6 +67,7 @@ def from_row(
     segment: Segment | None = None,
     box_format: BoxFormat = "xyxy",
     unit: Unit = "fraction",
+    class_names: Sequence[str] = (),
     name: str = "",
 ) -> Sample:
     """The sample of a JSON object and its image.
@@ -75,6 +80,7 @@ def from_row(
         segment: Finds the phrases of a caption that comes without; None leaves it without.
         box_format: What a box's four numbers are.
         unit: Of boxes: a share of the image's size, or pixels of the image.
+        class_names: Of each class, where they are known.
         name: Of the row, for messages, where it has no key.
 
     Raises:
@@ -85,22 +91,21 @@ def from_row(
     check_box_options(box_format, unit)
     key = str(row.get("key") or name)
     where = f"sample {key!r}" if key == name or not name else f"sample {key!r} ({name})"
-    caption = row.get("caption")
-    if not isinstance(caption, str) or not caption.strip():
-        raise DataError(f"{where}: caption is {caption!r}: expected text.")
+    caption = _caption(row, where)
     if "phrases" not in row and ("links" in row or "negatives" in row):
         raise DataError(f"{where}: links without phrases point to nothing; give both or neither.")
     placed = declared_boxes(plain(row.get("boxes", [])), image.size, box_format, unit, where=where)
     phrases = (
         tuple(_phrase(caption, phrase, where) for phrase in _list(row, "phrases", where))
         if "phrases" in row
-        else tuple(() if segment is None else segment(caption))
+        else tuple(segment(caption) if segment and caption else ())
     )
     links = [_pair(link, "link", where) for link in _list(row, "links", where)]
     count = len(_list(row, "boxes", where))
     negatives = [_pair(pair, "negative", where) for pair in _list(row, "negatives", where)]
-    _check_links([*links, *negatives], count, len(phrases), where)
-    labels = _labels(row, count, where)
+    _check_pairs("link", links, count, len(phrases), where)
+    _check_pairs("negative", negatives, count, len(phrases), where)
+    labels = _labels(row, count, class_names, where)
     return Sample(
         image=image,
         caption=caption,
@@ -118,6 +123,31 @@ def from_row(
     )
 
 
+def read_class_names(folder: Path) -> tuple[str, ...]:
+    """The names of the classes that rows in a folder have; none where no file says them."""
+    path = folder / CLASS_NAMES
+    if not path.is_file():
+        return ()
+    return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+
+
+def write_class_names(dataset: object, folder: Path) -> None:
+    """Write the class names of a data set, if it has any, beside its rows.
+
+    Raises:
+        DataError: The folder has those of other rows.
+    """
+    names = tuple(getattr(dataset, "class_names", ()))
+    known = read_class_names(folder)
+    if known and names and names != known:
+        raise DataError(
+            f"{folder / CLASS_NAMES} names {len(known)} classes, such as {known[0]!r}, and these rows have "
+            f"{len(names)}, such as {names[0]!r}: expected the same. Give another folder."
+        )
+    if names and not known:
+        write_whole(folder / CLASS_NAMES, "".join(f"{name}\n" for name in names))
+
+
 def plain(value: Any) -> Any:
     """Tensors and arrays in lists and dictionaries as the numbers and lists that they hold.
 
@@ -130,6 +160,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _caption(row: Row, where: str) -> str:
+    """A row's caption; an image without one has boxes, or says so by an empty text."""
+    caption = row.get("caption", "" if plain(row.get("boxes")) else None)
+    if not isinstance(caption, str) or (caption and not caption.strip()):
+        raise DataError(f'{where}: caption is {caption!r}: expected text, or "" for none.')
+    return caption
 
 
 def _list(row: Row, key: str, where: str) -> list[object]:
@@ -146,22 +184,37 @@ def _more_captions(row: Row, where: str) -> tuple[str, ...]:
     return tuple(map(str, captions))
 
 
-def _labels(row: Row, boxes: int, where: str) -> torch.Tensor | None:
+def _labels(row: Row, boxes: int, class_names: Sequence[str], where: str) -> torch.Tensor | None:
     if "labels" not in row:
         return None
     labels = _list(row, "labels", where)
-    if not all(type(label) is int for label in labels):
-        raise DataError(f"{where}: labels are {labels!r:.80}: expected a whole number for each box.")
-    if len(labels) != boxes:
-        raise DataError(f"{where}: {len(labels)} labels for {boxes} boxes.")
-    return torch.tensor(labels, dtype=torch.int64)
+    numbers = [_label(label, class_names, f"{where}: labels are {labels!r:.80}") for label in labels]
+    if len(numbers) != boxes:
+        raise DataError(f"{where}: {len(numbers)} labels for {boxes} boxes.")
+    return torch.tensor(numbers, dtype=torch.int64)
 
 
-def _check_links(links: Sequence[tuple[int, int]], boxes: int, phrases: int, where: str) -> None:
-    for box, phrase in links:
+def _label(label: object, class_names: Sequence[str], where: str) -> int:
+    """The number of a class that a row has by number or by name."""
+    if isinstance(label, str) and label in class_names:
+        return class_names.index(label)
+    if isinstance(label, str) and class_names:
+        raise DataError(f"{where}: {unknown_name('a class is', label, class_names)}")
+    if type(label) is not int:
+        raise DataError(
+            f"{where}: expected a whole number for each box, or its class's name with class_names= or a "
+            f"{CLASS_NAMES} that says which number each name has."
+        )
+    if class_names and not 0 <= label < len(class_names):
+        raise DataError(f"{where}: expected numbers from 0 to {len(class_names) - 1}.")
+    return label
+
+
+def _check_pairs(what: str, pairs: Sequence[tuple[int, int]], boxes: int, phrases: int, where: str) -> None:
+    for box, phrase in pairs:
         if not (0 <= box < boxes and 0 <= phrase < phrases):
             raise DataError(
-                f"{where}: link ({box}, {phrase}) points to nothing; there are {boxes} boxes and {phrases} "
+                f"{where}: {what} ({box}, {phrase}) points to nothing; there are {boxes} boxes and {phrases} "
                 "phrases, counted from 0."
             )
 

@@ -16,7 +16,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from harmoclip.data.formats.boxes import BoxFormat, Unit, check_box_options
 from harmoclip.data.formats.entries import OnBroken
 from harmoclip.data.formats.registry import register_format
-from harmoclip.data.formats.rows import Row, Segment, from_row
+from harmoclip.data.formats.rows import Row, Segment, from_row, read_class_names
 from harmoclip.data.sample import Sample
 from harmoclip.errors import DataError, InputError, MissingDependencyError
 from harmoclip.images import open_image
@@ -48,6 +48,7 @@ class Shards(IterableDataset[Sample]):
         seed: Of the order of shards and samples.
         suffixes: How names end, such as `("jpg", "json")`, where the rest of a name has dots too.
         upright: Read images turned as their EXIF orientation says; boxes are then of the turned image.
+        class_names: Of each label; by default the lines of `class_names.txt` beside the first shard.
         on_broken: Called with the error of a sample that cannot be read, or of the rest of a shard, which is
             then left out, such as `logging.warning`; None raises it.
 
@@ -69,9 +70,11 @@ class Shards(IterableDataset[Sample]):
         seed: int = 0,
         suffixes: Sequence[str] | None = None,
         upright: bool = True,
+        class_names: Sequence[str] | None = None,
         on_broken: OnBroken | None = None,
     ) -> None:
         self.urls = find_shards(urls)
+        self.class_names = tuple(class_names or _class_names(self.urls))
         if shuffle < 0:
             raise InputError(f"shuffle is {shuffle}: expected how many samples wait, 0 or more.")
         self._read, self.shuffle, self.seed, self.on_broken = read, shuffle, seed, on_broken
@@ -175,7 +178,7 @@ class Shards(IterableDataset[Sample]):
             )
         row = _object(files[kinds["json"][0]], name) if kinds["json"] else {}
         if kinds["txt"] and not row.get("caption"):
-            row = {**row, "caption": files[kinds["txt"][0]].decode("utf-8", "replace").strip()}
+            row = {**row, "caption": _text(files[kinds["txt"][0]], name)}
         return files[images[0]], row
 
 
@@ -189,13 +192,15 @@ def open_shards(
     seed: int = 0,
     suffixes: Sequence[str] | None = None,
     upright: bool = True,
+    class_names: Sequence[str] | None = None,
     on_broken: OnBroken | None = None,
 ) -> Shards:
     """`Shards` of rows with the options that `from_row` has."""
     check_box_options(box_format, unit)
+    names = class_names or _class_names(find_shards(urls))
 
     def read(row: Row, image: Image.Image) -> Sample:
-        return from_row(row, image, segment=segment, box_format=box_format, unit=unit)
+        return from_row(row, image, segment=segment, box_format=box_format, unit=unit, class_names=names)
 
     return Shards(
         urls,
@@ -204,8 +209,14 @@ def open_shards(
         seed=seed,
         suffixes=suffixes,
         upright=upright,
+        class_names=names,
         on_broken=on_broken,
     )
+
+
+def _class_names(urls: Sequence[str]) -> tuple[str, ...]:
+    """The names of classes that lie beside the first shard, where it is a file."""
+    return read_class_names(Path(urls[0]).parent)
 
 
 def find_shards(urls: str | Path | Sequence[str | Path]) -> list[str]:
@@ -233,6 +244,13 @@ def find_shards(urls: str | Path | Sequence[str | Path]) -> list[str]:
     if not found:
         raise InputError("urls is empty: expected the name of at least one shard.")
     return found
+
+
+def _text(content: bytes, name: str) -> str:
+    text = content.decode("utf-8", "replace").strip()
+    if not text:
+        raise DataError(f"the .txt of {name}: caption is '': expected text.")
+    return text
 
 
 def _object(text: bytes, name: str) -> dict[str, Any]:

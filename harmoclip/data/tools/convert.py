@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from harmoclip.data.dataset import IdentifiedDataset, Indexed, SampleStream
-from harmoclip.data.formats.rows import to_row
+from harmoclip.data.formats.rows import to_row, write_class_names
 from harmoclip.data.formats.shards import IMAGES
 from harmoclip.data.sample import Sample
 from harmoclip.errors import DataError, InputError, MissingDependencyError
@@ -41,8 +41,9 @@ def write_shards(
 
     Samples are mixed, always in the same way, so that those of one image lie far apart; each has its number
     in the data set as its name. Images that come from a file are copied byte for byte, others are written as
-    PNG. A shard gets its name when it is complete, so that a second call goes on with the first one that is
-    missing. Samples that cannot be read are left out and listed beside their shard, in `00000.broken.txt`.
+    PNG, and names of classes to `class_names.txt`. A shard gets its name when it is complete, so that a
+    second call goes on with the first one that is missing. Samples that cannot be read are left out and
+    listed beside their shard, in `00000.broken.txt`.
 
     Args:
         dataset: With `len` and samples by number.
@@ -68,6 +69,7 @@ def write_shards(
         )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    write_class_names(dataset, folder)
     _claim(folder, {"samples": len(dataset), "samples_per_shard": samples_per_shard})
     order = mixed_order(dataset)
     for number, first in enumerate(range(0, len(order), samples_per_shard)):

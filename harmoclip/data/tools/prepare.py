@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from harmoclip.data.dataset import Indexed
-from harmoclip.data.formats.rows import to_row
+from harmoclip.data.formats.rows import to_row, write_class_names
 from harmoclip.data.linking.by_similarity import link, model_similarity
 from harmoclip.data.sample import Sample
 from harmoclip.errors import DataError, InputError
@@ -45,6 +45,16 @@ class Prepared(Dataset[Sample]):
         for step in self.steps:
             sample = step(sample)
         return sample
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """The name of each class, as the data set says."""
+        return getattr(self.dataset, "class_names", ())
+
+    @property
+    def is_thing(self) -> Sequence[bool]:
+        """For each class whether it is of things, as the data set says."""
+        return getattr(self.dataset, "is_thing", (True,) * len(self.class_names))
 
     @property
     def image_ids(self) -> Sequence[int]:
@@ -81,7 +91,8 @@ def write_lines(
     """Write the samples of a data set as JSON lines; `JsonLines` reads them back, with boxes as fractions.
 
     Images that come from a file stay there, named from the folder of the lines; others are written beside
-    the lines, as PNG, in a folder of their name. The file is there in full or not at all.
+    the lines, as PNG, in a folder of their name; names of classes are written to `class_names.txt`. The file
+    is there in full or not at all.
 
     Args:
         dataset: With `len` and samples by number.
@@ -93,7 +104,7 @@ def write_lines(
 
     Raises:
         InputError: The name does not end in `.jsonl`.
-        DataError: No sample can be read.
+        DataError: No sample can be read, or the folder names the classes of other rows.
 
     Example:
         >>> from harmoclip.data.scenes import Scenes
@@ -104,6 +115,7 @@ def write_lines(
     if path.suffix != ".jsonl":
         raise InputError(f"{path} is no name of JSON lines: expected one that ends in .jsonl.")
     path.parent.mkdir(parents=True, exist_ok=True)
+    write_class_names(dataset, path.parent)
     partial = path.with_name(path.name + PARTIAL)
     with partial.open("w", encoding="utf-8") as file:
         for index in range(len(dataset)):
