@@ -25,6 +25,10 @@ Upright = Annotated[
     bool | None,
     typer.Option("--upright/--as-stored", help="Turn images as their EXIF orientation says, or do not"),
 ]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", "-o", metavar="KEY=VALUE", help="More options of the format; repeatable"),
+]
 Cache = Annotated[Path | None, typer.Option(help="SQLite file that keeps the phrases that were found")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that read")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line")]
@@ -41,27 +45,27 @@ def check(
     unit: Unit = None,
     box_format: BoxFormat = None,
     upright: Upright = None,
+    option: Options = None,
     cache: Cache = None,
     workers: Workers = 0,
     sheet: Annotated[Path | None, typer.Option(help="Where to draw some samples")] = None,
-    pictures: Annotated[int, typer.Option(min=0, help="How many of them")] = 12,
+    shown: Annotated[int, typer.Option(min=0, help="How many of them")] = 12,
     as_json: AsJson = False,
 ) -> None:
     """Read every sample, count, and draw some; exit with 1 when something is wrong."""
     import json
 
-    from harmoclip.data.formats.registry import open_dataset
     from harmoclip.data.tools.check import check_dataset
 
-    options: dict[str, Any] = {"split": split, "images": images, "unit": unit, "box_format": box_format}
     broken: list[DataError] = []
-    dataset = open_dataset(source, format, cache=cache, on_broken=broken.append, upright=upright, **options)
+    named = {"split": split, "images": images, "unit": unit, "box_format": box_format, "upright": upright}
+    dataset = _open(source, format, option, cache=cache, on_broken=broken.append, **named)
     with Progress() as progress:
         advance = progress.task("check", _length(dataset))
         report = check_dataset(dataset, broken=broken, workers=workers, progress=advance)
     _print(report, to_stderr=as_json)
-    if sheet and pictures and report.samples:
-        _draw(_some(dataset, pictures), sheet)
+    if sheet and shown and report.samples:
+        _draw(_some(dataset, shown), sheet)
     if as_json:
         typer.echo(json.dumps(report.as_dict()))
     if not report.fine:
@@ -77,6 +81,7 @@ def convert(
     unit: Unit = None,
     box_format: BoxFormat = None,
     upright: Upright = None,
+    option: Options = None,
     cache: Cache = None,
     workers: Workers = 0,
     samples_per_shard: Annotated[int, typer.Option(min=1, help="Samples a shard")] = 1000,
@@ -85,11 +90,10 @@ def convert(
     """Write webdataset shards. Run it again after an interruption, and it goes on where it was."""
     import json
 
-    from harmoclip.data.formats.registry import open_dataset
     from harmoclip.data.tools.convert import write_shards
 
-    options: dict[str, Any] = {"split": split, "images": images, "unit": unit, "box_format": box_format}
-    dataset = open_dataset(source, format, cache=cache, upright=upright, **options)
+    named = {"split": split, "images": images, "unit": unit, "box_format": box_format, "upright": upright}
+    dataset = _open(source, format, option, cache=cache, **named)
     with Progress() as progress:
         advance = progress.task("convert", _length(dataset))
         left_out = write_shards(
@@ -113,6 +117,8 @@ def prepare(
     images: Images = None,
     unit: Unit = None,
     box_format: BoxFormat = None,
+    upright: Upright = None,
+    option: Options = None,
     link: Annotated[
         str, typer.Option(help="Phrases to boxes by `words` for their classes, by `similarity`, or `none`")
     ] = "words",
@@ -126,7 +132,7 @@ def prepare(
     ] = 0.5,
     cache: Cache = None,
     sheet: Annotated[Path | None, typer.Option(help="Where to draw some of what was linked")] = None,
-    pictures: Annotated[int, typer.Option(min=0, help="How many of them")] = 12,
+    shown: Annotated[int, typer.Option(min=0, help="How many of them")] = 12,
     as_json: AsJson = False,
 ) -> None:
     """Find the phrases of captions, link them to boxes, and write what train, evaluate and check read."""
@@ -139,8 +145,8 @@ def prepare(
     from harmoclip.data.tools.prepare import Prepared, write_lines
     from harmoclip.errors import InputError
 
-    options: dict[str, Any] = {"split": split, "images": images, "unit": unit, "box_format": box_format}
-    dataset = open_dataset(source, format, **options)
+    named = {"split": split, "images": images, "unit": unit, "box_format": box_format, "upright": upright}
+    dataset = _open(source, format, option, **named)
     if not isinstance(dataset, Indexed):
         raise InputError(f"{source} is a stream: expected data with a length. Shards are ready as they are.")
     prepared = Prepared(dataset, *_steps(dataset, link, names, cache, (model, pretrained), threshold))
@@ -152,12 +158,20 @@ def prepare(
         report = check_dataset(written, progress=progress.task("check", _length(written)))
     _print(report, to_stderr=as_json)
     _list("Left out", left_out, to_stderr=True)
-    if sheet and pictures:
-        _draw(_some(written, pictures), sheet)
+    if sheet and shown:
+        _draw(_some(written, shown), sheet)
     if as_json:
         typer.echo(json.dumps({**report.as_dict(), "left_out": left_out}))
     if left_out or not report.fine:
         raise typer.Exit(1)
+
+
+def _open(source: str, format: str | None, option: list[str] | None, **named: Any) -> Any:
+    """The data set of a command, with options that have a name there and more of its format."""
+    from harmoclip.data.formats.registry import open_dataset, read_options, recognize
+
+    form = format or recognize(source)
+    return open_dataset(source, form, **named, **read_options(form, option or ()))
 
 
 def _steps(

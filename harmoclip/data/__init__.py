@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from harmoclip.data.formats.hugging_face import ObjectRows as ObjectRows
     from harmoclip.data.formats.hugging_face import ObjectStream as ObjectStream
     from harmoclip.data.formats.json_lines import JsonLines as JsonLines
+    from harmoclip.data.formats.dci import Dci as Dci
+    from harmoclip.data.formats.detection import from_supervision as from_supervision
+    from harmoclip.data.formats.docci import Docci as Docci
+    from harmoclip.data.formats.fine_hard import FineHard as FineHard
+    from harmoclip.data.formats.localized_narratives import LocalizedNarratives as LocalizedNarratives
     from harmoclip.data.formats.lvis import Lvis as Lvis
+    from harmoclip.data.formats.sharegpt4v import ShareGpt4v as ShareGpt4v
     from harmoclip.data.formats.panoptic import CocoPanoptic as CocoPanoptic
     from harmoclip.data.formats.refcoco import RefCoco as RefCoco
     from harmoclip.data.formats.registry import open_dataset as open_dataset
@@ -50,9 +56,14 @@ _HOME = {
     "CocoCaptions": "formats.coco",
     "CocoPanoptic": "formats.panoptic",
     "Collator": "collate",
+    "Dci": "formats.dci",
+    "Docci": "formats.docci",
+    "FineHard": "formats.fine_hard",
     "Flickr30kEntities": "formats.flickr30k",
     "JsonLines": "formats.json_lines",
     "Loader": "loader",
+    "LocalizedNarratives": "formats.localized_narratives",
+    "ShareGpt4v": "formats.sharegpt4v",
     "Lvis": "formats.lvis",
     "ObjectRows": "formats.hugging_face",
     "ObjectStream": "formats.hugging_face",
@@ -68,6 +79,7 @@ _HOME = {
     "check_dataset": "tools.check",
     "from_grit": "formats.grit",
     "from_row": "formats.rows",
+    "from_supervision": "formats.detection",
     "link": "linking.by_similarity",
     "model_similarity": "linking.by_similarity",
     "open_dataset": "formats.registry",
@@ -82,10 +94,14 @@ __all__ = [
     "CocoCaptions",
     "CocoPanoptic",
     "Collator",
+    "Dci",
+    "Docci",
+    "FineHard",
     "Flickr30kEntities",
     "GroundingFinder",
     "JsonLines",
     "Loader",
+    "LocalizedNarratives",
     "Lvis",
     "ObjectRows",
     "ObjectStream",
@@ -96,6 +112,7 @@ __all__ = [
     "Sample",
     "SampleDataset",
     "SampleTransform",
+    "ShareGpt4v",
     "Shards",
     "SimilarityLinker",
     "VisualGenome",
@@ -103,6 +120,7 @@ __all__ = [
     "check_dataset",
     "from_grit",
     "from_row",
+    "from_supervision",
     "link",
     "model_similarity",
     "open_dataset",

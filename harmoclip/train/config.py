@@ -60,6 +60,9 @@ class DataConfig:
     upright: bool | None = key(
         None, "turn images as their EXIF orientation says, as boxes were drawn; null: the format's own way"
     )
+    options: tuple[str, ...] = key(
+        (), "more options of the format, as [KEY=VALUE, ...], such as [descriptions=20]; see the page on data"
+    )
     one_caption: bool = key(
         False, "take one caption an image and pass, drawn anew, where a data set has several"
     )

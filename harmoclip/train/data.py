@@ -11,7 +11,7 @@ from accelerate.utils import gather_object
 
 from harmoclip.data import Batch, Collator, Loader, PhraseCache, Sample, Shards, open_dataset, transform_for
 from harmoclip.data.formats.entries import OnBroken
-from harmoclip.data.formats.registry import options_of, recognize
+from harmoclip.data.formats.registry import options_of, read_options, recognize
 from harmoclip.data.linking.grounding_finder import GroundingFinder
 from harmoclip.data.scenes import Scenes
 from harmoclip.errors import DataError, InputError, TrainingError
@@ -185,9 +185,9 @@ def _open(
             "data.path is null: expected where the data is; data.format=scenes needs none, it is generated."
         )
     form = data.format or recognize(path)
-    options, stream = options_of(form), dict[str, Any]()
+    options, more = options_of(form), read_options(form, data.options)
     if "shuffle" in options:
-        stream = {"shuffle": shuffle, "seed": config.seed}
+        more = {"shuffle": shuffle, "seed": config.seed, **more}
     return open_dataset(
         path,
         form,
@@ -198,7 +198,7 @@ def _open(
         upright=data.upright,
         cache=None if data.segment and "segment" not in options else data.cache,
         on_broken=on_broken,
-        **stream,
+        **more,
     )
 
 

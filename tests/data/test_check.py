@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 import harmoclip.data
 from harmoclip.cli import app
 from harmoclip.data import JsonLines, Shards, check_dataset, open_dataset
+from harmoclip.data.formats.registry import read_options
 from harmoclip.errors import DataError, InputError
 from tests.helpers.shard_files import picture, row, write_shard
 
@@ -89,7 +90,7 @@ def test_the_command_draws_counts_and_exits_with_what_it_found(tmp_path):
     with Image.open(sheet) as image:
         assert image.width > 400
     path = write(tmp_path, line())
-    assert run("check", path, "--pictures", 0).exit_code == 0
+    assert run("check", path, "--shown", 0).exit_code == 0
     assert run("convert", path, tmp_path / "out").exit_code == 0
     assert [s.caption for s in Shards([str(tmp_path / "out/00000.tar")])] == ["a dog by a dog"]
 
@@ -127,3 +128,24 @@ def test_real_photographs(data_root, tmp_path):
     report = json.loads(found.stdout.splitlines()[-1])
     assert (report["samples"], report["images"], report["boxes"]) == (400, 80, 739)
     assert report["linked_boxes"] > 0.4
+
+
+def test_every_option_of_a_format_can_be_given(tmp_path, monkeypatch):
+    regions = [
+        {"region_id": i, "phrase": f"a dog {i}", "x": i, "y": 0, "width": 9, "height": 9} for i in range(4)
+    ]
+    (tmp_path / "region_descriptions.json").write_text(json.dumps([{"id": 1, "regions": regions}]))
+    (tmp_path / "image_data.json").write_text('[{"image_id": 1, "width": 20, "height": 10}]')
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (20, 10)).save(tmp_path / "images" / "1.jpg")
+    result = run("check", tmp_path, "-o", "descriptions=3", "--option", "upright=false", "--json")
+    assert json.loads(result.stdout.splitlines()[-1])["samples"] == 2
+    for given, said in {
+        "descriptions=x": "option 'descriptions=x': expected int",
+        "upright=yes": "option 'upright=yes': expected true or false",
+        "description=3": "visual_genome has no option 'description': did you mean 'descriptions'",
+        "descriptions": "expected descriptions=VALUE, of the type int",
+    }.items():
+        with pytest.raises(InputError, match=said):
+            read_options("visual_genome", [given])
+    assert read_options("shards", ["suffixes=jpg, json"]) == {"suffixes": ("jpg", "json")}

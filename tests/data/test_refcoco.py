@@ -46,17 +46,25 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_an_expression_is_linked_to_its_object_among_all(folder):
-    samples = RefCoco(folder / "refcoco", "testA", images=folder / "train2014")
-    assert [s.caption for s in samples] == ["tall giraffe", "giraffe on the left"]
-    sample = samples[1]
-    assert sample.phrase_texts == ("giraffe on the left",)
-    assert sample.links == ((1, 0),)
+def test_expressions_are_texts_of_their_own_linked_to_their_object_among_all(folder):
+    (sample,) = RefCoco(folder / "refcoco", "testA", images=folder / "train2014")
+    assert sample.caption == ""
+    assert sample.phrases == ("tall giraffe", "giraffe on the left")
+    assert sample.links == ((1, 0), (1, 1))
     torch.testing.assert_close(
         sample.boxes,
         torch.tensor([[0.0, 0.25, 0.2, 1.0], [0.505, 0.0, 1.0, 1.0], [0.01, 0.025, 0.03, 0.075]]),
     )
+    samples = RefCoco(folder / "refcoco", "testA", images=folder / "train2014")
     assert [samples.class_names[i] for i in sample.labels] == ["person", "giraffe", "giraffe"]
+
+
+def test_equal_expressions_are_asked_each(folder):
+    refs = [ref(9, "val", "giraffe", "giraffe"), ref(8, "val", "giraffe")]
+    (folder / "refcoco" / "refs(unc).p").write_bytes(pickle.dumps(refs))
+    (sample,) = RefCoco(folder / "refcoco", "val", images=folder / "train2014")
+    assert sample.phrases == ("giraffe",) * 3
+    assert sample.links == ((1, 0), (1, 1), (2, 2))
 
 
 def test_empty_expressions_are_left_out_and_names_of_2017_are_found(folder):
@@ -69,7 +77,7 @@ def test_empty_expressions_are_left_out_and_names_of_2017_are_found(folder):
 def test_the_splitter_can_be_chosen(folder):
     refs = [ref(7, "test", "by google")]
     (folder / "refcoco" / "refs(google).p").write_bytes(pickle.dumps(refs))
-    assert RefCoco(folder / "refcoco", "test", images=folder, by="google")._rows[0][2] == "by google"
+    assert RefCoco(folder / "refcoco", "test", images=folder, by="google")._rows[0].right[0] == ["by google"]
     with pytest.raises(DataError, match=r"no split 'test': did you mean 'testA'\? Expected one of testA"):
         RefCoco(folder / "refcoco", "test", images=folder)
     with pytest.raises(DataError, match=r"no refs\(umd\)\.p"):

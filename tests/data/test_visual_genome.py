@@ -33,16 +33,17 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_descriptions_become_captions_with_a_linked_phrase_each(folder):
+def test_descriptions_are_texts_of_their_own_linked_to_their_regions(folder):
     samples = VisualGenome(folder, descriptions=2)
     assert len(samples) == 2
     sample = samples[0]
-    assert sample.caption == "the clock is green. Café sign"
-    assert sample.phrase_texts == ("the clock is green", "Café sign")
+    assert sample.caption == ""
+    assert sample.phrases == ("the clock is green", "Café sign")
     assert sample.links == ((0, 0), (1, 1))
     torch.testing.assert_close(sample.boxes, torch.tensor([[0.2, 0.0, 0.6, 1.0], [0.0, 0.2, 0.1, 1.0]]))
-    assert samples[1].caption == "a man"
+    assert samples[1].phrases == ("a man",)
     torch.testing.assert_close(samples[1].boxes, torch.tensor([[0.0, 0.1, 0.28, 1.0]]))
+    assert samples.image_ids == [samples[0].image_id] * 2
 
 
 def test_what_is_missing_is_named(folder):

@@ -109,6 +109,6 @@ def test_held_out_samples_that_cannot_be_read_are_left_out_too(own, lines, tmp_p
     watched = [f"evaluation.path={lines}", "evaluation.samples=8", "objective.weights.lexeme_region=0"]
     with pytest.raises(DataError, match=r"3\.png does not exist"):
         Run(own(*watched))
-    samples, _ = Run(own(*watched, "data.on_broken=skip")).held_out
+    samples, _, broken = Run(own(*watched, "data.on_broken=skip")).held_out
     assert len(samples) == 8
     assert {sample.caption for sample in samples} <= {Scenes("train", COUNT)[i].caption for i in range(9)}

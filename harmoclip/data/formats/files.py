@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from harmoclip.data.formats.entries import Faults
 from harmoclip.errors import DataError, unknown_name
 
 
@@ -45,3 +46,21 @@ def read_json(path: Path, *keys: str, expected: str) -> Any:
     if missing:
         raise DataError(f"{path} has no {', '.join(map(repr, missing))}: expected {expected}.")
     return content
+
+
+def read_lines(path: Path, faults: Faults, *, expected: str) -> list[Any]:
+    """The values of a file of JSON lines; a line that is not JSON is told of, and left out.
+
+    Raises:
+        DataError: The file is missing.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} does not exist: expected {expected}.")
+    rows = []
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                rows += [json.loads(line)] if line.strip() else []
+            except ValueError as error:
+                faults.add(f"{path.name} line {number} is not JSON: {error}.")
+    return rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from harmoclip.data.formats.coco_names import COCO_SYNONYMS
 from harmoclip.data.formats.entries import ID, LIST, SIZE, TEXT, Entry, Faults, Id, OnBroken, complete
 from harmoclip.data.formats.files import check_split, first_existing, read_json
 from harmoclip.data.formats.registry import register_format
+from harmoclip.data.formats.texts import spoken
 from harmoclip.errors import DataError
 
 _LAYOUT = (
@@ -101,13 +101,9 @@ def _file(image: Entry) -> str:
 
 def _names(category: Entry) -> tuple[str, ...]:
     """Every name as it is spoken: "bow" for `bow_(decorative_ribbons)`."""
-    first = _spoken(category["name"])
-    own = map(_spoken, category.get("synonyms", ()))
+    first = spoken(category["name"])
+    own = map(spoken, category.get("synonyms", ()))
     return tuple(dict.fromkeys([first, *own, *COCO_SYNONYMS.get(first, ())]))
-
-
-def _spoken(name: str) -> str:
-    return re.sub(r"_?\(.*?\)", "", name).replace("_", " ")
 
 
 register_format("lvis", Lvis, signs=("lvis_v1_*.json", "annotations/lvis_v1_*.json"))

@@ -5,14 +5,9 @@ from __future__ import annotations
 import pickle
 import re
 from collections import defaultdict
-from functools import cached_property
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
-import torch
-from torch.utils.data import Dataset
-
-from harmoclip.data.formats.boxes import place_boxes
 from harmoclip.data.formats.coco_json import read_boxes, read_categories, read_images
 from harmoclip.data.formats.entries import (
     ID,
@@ -28,9 +23,8 @@ from harmoclip.data.formats.entries import (
 )
 from harmoclip.data.formats.files import check_split, first_existing, read_json
 from harmoclip.data.formats.registry import register_format
-from harmoclip.data.sample import Sample, image_identity
+from harmoclip.data.formats.texts import Described, DescribedImages
 from harmoclip.errors import DataError, unknown_name
-from harmoclip.images import open_image
 
 _LAYOUT = (
     "the layout of RefCOCO: refs(unc).p (RefCOCO, RefCOCO+), or refs(umd).p or refs(google).p (RefCOCOg), "
@@ -41,14 +35,8 @@ _STRING = Kind(lambda value: isinstance(value, str), "text")
 _REFERENCE = {"image_id": ID, "ann_id": ID, "split": TEXT, "sentences": LIST}
 
 
-class _Row(NamedTuple):
-    image_id: Id
-    target: Id
-    sentence: str
-
-
-class RefCoco(Dataset[Sample]):
-    """One sample an expression, with every object of its image; the expression is one phrase.
+class RefCoco(DescribedImages):
+    """One sample an image, with every object; expressions are texts of their own, several an object.
 
     Args:
         folder: `refcoco`, `refcoco+` or `refcocog`, as published.
@@ -65,8 +53,8 @@ class RefCoco(Dataset[Sample]):
 
     Example:
         >>> sample = RefCoco("refcoco", "testA", images="train2014")[0]  # doctest: +SKIP
-        >>> sample.caption, sample.links  # doctest: +SKIP
-        ('man in the red shirt', ((2, 0),))
+        >>> sample.phrases, sample.links  # doctest: +SKIP
+        (('man in the red shirt', 'the man'), ((2, 0), (2, 1)))
     """
 
     def __init__(
@@ -80,7 +68,6 @@ class RefCoco(Dataset[Sample]):
         on_broken: OnBroken | None = None,
     ) -> None:
         root, faults = Path(folder), Faults(on_broken)
-        self._images, self._upright = Path(images), upright
         if by is not None and by not in _SPLITTERS:
             raise DataError(unknown_name("by is", by, _SPLITTERS))
         names = [f"refs({name}).p" for name in ([by] if by else _SPLITTERS)]
@@ -89,61 +76,39 @@ class RefCoco(Dataset[Sample]):
         self._sizes = read_images(content["images"], "instances.json", faults)
         categories = read_categories(content["categories"], lambda c: (c["name"],), "instances.json", faults)
         order = sorted(categories, key=lambda key: (isinstance(key, str), key))
-        self.class_names = tuple(categories[key].names[0] for key in order)
-        self.is_thing = (True,) * len(order)
         self._class = {key: row for row, key in enumerate(order)}
         objects = read_boxes(content["annotations"], self._sizes, categories, "instances.json", faults)
         self._objects = defaultdict(list, objects)
-        self._rows = self._expressions(path, split, faults)
+        rows = [self._row(key, said) for key, said in self._expressions(path, split, faults).items()]
         faults.raise_any()
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: int) -> Sample:
-        image_id, target, sentence = self._rows[index]
-        image, objects = self._sizes[image_id], self._objects[image_id]
-        size = (image["width"], image["height"])
-        placed = place_boxes(
-            [o["bbox"] for o in objects],
-            size,
-            "xywh",
-            where=f"image {image['file_name']!r}",
-            names=[f"of annotation {o.get('id')!r}" for o in objects],
-        )
-        row = next(i for i, o in enumerate(objects) if o.get("id") == target)
-        labels = [self._class[objects[row]["category_id"]] for row in placed.rows]
-        return Sample(
-            image=open_image(self._file(image["file_name"]), upright=self._upright, stated=size),
-            caption=sentence,
-            boxes=placed.boxes,
-            phrases=((0, len(sentence)),),
-            links=placed.links([(row, 0)]),
-            labels=torch.tensor(labels, dtype=torch.int64),
-            key=str(image_id),
-            dropped=placed.dropped,
-            left_out=placed.left_out,
-            cut=placed.cut,
+        super().__init__(
+            rows,
+            Path(images),
+            "COCO's images",
+            box_format="xywh",
+            once=False,  # each is asked in an evaluation
+            class_names=[categories[key].names[0] for key in order],
+            upright=upright,
         )
 
-    @cached_property
-    def image_ids(self) -> list[int]:
-        """The `image_id` of every sample, whose images are not opened."""
-        return [image_identity(str(row.image_id)) for row in self._rows]
-
-    def _expressions(self, path: Path, split: str, faults: Faults) -> list[_Row]:
-        """The expressions of a split whose object is there."""
-        rows, splits = [], set()
+    def _expressions(self, path: Path, split: str, faults: Faults) -> dict[Id, dict[Id, list[str]]]:
+        """The expressions of a split by image and object, where these are there."""
+        said: dict[Id, dict[Id, list[str]]] = {}
+        splits = set()
         for name, ref in complete(
             _read_pickle(path), _REFERENCE, what="reference", file=path.name, faults=faults, key="ref_id"
         ):
             splits.add(ref["split"])
             if ref["split"] == split and self._is_listed(name, ref, faults):
                 kinds = {"sent": _STRING}
-                said = complete(ref["sentences"], kinds, what="sentence", file=name, faults=faults, key=None)
-                rows += [_Row(ref["image_id"], ref["ann_id"], s["sent"].strip()) for _, s in said]
+                sentences = complete(
+                    ref["sentences"], kinds, what="sentence", file=name, faults=faults, key=None
+                )
+                words = [s["sent"].strip() for _, s in sentences if s["sent"].strip()]
+                if words:
+                    said.setdefault(ref["image_id"], {}).setdefault(ref["ann_id"], []).extend(words)
         check_split(split, splits, path)
-        return [row for row in rows if row.sentence]
+        return said
 
     def _is_listed(self, name: str, ref: Entry, faults: Faults) -> bool:
         """Whether a reference's image and object are in instances.json."""
@@ -159,10 +124,20 @@ class RefCoco(Dataset[Sample]):
             )
         return target in own
 
-    def _file(self, name: str) -> Path:
-        # COCO 2017 has the same images without the year in the name
-        plain = re.sub(r"^COCO_(train|val)2014_", "", name)
-        return first_existing(self._images, name, plain, expected="COCO's images")
+    def _row(self, image_id: Id, said: Mapping[Id, list[str]]) -> Described:
+        """All objects of an image, with what was said of each."""
+        image, objects = self._sizes[image_id], self._objects[image_id]
+        name = image["file_name"]
+        return Described(
+            # COCO 2017 has the same images without the year in the name
+            files=(name, re.sub(r"^COCO_(train|val)2014_", "", name)),
+            key=str(image_id),
+            boxes=[o["bbox"] for o in objects],
+            right=[said.get(o.get("id", ""), []) for o in objects],
+            labels=[self._class[o["category_id"]] for o in objects],
+            size=(image["width"], image["height"]),
+            names=[f"of annotation {o.get('id')!r}" for o in objects],
+        )
 
 
 class _Plain(pickle.Unpickler):

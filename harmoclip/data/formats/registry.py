@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from harmoclip.errors import DataError, InputError, unknown_name
 Open = Callable[..., SampleDataset | SampleStream]
 _BUILT_IN = (
     "coco", "panoptic", "lvis", "flickr30k", "refcoco", "visual_genome", "json_lines", "shards", "grit",
-    "hugging_face",
+    "hugging_face", "fine_hard", "dci", "docci", "localized_narratives", "sharegpt4v", "detection",
 )  # fmt: skip
 """Modules that each register a format of their name; a folder with signs of several is of the first."""
 
@@ -30,6 +30,7 @@ class Format(NamedTuple):
     endings: tuple[str, ...]
 
 
+_TRUTH = {"true": True, "false": False}
 _FORMATS: dict[str, Format] = {}
 
 
@@ -79,6 +80,47 @@ def options_of(format: str) -> tuple[str, ...]:
         raise InputError(unknown_name("format is", format, formats))
     options = tuple(option for option in formats[format].options if option != "on_broken")
     return (*options, "cache") if "segment" in options else options
+
+
+def read_options(format: str, given: Iterable[str]) -> dict[str, Any]:
+    """Options of a format from text, such as `descriptions=2` or `suffixes=jpg,json`.
+
+    Raises:
+        InputError: The format has no such option, or one of another type.
+
+    Example:
+        >>> read_options("visual_genome", ["descriptions=2", "upright=false"])
+        {'descriptions': 2, 'upright': False}
+    """
+    known = options_of(format)
+    parameters = inspect.signature(known_formats()[format].open).parameters
+    read: dict[str, Any] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if name not in known:
+            raise InputError(unknown_name(f"{format} has no option", name, known))
+        kind = "str" if name == "cache" else str(parameters[name].annotation)
+        if not sign or not _is_text(kind):
+            raise InputError(f"option {text!r} of {format}: expected {name}=VALUE, of the type {kind}.")
+        read[name] = _value(kind, value, text)
+    return read
+
+
+def _is_text(kind: str) -> bool:
+    """Whether a value of this type can be written as text."""
+    return not kind.startswith(("Segment", "Callable", "Mapping", "Read"))
+
+
+def _value(kind: str, value: str, text: str) -> Any:
+    """A value of a type of Python's, from text."""
+    first = kind.partition(" | ")[0]
+    if first.startswith(("Sequence", "tuple", "Names")):
+        return tuple(part.strip() for part in value.split(","))
+    try:
+        return {"int": int, "float": float, "bool": _TRUTH.__getitem__}.get(first, str)(value)
+    except (KeyError, ValueError) as error:
+        expected = "true or false" if first == "bool" else first
+        raise InputError(f"option {text!r}: expected {expected}.") from error
 
 
 def open_dataset(

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-from torch.utils.data import Dataset
-
-from harmoclip.data.formats.boxes import place_boxes
 from harmoclip.data.formats.entries import (
     ID,
     LIST,
@@ -22,36 +18,28 @@ from harmoclip.data.formats.entries import (
     complete,
     not_listed,
 )
-from harmoclip.data.formats.files import first_existing, read_json
+from harmoclip.data.formats.files import read_json
 from harmoclip.data.formats.registry import register_format
-from harmoclip.data.sample import Sample, image_identity
+from harmoclip.data.formats.texts import Described, DescribedImages
 from harmoclip.errors import DataError, InputError
-from harmoclip.images import open_image
 
 _LAYOUT = (
     "the layout of Visual Genome: region_descriptions.json and image_data.json, with the images in "
     "VG_100K/ and VG_100K_2/"
 )
-_JOIN = ". "
 _SIDES = ("x", "y", "width", "height")
 _IMAGE = {"image_id": ID, "width": SIZE, "height": SIZE}
 _REGION = {"phrase": Kind(lambda value: isinstance(value, str), "text"), **dict.fromkeys(_SIDES, NUMBER)}
 
 
-class _Part(NamedTuple):
-    image_id: Id
-    regions: list[Entry]
+class VisualGenome(DescribedImages):
+    """Samples of regions with their descriptions as texts of their own; there is no caption.
 
-
-class VisualGenome(Dataset[Sample]):
-    """Samples whose captions are descriptions of an image's regions, one after the other.
-
-    An image has about fifty descriptions, more than a text tower reads, so it gives several samples. Each
-    description is one phrase, linked to its region; the other regions of the image are not in the sample.
+    An image has about fifty descriptions, so it gives several samples.
 
     Args:
         folder: Holds the two JSON files and the images' folders.
-        descriptions: How many descriptions make a caption.
+        descriptions: At most so many a sample.
         upright: Read images turned as their EXIF orientation says.
         on_broken: Called with an error for each entry of the files that cannot be used, which is then left
             out; None raises them together.
@@ -61,84 +49,56 @@ class VisualGenome(Dataset[Sample]):
         InputError: `descriptions` is below 1.
 
     Example:
-        >>> VisualGenome("visual_genome", descriptions=2)[0].caption  # doctest: +SKIP
-        'the clock is green in colour. shade is along the street'
+        >>> VisualGenome("visual_genome", descriptions=2)[0].phrases  # doctest: +SKIP
+        ('the clock is green in colour', 'shade is along the street')
     """
-
-    class_names: tuple[str, ...] = ()
-    is_thing: tuple[bool, ...] = ()
 
     def __init__(
         self,
         folder: str | Path,
         *,
-        descriptions: int = 5,
+        descriptions: int = 10,
         upright: bool = True,
         on_broken: OnBroken | None = None,
     ) -> None:
         if descriptions < 1:
             raise InputError(f"descriptions is {descriptions}: expected 1 or more.")
-        self._folder, self._upright, faults = Path(folder), upright, Faults(on_broken)
-        images = _list(self._folder / "image_data.json")
-        self._images = {
-            image["image_id"]: image
-            for _, image in complete(
-                images, _IMAGE, what="entry", file="image_data.json", faults=faults, key="image_id"
-            )
-        }
-        entries = _list(self._folder / "region_descriptions.json")
-        self._rows = [
-            _Part(key, regions[start : start + descriptions])
-            for key, regions in _described(entries, self._images, faults)
+        root, faults = Path(folder), Faults(on_broken)
+        listed = complete(
+            _list(root / "image_data.json"),
+            _IMAGE,
+            what="entry",
+            file="image_data.json",
+            faults=faults,
+            key="image_id",
+        )
+        images = {image["image_id"]: image for _, image in listed}
+        rows = [
+            _row(images[key], regions[start : start + descriptions])
+            for key, regions in _described(_list(root / "region_descriptions.json"), images, faults)
             for start in range(0, len(regions), descriptions)
         ]
         faults.raise_any()
+        super().__init__(rows, root, _LAYOUT, box_format="xywh", upright=upright)
 
-    def __len__(self) -> int:
-        return len(self._rows)
 
-    def __getitem__(self, index: int) -> Sample:
-        image_id, regions = self._rows[index]
-        size = (self._images[image_id]["width"], self._images[image_id]["height"])
-        placed = place_boxes(
-            [[r[side] for side in _SIDES] for r in regions],
-            size,
-            "xywh",
-            where=f"image {image_id!r}",
-            names=[f"of region {r.get('region_id', row)!r}" for row, r in enumerate(regions)],
-        )
-        caption, spans = "", []
-        for words in map(_words, regions):
-            caption += _JOIN if caption else ""
-            spans.append((len(caption), len(caption) + len(words)))
-            caption += words
-        return Sample(
-            image=open_image(self._file(image_id), upright=self._upright, stated=size),
-            caption=caption,
-            boxes=placed.boxes,
-            phrases=tuple(spans),
-            links=placed.links([(i, i) for i in range(len(spans))]),
-            key=str(image_id),
-            dropped=placed.dropped,
-            left_out=placed.left_out,
-            cut=placed.cut,
-        )
-
-    @cached_property
-    def image_ids(self) -> list[int]:
-        """The `image_id` of every sample, whose images are not opened."""
-        return [image_identity(str(part.image_id)) for part in self._rows]
-
-    def _file(self, image_id: Id) -> Path:
-        names = [f"{folder}/{image_id}.jpg" for folder in ("VG_100K", "VG_100K_2", "images")]
-        return first_existing(self._folder, *names, expected=_LAYOUT)
+def _row(image: Entry, regions: list[Entry]) -> Described:
+    """Some regions of an image with their descriptions."""
+    key = image["image_id"]
+    return Described(
+        files=tuple(f"{folder}/{key}.jpg" for folder in ("VG_100K", "VG_100K_2", "images")),
+        key=str(key),
+        boxes=[[region[side] for side in _SIDES] for region in regions],
+        right=[[_words(region)] for region in regions],
+        size=(image["width"], image["height"]),
+        names=[f"of region {region.get('region_id', row)!r}" for row, region in enumerate(regions)],
+    )
 
 
 def _described(
     entries: list[object], images: dict[Id, Entry], faults: Faults
-) -> list[tuple[Id, list[Entry]]]:
+) -> Iterator[tuple[Id, list[Entry]]]:
     """The regions with words of each image that is listed."""
-    found = []
     file = "region_descriptions.json"
     for name, entry in complete(entries, {"id": ID, "regions": LIST}, what="entry", file=file, faults=faults):
         if entry["regions"] and entry["id"] not in images:
@@ -148,8 +108,7 @@ def _described(
             )
             continue
         regions = complete(entry["regions"], _REGION, what="region", file=name, faults=faults, key=None)
-        found.append((entry["id"], [region for _, region in regions if _words(region)]))
-    return found
+        yield entry["id"], [region for _, region in regions if _words(region)]
 
 
 def _words(region: Entry) -> str:
