@@ -171,7 +171,7 @@ def _open(source: str, format: str | None, option: list[str] | None, **named: An
     from harmoclip.data.formats.registry import open_dataset, read_options, recognize
 
     form = format or recognize(source)
-    return open_dataset(source, form, **named, **read_options(form, option or ()))
+    return open_dataset(source, form, **{**named, **read_options(form, option or ())})
 
 
 def _steps(

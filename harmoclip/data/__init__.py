@@ -11,18 +11,17 @@ if TYPE_CHECKING:
     from harmoclip.data.collate import Collator as Collator
     from harmoclip.data.dataset import SampleDataset as SampleDataset
     from harmoclip.data.formats.coco import CocoCaptions as CocoCaptions
+    from harmoclip.data.formats.dci import Dci as Dci
+    from harmoclip.data.formats.detection import from_supervision as from_supervision
+    from harmoclip.data.formats.docci import Docci as Docci
+    from harmoclip.data.formats.fine_hard import FineHard as FineHard
     from harmoclip.data.formats.flickr30k import Flickr30kEntities as Flickr30kEntities
     from harmoclip.data.formats.grit import from_grit as from_grit
     from harmoclip.data.formats.hugging_face import ObjectRows as ObjectRows
     from harmoclip.data.formats.hugging_face import ObjectStream as ObjectStream
     from harmoclip.data.formats.json_lines import JsonLines as JsonLines
-    from harmoclip.data.formats.dci import Dci as Dci
-    from harmoclip.data.formats.detection import from_supervision as from_supervision
-    from harmoclip.data.formats.docci import Docci as Docci
-    from harmoclip.data.formats.fine_hard import FineHard as FineHard
     from harmoclip.data.formats.localized_narratives import LocalizedNarratives as LocalizedNarratives
     from harmoclip.data.formats.lvis import Lvis as Lvis
-    from harmoclip.data.formats.sharegpt4v import ShareGpt4v as ShareGpt4v
     from harmoclip.data.formats.panoptic import CocoPanoptic as CocoPanoptic
     from harmoclip.data.formats.refcoco import RefCoco as RefCoco
     from harmoclip.data.formats.registry import open_dataset as open_dataset
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from harmoclip.data.formats.rows import from_row as from_row
     from harmoclip.data.formats.rows import to_row as to_row
     from harmoclip.data.formats.shards import Shards as Shards
+    from harmoclip.data.formats.sharegpt4v import ShareGpt4v as ShareGpt4v
     from harmoclip.data.formats.visual_genome import VisualGenome as VisualGenome
     from harmoclip.data.linking.by_similarity import link as link
     from harmoclip.data.linking.by_similarity import model_similarity as model_similarity
@@ -112,8 +112,8 @@ __all__ = [
     "Sample",
     "SampleDataset",
     "SampleTransform",
-    "ShareGpt4v",
     "Shards",
+    "ShareGpt4v",
     "SimilarityLinker",
     "VisualGenome",
     "WordLinker",

@@ -185,21 +185,19 @@ def _open(
             "data.path is null: expected where the data is; data.format=scenes needs none, it is generated."
         )
     form = data.format or recognize(path)
-    options, more = options_of(form), read_options(form, data.options)
+    options = options_of(form)
+    given: dict[str, Any] = {
+        "split": split,
+        "images": data.images,
+        "unit": data.unit,
+        "box_format": data.box_format,
+        "upright": data.upright,
+        "cache": None if data.segment and "segment" not in options else data.cache,
+    }
     if "shuffle" in options:
-        more = {"shuffle": shuffle, "seed": config.seed, **more}
-    return open_dataset(
-        path,
-        form,
-        split=split,
-        images=data.images,
-        unit=data.unit,
-        box_format=data.box_format,
-        upright=data.upright,
-        cache=None if data.segment and "segment" not in options else data.cache,
-        on_broken=on_broken,
-        **more,
-    )
+        given |= {"shuffle": shuffle, "seed": config.seed}
+    given |= read_options(form, data.options)
+    return open_dataset(path, form, on_broken=on_broken, **given)
 
 
 def _finder(data: DataConfig, dataset: object) -> Callable[[Sample], Sample] | None:

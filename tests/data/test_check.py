@@ -130,7 +130,7 @@ def test_real_photographs(data_root, tmp_path):
     assert report["linked_boxes"] > 0.4
 
 
-def test_every_option_of_a_format_can_be_given(tmp_path, monkeypatch):
+def test_every_option_of_a_format_can_be_given(tmp_path):
     regions = [
         {"region_id": i, "phrase": f"a dog {i}", "x": i, "y": 0, "width": 9, "height": 9} for i in range(4)
     ]

@@ -116,8 +116,9 @@ def _value(kind: str, value: str, text: str) -> Any:
     first = kind.partition(" | ")[0]
     if first.startswith(("Sequence", "tuple", "Names")):
         return tuple(part.strip() for part in value.split(","))
+    readers: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": _TRUTH.__getitem__}
     try:
-        return {"int": int, "float": float, "bool": _TRUTH.__getitem__}.get(first, str)(value)
+        return readers.get(first, str)(value)
     except (KeyError, ValueError) as error:
         expected = "true or false" if first == "bool" else first
         raise InputError(f"option {text!r}: expected {expected}.") from error
