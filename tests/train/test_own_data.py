@@ -111,4 +111,6 @@ def test_held_out_samples_that_cannot_be_read_are_left_out_too(own, lines, tmp_p
         Run(own(*watched))
     samples, _, broken = Run(own(*watched, "data.on_broken=skip")).held_out
     assert len(samples) == 8
+    assert len(broken) == 1
+    assert "3.png does not exist" in broken[0]
     assert {sample.caption for sample in samples} <= {Scenes("train", COUNT)[i].caption for i in range(9)}
