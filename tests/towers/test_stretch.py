@@ -6,16 +6,16 @@ import sys
 
 import open_clip
 import pytest
-import small
 import torch
 from open_clip.model import CLIP, CustomTextCLIP
-from tiny_models import OPEN_CLIP, write_hugging_face
 
 import harmoclip
 from harmoclip.errors import InputError, UnsupportedModelError
 from harmoclip.stretch import stretched_table
 from harmoclip.tokenizers import HfTokenizer, with_length
 from harmoclip.towers import find_towers
+from tests.helpers import small
+from tests.helpers.tiny_clips import OPEN_CLIP, write_hugging_face
 
 pytest_plugins = ["every_family"]
 
