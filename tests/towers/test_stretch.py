@@ -17,7 +17,7 @@ from harmoclip.towers import find_towers
 from tests.helpers import small
 from tests.helpers.tiny_clips import OPEN_CLIP, write_hugging_face
 
-pytest_plugins = ["every_family"]
+pytest_plugins = ["tests.helpers.every_family"]
 
 KEPT, LENGTH = 12, 37
 CAUSAL = ("ViT-B-32", "RN50", "CLIPModel", "MetaClip2Model", "openai-ViT", "bare-timm")
