@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from harmoclip.data.formats.files import open_image
+from harmoclip.images import open_image
 
 MOST_TEXTS = 150_000
 CROP_SIZE = 128  # pixels: most boxes have no more

@@ -33,8 +33,7 @@ class Settings:
     batch_size: int = 48
     blocks: int = 3  # of the image tower that are trained, of 16
     train_photographs: int | None = None  # None for all
-    rates: tuple[float, float] = (1e-4, 3e-4)  # of pretrained layers, of projections
-    start_rates: tuple[float, float] = (3e-4, 1e-3)
+    rates: tuple[float, float] = (3e-4, 1e-3)  # of pretrained layers, of projections
 
     @property
     def key(self) -> str:
@@ -88,7 +87,7 @@ class PhotographStudy(Study):
     def begin(self, name: str, start: State | None, seed: int, steps: int) -> Training:
         """Dropout and batch statistics stay off; the projections have a rate of their own."""
         objective = build(name, self.model(seed, start), self.tokenizer, VARIANTS)
-        rest, projections = self.settings.start_rates if start is None else self.settings.rates
+        rest, projections = self.settings.rates
         trained = [(n, p) for n, p in objective.named_parameters() if p.requires_grad]
         groups = [
             {"params": [p for n, p in trained if ("proj.weight" in n) == chosen], "lr": rate}
