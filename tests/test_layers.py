@@ -14,7 +14,7 @@ ORDER = [
     {"ops"},
     {"losses"},
     {"phrase_plan", "grounding_rules", "grounding", "crops"},
-    {"capture", "models", "sharding", "towers", "interpolation", "stretch"},
+    {"capture", "models", "starter", "sharding", "towers", "interpolation", "stretch"},
     {"options", "objective", "checks", "encoding", "photographs"},
     {"harmonized"},
     {"data", "draw"},

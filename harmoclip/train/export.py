@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harmoclip import starter
 from harmoclip.errors import InputError
 from harmoclip.files import PARTIAL, remove_whole
+from harmoclip.models import folder_config
 
 
 def export(
@@ -39,8 +40,10 @@ def export(
         model = copy.deepcopy(model).merge_and_unload()
         weights = model.state_dict()
     whole = {key: weights[key].cpu().reshape(shape).contiguous() for key, shape in shapes.items()}
-    save = _save_transformers if hasattr(model, "save_pretrained") else _save_open_clip
-    save(model, whole, name, partial)
+    if hasattr(model, "save_pretrained"):
+        _save_transformers(model, whole, name, partial)
+    else:
+        _save_open_clip(model, whole, name, partial, folder.resolve())
     remove_whole(folder)
     os.replace(partial, folder)
 
@@ -54,21 +57,38 @@ def _save_transformers(model: Any, weights: Mapping[str, Tensor], name: str, fol
     AutoImageProcessor.from_pretrained(source).save_pretrained(folder)
 
 
-def _save_open_clip(model: Any, weights: Mapping[str, Tensor], name: str, folder: Path) -> None:
+def _save_open_clip(model: Any, weights: Mapping[str, Tensor], name: str, folder: Path, final: Path) -> None:
     from open_clip.push_to_hf_hub import save_config_for_hf
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    save_config_for_hf(model, folder / "open_clip_config.json", _architecture(name))
+    architecture = _architecture(name)
+    text = architecture.get("text_cfg", {})
+    source = text.get("hf_model_name") or ""
+    if source and Path(source).is_dir():  # settings that nobody else has at that place
+        _save_text_settings(model, source, folder)
+        named = {"hf_model_name": str(final), "hf_tokenizer_name": str(final), "hf_model_pretrained": False}
+        architecture = {**architecture, "text_cfg": {**text, **named}}
+    save_config_for_hf(model, folder / "open_clip_config.json", architecture)
     save_file(dict(weights), folder / "open_clip_model.safetensors")
+
+
+def _save_text_settings(model: Any, source: str, folder: Path) -> None:
+    """Write the configuration and the tokenizer of a Hugging Face text tower."""
+    from transformers import AutoTokenizer
+
+    model.text.config.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(source).save_pretrained(folder)
 
 
 def _architecture(name: str) -> dict[str, Any]:
     from open_clip import get_model_config
 
+    if name == starter.NAME:
+        return starter.starter_config()
     folder = Path(name.removeprefix("local-dir:"))
     if (folder / "open_clip_config.json").is_file():
-        return json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]
+        return folder_config(folder)
     config = get_model_config(name)
     if config is None:
         raise InputError(f"{name} is no open_clip architecture and no folder of one: it cannot be exported.")

