@@ -105,9 +105,8 @@ def folder_config(folder: Path) -> dict[str, Any]:
 
     A Hugging Face text tower whose settings lie beside it is found there, wherever the folder was moved.
     """
-    config: dict[str, Any] = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))[
-        "model_cfg"
-    ]
+    settings = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))
+    config: dict[str, Any] = settings["model_cfg"]
     text = config.get("text_cfg", {})
     if text.get("hf_model_name") and (folder / "config.json").is_file():
         here = {"hf_model_name": str(folder), "hf_tokenizer_name": str(folder), "hf_model_pretrained": False}

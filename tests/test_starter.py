@@ -1,4 +1,4 @@
-"""Two pretrained towers as one model: what they are, that they are the pretrained ones, and kept with a folder."""
+"""Two pretrained towers as one model: that they are the pretrained ones, and how they are kept."""
 
 import sys
 
@@ -91,10 +91,8 @@ def test_exported_it_loads_where_it_is_and_where_it_was_moved(starter, tmp_path)
 
 
 def test_weights_are_a_file(starter, tmp_path):
-    torch.save(
-        {k: v + 1 if k == "logit_scale" else v for k, v in starter.model.state_dict().items()},
-        tmp_path / "w.pt",
-    )
+    weights = starter.model.state_dict()
+    torch.save({**weights, "logit_scale": weights["logit_scale"] + 1}, tmp_path / "w.pt")
     loaded = harmoclip.load_model("starter", str(tmp_path / "w.pt"))
     torch.testing.assert_close(loaded.model.logit_scale, starter.model.logit_scale + 1)
     with pytest.raises(InputError, match="no file: starter brings its own weights"):

