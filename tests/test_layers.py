@@ -9,7 +9,18 @@ import harmoclip
 ROOT = Path(harmoclip.__file__).parent
 # a room may import those before it and those in its own line
 ORDER = [
-    {"errors", "tensors", "tokenizers", "notebook", "boxes", "files", "images", "prompts", "windows"},
+    {
+        "errors",
+        "recompute",
+        "tensors",
+        "tokenizers",
+        "notebook",
+        "boxes",
+        "files",
+        "images",
+        "prompts",
+        "windows",
+    },
     {"segment"},
     {"ops"},
     {"losses"},
