@@ -77,6 +77,12 @@ class DataConfig:
     )
     link_threshold: float = key(0.5, "confidence in [0, 1] from which a link by similarity counts", least=0)
     cache: str | None = key(None, "a file that keeps the phrases that were found", may_change=True)
+    crops: str | None = key(
+        None,
+        "a folder that keeps the teacher's vectors of boxes cut out for objective.global_region=crops: later "
+        "epochs compute none; of use without random crops and flips",
+        may_change=True,
+    )
     on_broken: Literal["error", "skip"] = key(
         "error",
         "an image or row that cannot be read ends the run, or is left out, named and counted",

@@ -21,6 +21,7 @@ from harmoclip.sharding import call_gathered
 from harmoclip.train.checkpoint import Checkpoints
 from harmoclip.train.config import Config, keys
 from harmoclip.train.config_file import differences, load_config, to_yaml
+from harmoclip.train.crop_cache import CropCache
 from harmoclip.train.data import Batches, Counted, Counts, check_grounding, held_out
 from harmoclip.train.evaluation import measure
 from harmoclip.train.export import export
@@ -93,6 +94,7 @@ class Run:
             if config.lora.rank is not None:
                 raise InputError("lora.rank is given under FSDP: adapters are trained without it only.")
             ready_for_shards(harmo)
+        self.crops = self._crop_cache(harmo)
         optimizer = make_optimizer(harmo, config.optimizer)
         self.harmo, self.optimizer = self.accelerator.prepare(harmo, optimizer)
 
@@ -121,6 +123,8 @@ class Run:
             if self.held_out is not None and self._due(config.evaluation.every):
                 self._evaluate(log)
             if self._due(config.checkpoint.every):
+                if self.crops is not None:
+                    self.crops.write()
                 self.checkpoints.save(position.step)
         self._export("final")
         log.say(f"the model is in {self.folder / 'final'}")
@@ -148,7 +152,8 @@ class Run:
             counts += found._replace(links=len(batch.grounding.links))
             broken += missed
             with accelerator.accumulate(self.harmo):
-                losses = self.harmo(*batch)
+                crops = None if self.crops is None else self.crops(batch.images, batch.grounding)
+                losses = self.harmo(*batch, crops)
                 accelerator.backward(losses["loss"])
                 if accelerator.sync_gradients and chosen.max_norm is not None:
                     accelerator.clip_grad_norm_(self.harmo.parameters(), chosen.max_norm)
@@ -162,6 +167,14 @@ class Run:
         if missing:
             self._note_broken(broken, log)
         return self._finite(dict(zip(losses, mean, strict=False))), Counts(*totals)
+
+    def _crop_cache(self, harmo: Harmonized) -> CropCache | None:
+        """Where the teacher's vectors of crops are kept, if they are."""
+        if self.config.data.crops is None:
+            return None
+        if self.accelerator.distributed_type == DistributedType.FSDP:
+            raise InputError("data.crops is given under FSDP: crops are kept without it only.")
+        return CropCache(self.config.data.crops, harmo, rank=self.accelerator.process_index)
 
     def _linked(self, batch: Batch) -> Batch:
         if self.linker is None:
