@@ -98,7 +98,7 @@ def from_row(
     phrases = (
         tuple(_phrase(caption, phrase, where) for phrase in _list(row, "phrases", where))
         if "phrases" in row
-        else tuple(segment(caption) if segment and caption else ())
+        else tuple(segment(caption) if segment is not None and caption else ())
     )
     links = [_pair(link, "link", where) for link in _list(row, "links", where)]
     count = len(_list(row, "boxes", where))
