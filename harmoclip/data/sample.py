@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from harmoclip.errors import DataError
+from harmoclip.notebook import boxed_image, table
 from harmoclip.segment import normalize_phrase
 
 _NO_BOXES = torch.empty(0, 4)
@@ -154,6 +155,19 @@ class Sample:
     @property
     def _name(self) -> str:
         return f"sample {self.key!r}" if self.key else "sample"
+
+    def _repr_html_(self) -> str:
+        """The image with its boxes, each under the phrases that name it; a model's input as its shape."""
+        about: dict[str, object] = {"caption": self.caption, "phrases": list(self.phrase_texts)}
+        if isinstance(self.image, Tensor):
+            return table(self._name, {**about, "image": list(self.image.shape), "boxes": len(self.boxes)})
+        texts = self.phrase_texts
+        labels = [
+            ", ".join(texts[phrase] for region, phrase in self.links if region == row)
+            for row in range(len(self.boxes))
+        ]
+        drawn = boxed_image(self.image.convert("RGB"), self.boxes.tolist(), labels)
+        return table(self._name, about) + drawn
 
     @property
     def spans(self) -> tuple[tuple[int, int], ...]:

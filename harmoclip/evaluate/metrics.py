@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from harmoclip.notebook import table
+
 Unit = Literal["fraction", "rank", "count"]
 
 
@@ -66,6 +68,11 @@ class Metrics(Mapping[str, float]):
 
     def __repr__(self) -> str:
         return f"Metrics({', '.join(f'{m.name}={m}' for m in self._metrics.values())})"
+
+    def _repr_html_(self) -> str:
+        chance = {m.name: f", chance {show(m.chance, m.unit)}" for m in self._metrics.values() if m.chance}
+        rows = {m.name: f"{m}{chance.get(m.name, '')}" for m in self._metrics.values()}
+        return table("Metrics", {**rows, **({"left out": len(self.left_out)} if self.left_out else {})})
 
     def __or__(self, other: Metrics) -> Metrics:
         """The values of both, and all that either left out."""
