@@ -47,6 +47,10 @@ class Grounding:
         more_captions: `[B, K]` int64, rows of `texts` with further captions of each image, -1 for none.
             Column k holds captions of one kind, such as short ones, which are contrasted with each other.
 
+    Attributes:
+        plan: How towers encode the phrases with few positions. It is made here, where the tensors are still
+            on the host: made in a step it would wait for the device, and no compiled program could hold it.
+
     Raises:
         GroundingError: A tensor has the wrong type or shape, or a row is impossible; the row is named.
 

@@ -16,7 +16,7 @@ from harmoclip.grounding import Grounding
 from harmoclip.ops import region_pool
 from harmoclip.recompute import recomputed
 from harmoclip.tokenizers import Tokenizer, padded
-from harmoclip.towers.phrases import SpecialTokens, phrase_rows, special_tokens
+from harmoclip.towers.phrases import SpecialTokens, phrase_rows, special_tokens, used_columns
 
 Part = nn.Module | nn.Parameter | None
 """A module or a bare parameter of a model; None where this model has no such part."""
@@ -151,6 +151,15 @@ class TextTower(Tower):
     def short_rows_are_exact(self) -> bool:
         """Whether a text without its padding has the same vector."""
         return True
+
+    def without_padding(self, ids: Tensor) -> Tensor:
+        """Rows cut to the longest text, where texts keep their vectors so; whole rows elsewhere.
+
+        Rows on a GPU stay whole, as a look at them would make the step wait for the device.
+        """
+        if torch.compiler.is_compiling() or ids.device.type != "cpu" or self.positions is None:
+            return ids
+        return ids[:, : used_columns(ids)]
 
     def encode_phrases(self, ids: Tensor, grounding: Grounding) -> Tensor:
         """Vectors `[P, D]` of phrases encoded as texts of their own, from the captions' token ids `[B, L]`.

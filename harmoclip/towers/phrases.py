@@ -99,6 +99,18 @@ def phrase_rows(
     return torch.cat([ids[text_index, : special.start], rows], 1)
 
 
+def used_columns(ids: Tensor) -> int:
+    """The columns of rows `[B, L]` that remain when all but the first of the padding that they share is cut.
+
+    Example:
+        >>> used_columns(torch.tensor([[8, 5, 9, 0, 0, 0], [8, 9, 0, 0, 0, 0]]))
+        4
+    """
+    repeats = (ids[:, 1:] == ids[:, :-1]).all(0)
+    used = (~repeats).nonzero()
+    return int(used[-1]) + 2 if len(used) else min(1, ids.shape[1])
+
+
 def special_tokens(tokenizer: Tokenizer) -> SpecialTokens:
     """How a tokenizer frames a text, from its rows `[1, L]` for the empty text and for the letter a.
 

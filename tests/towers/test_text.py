@@ -8,7 +8,7 @@ import harmoclip
 from harmoclip import Grounding
 from harmoclip.errors import InputError
 from harmoclip.towers import find_towers
-from harmoclip.towers.phrases import special_tokens
+from harmoclip.towers.phrases import special_tokens, used_columns
 from tests.helpers import small
 from tests.helpers.passes import captured_of
 
@@ -77,6 +77,37 @@ def test_a_pooled_token_projects_to_the_text_vector(given):
         pytest.skip("the text vector is a class token's or a mean")
     distance = (F.normalize(vectors, dim=-1) - F.normalize(text, dim=-1)[:, None]).abs().amax(-1)
     assert distance.amin(1).max() < 1e-5
+
+
+@pytest.mark.parametrize("name", ["ViT-B-32", "CLIPModel", "openai-ViT", "bare-timm", "MetaClip2Model"])
+def test_captions_are_encoded_without_the_padding_that_all_share(name, given):
+    """A step runs shorter rows: the same vectors and gradients."""
+    harmo, run = harmoclip.harmonize(given.model.eval()), []
+    words = harmo.towers.text.taps().ids.module
+    handle = words.register_forward_hook(lambda module, args, output: run.append(args[0].shape[1]))
+    found, _ = harmo._encode.captions(given.texts, Grounding.empty(), 2)
+    assert run == [given.texts.shape[1] - 4]  # 9 words, start, end, and one place of padding
+    handle.remove()
+    expected = harmo.towers.encode_text(given.texts)
+    torch.testing.assert_close(found, expected)
+    weights = torch.randn_like(expected)
+    gradients = [torch.autograd.grad((v * weights).sum(), words.weight) for v in (found, expected)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)  # sums in another order
+
+
+@pytest.mark.parametrize("name", ["ViT-B-16-SigLIP", "coca_ViT-B-32", "ChineseCLIPModel", "roberta-ViT-B-32"])
+def test_other_towers_and_other_devices_keep_whole_rows(name, given):
+    tower = find_towers(given.model).text
+    assert tower.without_padding(given.texts) is given.texts
+    clip, elsewhere = find_towers(small.small("ViT-B-32").model).text, given.texts.to("meta")
+    assert clip.without_padding(elsewhere) is elsewhere
+
+
+def test_what_all_rows_repeat_is_padding():
+    assert used_columns(torch.tensor([[8, 5, 9, 9, 9], [8, 9, 9, 9, 9]])) == 3  # padded by the end token
+    assert used_columns(torch.tensor([[8, 5, 9, 0, 0], [8, 5, 5, 5, 9]])) == 5
+    assert used_columns(torch.tensor([[7, 7, 7]])) == 1
+    assert used_columns(torch.empty(0, 5, dtype=torch.int64)) == 1
 
 
 @pytest.mark.parametrize("frame", [small.Frame(98, 99, 0), small.Frame(None, 1, 1), small.Frame(98, None, 0)])
