@@ -50,14 +50,9 @@ class Encoding:
             vectors = self.towers.encode_text(texts)
             return vectors[:images], None if rows is None else vectors[rows]
         if rows is None:
-            return self._texts(texts[:images]), None
-        vectors = self._texts(torch.cat([texts[:images], texts[rows.flatten()]]))
+            return self.towers.encode_captions(texts[:images]), None
+        vectors = self.towers.encode_captions(torch.cat([texts[:images], texts[rows.flatten()]]))
         return vectors[:images], vectors[images:].unflatten(0, rows.shape)
-
-    def _texts(self, ids: Tensor) -> Tensor:
-        """The model's own vectors `[T, D]` of texts whose tokens nobody reads, without needless padding."""
-        cut = self.towers.text.without_padding(ids)
-        return self.towers.encode_text(ids) if cut is ids else self.towers.text.encode(cut)
 
     @torch.no_grad()
     def teacher_vectors(self, images: Tensor, texts: Tensor) -> tuple[Tensor | None, Tensor | None]:

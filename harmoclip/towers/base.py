@@ -294,6 +294,15 @@ class Towers:
         """The model's own text vectors `[B, D]`, as the model gives them."""
         return self.model.encode_text(ids)  # type: ignore[operator]
 
+    def encode_captions(self, ids: Tensor) -> Tensor:
+        """The same of texts whose tokens nobody reads, without the padding that all rows share."""
+        cut = self.text.without_padding(ids) if self._libraries_own() else ids
+        return self.encode_text(ids) if cut is ids else self.text.encode(cut)
+
+    def _libraries_own(self) -> bool:
+        """Whether `encode_text` is what the text tower knows, and no user's."""
+        return getattr(self.model.encode_text, "__module__", "").split(".")[0] in ("open_clip", "clip")
+
     @property
     def logit_scale(self) -> Tensor:
         """The model's learned log temperature."""

@@ -66,6 +66,9 @@ class HfTowers(Towers):
         """The model's own text vectors `[B, D]`."""
         return self.text.encode(ids)
 
+    def _libraries_own(self) -> bool:
+        return True
+
     @property
     def logit_scale(self) -> Tensor:
         """The model's; log 100, CLIP's bound, for a part that has none and is never compared."""
