@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 triton = pytest.importorskip("triton", reason="triton is not installed")
 
@@ -39,6 +40,8 @@ def signature(kernel, element, weight):
 )
 @pytest.mark.parametrize("name", ["pool_kernel", "spread_kernel", "correlate_kernel", "factor_kernel"])
 def test_every_kernel_compiles_for_every_card(name, element, capability):
+    if capability >= 100 and Version(triton.__version__) < Version("3.3"):
+        pytest.skip("the assembler of this triton is older than the card")
     weight = "*fp64" if element == "*fp64" else "*fp32"
     kernel = getattr(kernels, name)
     types = signature(kernel, element, weight)

@@ -69,7 +69,7 @@ def test_patches_are_what_the_processor_cuts():
     image = torch.randn(3, 24, 40)
     try:
         expected = cut(image, 8)
-    except (TypeError, AttributeError):  # before transformers 5 it takes arrays with the channels last
+    except (TypeError, AttributeError, RuntimeError):  # before transformers 5 it takes arrays, channels last
         expected = torch.from_numpy(cut(image.permute(1, 2, 0).numpy(), 8))
     patches = Patches.cut(image[None], 8)
     torch.testing.assert_close(patches.pixel_values[0], expected)
