@@ -2,7 +2,6 @@
 
 import warnings
 
-import peft
 import pytest
 import torch
 from torch import nn
@@ -16,6 +15,7 @@ from harmoclip.towers import find_towers
 from tests.helpers import small
 from tests.helpers.passes import captured_of
 
+peft = pytest.importorskip("peft", reason="peft is not installed")
 pytest_plugins = ["tests.helpers.every_family"]
 
 TARGETS = {  # the names of layers inside a block of each kind of tower

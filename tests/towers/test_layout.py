@@ -98,7 +98,7 @@ def test_input_size(given):
 
 
 def test_a_wrapped_model_has_the_same_layout():
-    import peft
+    peft = pytest.importorskip("peft", reason="peft is not installed")
 
     given = small.small("ViT-B-32")
     before = find_towers(given.model).image

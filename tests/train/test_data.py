@@ -60,10 +60,13 @@ def test_a_state_of_another_number_of_processes_is_refused():
 def test_data_without_splits_is_held_out_by_its_path(shards):
     options = [f"data.path={shards}", "evaluation.samples=7"]
     assert held_out(load_config(None, options), LOADED) is None
-    samples, class_names = held_out(load_config(None, [*options, f"evaluation.path={shards}"]), LOADED)
+    samples, class_names, broken = held_out(
+        load_config(None, [*options, f"evaluation.path={shards}"]), LOADED
+    )
     scenes = Scenes("train", 30)
     assert [s.caption for s in samples] == [scenes[row].caption for row in mixed_order(scenes)[:7]]
-    assert class_names is None
+    assert class_names == scenes.class_names
+    assert not broken
 
 
 @pytest.mark.parametrize(
