@@ -156,15 +156,15 @@ def with_region_texts(batch, extra):
 
 @pytest.mark.parametrize("lexemes", ["phrases", pytest.param("spans", marks=pytest.mark.slow)])
 def test_compile_with_region_texts(lexemes):
-    """One graph for all numbers of boxes, texts and negatives."""
+    """One graph for all numbers of boxes, texts and negatives (several before torch 2.10)."""
     torch.compiler.reset()
     harmo = harmoclip.harmonize(small(), lexemes=lexemes, weights={"hard_negative": 0.5})
-    compiled = torch.compile(harmo, fullgraph=True, dynamic=True, backend="eager")
+    compiled = torch.compile(harmo, fullgraph=ONE_GRAPH, dynamic=True, backend="eager")
     cases = [((2, 3, 2, 4), 6), ((3, 4, 0, 5), 5), ((5, 1, 3, 2), 7)]
     for step, (counts, extra) in enumerate(cases):
         batch = with_region_texts(draw(counts), extra)
         apart = torch.fx.experimental._config.patch(use_duck_shape=False)  # sizes that are equal by chance
-        with torch._dynamo.config.patch(error_on_recompile=step > 0), apart:
+        with torch._dynamo.config.patch(error_on_recompile=ONE_GRAPH and step > 0), apart:
             losses = compiled(*batch)
         losses["loss"].backward()
         torch.testing.assert_close(losses, harmo(*batch), rtol=1e-4, atol=1e-4)

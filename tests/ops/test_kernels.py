@@ -54,7 +54,10 @@ def test_every_kernel_compiles_for_every_card(name, element, capability):
     assert binary.asm["cubin"][:4] == b"\x7fELF"
 
 
-def test_kernels_agree_with_the_separable_path_under_the_interpreter():
+@pytest.mark.skipif(
+    Version(triton.__version__) < Version("3.3"), reason="the interpreter of this triton needs an older numpy"
+)
+def test_kernels_agree_with_the_path_of_the_cpu_under_the_interpreter():
     # triton reads the variable when it is imported, so the kernels run in a process of their own
     cases = Path(__file__).parents[1] / "helpers" / "interpreted.py"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(cases)]
