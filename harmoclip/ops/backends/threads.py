@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import torch
 
-WORTH_SPLITTING = 2e8
+WORTH_SPLITTING = 2e7
 """Values to read that several threads finish sooner than one, busy cores or not."""
 
 
