@@ -6,8 +6,9 @@ In the manner of HarmoCLIP (arXiv 2511.22594). Public names load when first used
 
 from __future__ import annotations
 
-import importlib as _importlib
 from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+from harmoclip.lazy import lazily as _lazily
 
 __version__ = "0.1.0"
 
@@ -46,15 +47,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name in _HOME:
-        value = getattr(_importlib.import_module(f"harmoclip.{_HOME[name]}"), name)
-        globals()[name] = value
-        return value
-    if name in _MODULES:
-        return _importlib.import_module(f"harmoclip.{name}")
-    raise AttributeError(f"module 'harmoclip' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*__all__, *_MODULES, "__doc__", "__file__", "__name__", "__path__"])
+__getattr__, __dir__ = _lazily(__name__, {**_HOME, **dict.fromkeys(_MODULES, "")}, ["__version__"])

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from harmoclip import starter
 from harmoclip.errors import InputError, MissingDependencyError
+from harmoclip.notebook import table
 from harmoclip.tokenizers import Tokenizer, pretrained_tokenizer
 
 _HUGGING_FACE = "hf:"
@@ -27,6 +28,11 @@ class LoadedModel(NamedTuple):
     preprocess: Callable[[Any], Any]
     tokenizer: Tokenizer
     name: str
+
+    def _repr_html_(self) -> str:
+        count = sum(parameter.numel() for parameter in self.model.parameters())
+        rows = {"class": type(self.model).__name__, "parameters": f"{count:,}"}
+        return table(self.name, {**rows, "tokenizer": type(self.tokenizer).__name__})
 
 
 def load_model(name: str, pretrained: str | None = None, device: str = "cpu") -> LoadedModel:

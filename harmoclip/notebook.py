@@ -1,4 +1,4 @@
-"""Small HTML tables for notebooks."""
+"""What objects show of themselves in a notebook: small HTML tables, captions and images."""
 
 from __future__ import annotations
 
@@ -23,6 +23,48 @@ def table(title: str, rows: Mapping[str, Any]) -> str:
     """
     body = "".join(f"<tr><th>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>" for k, v in rows.items())
     return f"<table><caption><b>{escape(title)}</b></caption>{body}</table>"
+
+
+def grid(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table of as many columns as its head has, under a title, everything escaped.
+
+    Example:
+        >>> grid("a", ["", "n"], [["b", 1]])
+        '<table><caption><b>a</b></caption><tr><th></th><th>n</th></tr><tr><td>b</td><td>1</td></tr></table>'
+    """
+    cells = [[f"<th>{escape(name)}</th>" for name in head]]
+    cells += [[f"<td>{escape(str(value))}</td>" for value in row] for row in rows]
+    body = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
+    return f"<table><caption><b>{escape(title)}</b></caption>{body}</table>"
+
+
+def marked(text: str, parts: Sequence[tuple[int, int]]) -> str:
+    """A text with parts of it underlined, each in a color of its own.
+
+    Args:
+        text: The text.
+        parts: `(start, end)` in characters, half-open, in order and without overlap.
+
+    Example:
+        >>> marked("a dog", [(2, 5)])
+        '<p>a <b style="border-bottom:3px solid #0969da">dog</b></p>'
+    """
+    shown, done = [], 0
+    for i, (start, end) in enumerate(parts):
+        line = f"border-bottom:3px solid {_COLORS[i % len(_COLORS)]}"
+        shown.append(f'{escape(text[done:start])}<b style="{line}">{escape(text[start:end])}</b>')
+        done = end
+    return f"<p>{''.join(shown)}{escape(text[done:])}</p>"
+
+
+def several(names: Sequence[str], most: int = 8) -> str:
+    """How many names there are, and the first of them.
+
+    Example:
+        >>> several(["cat", "dog", "cow"], most=2)
+        '3: cat, dog, ...'
+    """
+    return f"{len(names)}: {', '.join([*names[:most], *(['...'] if len(names) > most else [])])}"
 
 
 def boxed_image(image: Image.Image, boxes: Sequence[Sequence[float]], labels: Sequence[str]) -> str:

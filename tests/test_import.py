@@ -1,5 +1,8 @@
+import importlib
 import subprocess
 import sys
+
+import pytest
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -41,3 +44,19 @@ def test_dir_lists_what_is_public():
     names = set(dir(harmoclip))
     assert {*harmoclip.__all__, "data", "evaluate", "losses", "ops", "segment", "towers", "train"} <= names
     assert not names & {"importlib", "Any", "TYPE_CHECKING", "annotations"}
+
+
+PACKAGES = ("data", "draw", "evaluate", "losses", "ops", "segment", "towers", "train")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_dir_of_a_package_lists_its_public_names_and_nothing_else(package):
+    module = importlib.import_module(f"harmoclip.{package}")
+    assert dir(module) == sorted(module.__all__)
+    assert all(getattr(module, name) is not None for name in dir(module))
+
+
+@pytest.mark.parametrize("package", ["harmoclip", "harmoclip.data", "harmoclip.train"])
+def test_a_name_that_is_nowhere_is_an_attribute_error(package):
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nothing'"):
+        importlib.import_module(package).nothing  # noqa: B018

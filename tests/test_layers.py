@@ -15,6 +15,7 @@ ORDER = [
         "tensors",
         "tokenizers",
         "notebook",
+        "lazy",
         "boxes",
         "files",
         "images",

@@ -3,8 +3,9 @@
 Names load when first used.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from harmoclip.lazy import lazily
 
 if TYPE_CHECKING:
     from harmoclip.data.collate import Batch as Batch
@@ -132,13 +133,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'harmoclip.data' has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"harmoclip.data.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+__getattr__, __dir__ = lazily(__name__, _HOME)

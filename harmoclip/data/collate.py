@@ -12,6 +12,7 @@ from torch import Tensor
 from harmoclip.data.sample import Sample, image_identity
 from harmoclip.errors import DataError, InputError
 from harmoclip.grounding import Grounding
+from harmoclip.notebook import table
 from harmoclip.segment import align, phrase_id
 from harmoclip.tokenizers import HfTokenizer, Tokenizer
 
@@ -25,6 +26,10 @@ class Batch(NamedTuple):
     images: Tensor
     texts: Tensor
     grounding: Grounding
+
+    def _repr_html_(self) -> str:
+        rows = {"images": list(self.images.shape), "texts": list(self.texts.shape)}
+        return table("Batch", rows) + self.grounding._repr_html_()
 
 
 class Collator:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from typing import Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
 from harmoclip.data.sample import Sample
+from harmoclip.errors import DataError
+from harmoclip.notebook import several, table
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -21,6 +23,20 @@ class Indexed(Protocol[T_co]):
 
     def __getitem__(self, index: int, /) -> T_co:
         """One item."""
+
+
+class Shown:
+    """A data set or a stream that shows itself in a notebook: its size, its classes, its first sample."""
+
+    def _repr_html_(self) -> str:
+        rows: dict[str, object] = {"samples": len(self)} if isinstance(self, Sized) else {}
+        if names := getattr(self, "class_names", ()):
+            rows["classes"] = several(names)
+        try:
+            first = next(iter(self), None)  # type: ignore[call-overload]
+        except DataError as error:
+            return table(type(self).__name__, {**rows, "first sample": error})
+        return table(type(self).__name__, rows) + (first._repr_html_() if first else "")
 
 
 @runtime_checkable

@@ -17,6 +17,7 @@ from harmoclip.data.formats.shards import Shards, StreamPlace
 from harmoclip.data.shard_loader import ShardBatches, Transform
 from harmoclip.data.transforms.seeded import seeded
 from harmoclip.errors import DataError, InputError
+from harmoclip.notebook import table
 
 B = TypeVar("B")
 State = dict[str, Any]
@@ -136,6 +137,18 @@ class Loader(Generic[B]):
             )
         self._epoch, self._batches = state["epoch"], state["batches"]
         self._places = [StreamPlace(*place) for place in state["places"]]
+
+    def _repr_html_(self) -> str:
+        stream = isinstance(self.dataset, Shards)
+        rows = {
+            "data": type(self.dataset).__name__,
+            "batch size": self.batch_size,
+            "batches an epoch": "without end" if stream else len(self),
+            "next": f"batch {self._batches} of epoch {self._epoch}",
+            "rank": f"{self.rank} of {self.ranks}",
+            "workers": self.workers,
+        }
+        return table("Loader", rows)
 
     def _setting(self) -> dict[str, int]:
         setting = {"batch_size": self.batch_size, "seed": self.seed, "ranks": self.ranks}

@@ -16,3 +16,7 @@ __all__ = [
     "row_of_axes",
     "save",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

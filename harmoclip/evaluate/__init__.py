@@ -50,3 +50,7 @@ __all__ = [
     "trade_off",
     "zero_shot",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

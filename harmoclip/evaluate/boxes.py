@@ -15,6 +15,7 @@ from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
 from harmoclip.evaluate.regions import Regions
 from harmoclip.evaluate.samples import Samples
+from harmoclip.notebook import several, table
 from harmoclip.prompts import Prompts
 
 GUESSES = 5
@@ -46,6 +47,11 @@ class NamedBoxes:
     class_names: Sequence[str]
     things: Tensor
     left_out: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        rows = {"boxes": len(self.labels), "classes": several(self.class_names)}
+        top = {f"top-{k}": f"{self.right(k).double().mean():.1%}" for k in (1, GUESSES)}
+        return table("NamedBoxes", {**rows, **top, "left out": len(self.left_out)})
 
     def right(self, k: int) -> Tensor:
         """Whether the right class is among the first k guesses, `[R]` bool."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import harmoclip
 from harmoclip.evaluate.metrics import Metric, Metrics
+from harmoclip.notebook import grid
 
 Columns = Mapping[str, Metrics]
 """The metrics of one task for each model, such as `before` and `after`."""
@@ -36,6 +37,15 @@ class Evaluated:
     def models(self) -> list[str]:
         """The name of every model that was measured."""
         return list(dict.fromkeys(name for columns in self.scores.values() for name in columns))
+
+    def _repr_html_(self) -> str:
+        from harmoclip.evaluate.tables import cells_of, head_of
+
+        shown = ""
+        for task, columns in self.scores.items():
+            rows = [[metric.name, *cells_of(columns, metric)] for metric in metrics_of(columns)]
+            shown += grid(task, ["", *head_of(columns)], rows)
+        return shown
 
     def as_json(self) -> dict[str, object]:
         """Values as fractions, ranks and counts, with the unit and the chance level of each."""

@@ -17,3 +17,7 @@ __all__ = [
     "roi_align",
     "span_pool",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

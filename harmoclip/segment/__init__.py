@@ -3,7 +3,15 @@
 from harmoclip.segment.align import Aligner, TokenSpan, align
 from harmoclip.segment.entities import link_mentions, shared_phrase_ids
 from harmoclip.segment.negatives import Negative, NegativeMaker
-from harmoclip.segment.phrase import Attribute, Head, Phrase, Relation, normalize_phrase, phrase_id
+from harmoclip.segment.phrase import (
+    Attribute,
+    Head,
+    Phrase,
+    Phrases,
+    Relation,
+    normalize_phrase,
+    phrase_id,
+)
 from harmoclip.segment.segmenter import RULES_VERSION, CaptionSegmenter
 
 __all__ = [
@@ -15,6 +23,7 @@ __all__ = [
     "Negative",
     "NegativeMaker",
     "Phrase",
+    "Phrases",
     "Relation",
     "TokenSpan",
     "align",
@@ -23,3 +32,7 @@ __all__ = [
     "phrase_id",
     "shared_phrase_ids",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,10 +1,11 @@
 """What the segmenter finds: phrases, their attributes and their relations."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from harmoclip.notebook import table
+from harmoclip.notebook import grid, marked, table
 
 _ARTICLES = frozenset({"a", "an", "the"})
 
@@ -100,6 +101,38 @@ class Phrase:
             "groundable": self.reason or "yes",
         }
         return table(self.text, {name: value for name, value in rows.items() if value})
+
+
+class Phrases(list[Phrase]):
+    """The phrases of one caption, a list that also knows the caption.
+
+    Args:
+        caption: As given.
+        found: Its phrases.
+    """
+
+    def __init__(self, caption: str, found: Iterable[Phrase] = ()) -> None:
+        super().__init__(found)
+        self.caption = caption
+
+    def _repr_html_(self) -> str:
+        """The caption with its phrases underlined, and a row for each of them."""
+        rows = [
+            (
+                phrase.text,
+                phrase.head.lemma,
+                ", ".join(attribute.text for attribute in phrase.attributes),
+                ", ".join(
+                    f"{relation.text} {other.text}"
+                    for relation in phrase.relations
+                    for other in self[relation.object : relation.object + 1]
+                ),
+                phrase.reason or "yes",
+            )
+            for phrase in self
+        ]
+        head = ("phrase", "head", "attributes", "relations", "groundable")
+        return marked(self.caption, [(phrase.start, phrase.end) for phrase in self]) + grid("", head, rows)
 
 
 def normalize_phrase(text: str) -> str:

@@ -6,9 +6,10 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from harmoclip.errors import InputError
+from harmoclip.notebook import table
 from harmoclip.segment.english.phrases import english_phrases
 from harmoclip.segment.generic import generic_phrases
-from harmoclip.segment.phrase import Phrase
+from harmoclip.segment.phrase import Phrases
 from harmoclip.segment.pipeline import check_pipeline, load_pipeline, unused_components
 from harmoclip.segment.pool import map_batches
 from harmoclip.segment.reading import Reading, read
@@ -53,7 +54,7 @@ class CaptionSegmenter:
             check_pipeline(self.nlp)
             self._unused = unused_components(self.nlp)
 
-    def __call__(self, caption: str) -> list[Phrase]:
+    def __call__(self, caption: str) -> Phrases:
         """The phrases of one caption, in order and without overlap.
 
         Raises:
@@ -61,12 +62,10 @@ class CaptionSegmenter:
         """
         reading = read(self.check(caption))
         if self.nlp is None:
-            return english_phrases(reading, keep_all=self.keep_all)
+            return Phrases(caption, english_phrases(reading, keep_all=self.keep_all))
         return self._of_doc(self.nlp(reading.text, disable=self._unused), reading)
 
-    def pipe(
-        self, captions: Iterable[str], batch_size: int = 256, workers: int = 1
-    ) -> Iterator[list[Phrase]]:
+    def pipe(self, captions: Iterable[str], batch_size: int = 256, workers: int = 1) -> Iterator[Phrases]:
         """The phrases of each caption, in the order given; reads no more captions than it needs ahead.
 
         Args:
@@ -79,7 +78,7 @@ class CaptionSegmenter:
         """
         return map_batches(functools.partial(_segment_batch, self), captions, batch_size, workers)
 
-    def phrases(self, doc: "Doc") -> list[Phrase]:
+    def phrases(self, doc: "Doc") -> Phrases:
         """The phrases of a text that a spaCy pipeline has parsed."""
         return self._of_doc(doc, Reading(doc.text, doc.text, range(len(doc.text) + 1)))
 
@@ -107,11 +106,17 @@ class CaptionSegmenter:
             )
         return caption
 
-    def _of_doc(self, doc: "Doc", reading: Reading) -> list[Phrase]:
-        return generic_phrases(doc, reading, keep_all=self.keep_all)
+    def _of_doc(self, doc: "Doc", reading: Reading) -> Phrases:
+        return Phrases(reading.caption, generic_phrases(doc, reading, keep_all=self.keep_all))
+
+    def _repr_html_(self) -> str:
+        """What it reads with, and what it makes of a caption."""
+        kept = "all" if self.keep_all else "those that name something visible"
+        rows = table("CaptionSegmenter", {"reads with": self.pipeline, "phrases": kept})
+        return rows if self.nlp else rows + self("A man in a red hat walks two dogs.")._repr_html_()
 
 
-def _segment_batch(segmenter: CaptionSegmenter, captions: list[str]) -> list[list[Phrase]]:
+def _segment_batch(segmenter: CaptionSegmenter, captions: list[str]) -> list[Phrases]:
     nlp = segmenter.nlp
     if nlp is None:
         return [segmenter(caption) for caption in captions]

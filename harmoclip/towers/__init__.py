@@ -54,6 +54,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 BUILT_IN = (
     clip_resnet, hf_text, hf_vit, naflex, open_clip_hf_text, open_clip_text, open_clip_vit, timm_map,
     timm_vit,

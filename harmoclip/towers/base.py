@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from harmoclip.capture import ImageActivations, ImageTaps, TextActivations, TextTaps
 from harmoclip.errors import CaptureError, InputError
 from harmoclip.grounding import Grounding
+from harmoclip.notebook import table
 from harmoclip.ops import region_pool
 from harmoclip.recompute import recomputed
 from harmoclip.tokenizers import Tokenizer, padded
@@ -58,6 +59,14 @@ class Tower(ABC):
     def last_block(self) -> nn.Module:
         """The highest block: region features are made of its output, or by its weights."""
         return self.blocks[-1]
+
+    def _about(self) -> dict[str, object]:
+        """What a notebook shows of the tower."""
+        count = sum(parameter.numel() for parameter in set(parameters(self.encoder)))
+        return {"blocks": len(self.blocks), "parameters": f"{count:,}"}
+
+    def _repr_html_(self) -> str:
+        return table(type(self).__name__, self._about())
 
     def depths(self) -> dict[nn.Parameter, int]:
         """How high each parameter of the tower lies.
@@ -105,6 +114,10 @@ class ImageTower(Tower):
         """Height and width of the images that the model was built for; None where nothing says so."""
         return None
 
+    def _about(self) -> dict[str, object]:
+        kinds = ", ".join(f"{kind} (default)" if kind == self.default_kind else kind for kind in self.kinds)
+        return {**super()._about(), "input": self.input_size or "any", "dense kinds": kinds}
+
     @abstractmethod
     def taps(self, kind: str) -> ImageTaps:
         """The modules to read for a dense kind and for the global vector."""
@@ -130,6 +143,9 @@ class TextTower(Tower):
     context_length: int
     _special: SpecialTokens | None = None
     _tokenizer: Tokenizer | None = None
+
+    def _about(self) -> dict[str, object]:
+        return {**super()._about(), "longest text": f"{self.context_length} tokens"}
 
     @abstractmethod
     def taps(self) -> TextTaps:
@@ -302,6 +318,9 @@ class Towers:
     def _libraries_own(self) -> bool:
         """Whether `encode_text` is what the text tower knows, and no user's."""
         return getattr(self.model.encode_text, "__module__", "").split(".")[0] in ("open_clip", "clip")
+
+    def _repr_html_(self) -> str:
+        return self.image._repr_html_() + self.text._repr_html_()
 
     @property
     def logit_scale(self) -> Tensor:

@@ -1,7 +1,8 @@
 """Training on Accelerate, from a configuration to a finished model. Names load when first used."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from harmoclip.lazy import lazily
 
 if TYPE_CHECKING:
     from harmoclip.train.config import Config as Config
@@ -20,14 +21,4 @@ _HOME = {
 
 __all__ = ["Config", "CropCache", "load_config", "to_yaml", "train"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'harmoclip.train' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"harmoclip.train.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+__getattr__, __dir__ = lazily(__name__, _HOME)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch.utils.data import Dataset
 
+from harmoclip.data.dataset import Shown
 from harmoclip.data.formats.boxes import PlacedBoxes, place_boxes
 from harmoclip.data.formats.entries import Entry, Id
 from harmoclip.data.linking.by_words import Link, WordLinker
@@ -39,7 +40,7 @@ class LinkShare(NamedTuple):
     """The share of phrases with a box."""
 
 
-class CaptionedBoxes(Dataset[Sample]):
+class CaptionedBoxes(Shown, Dataset[Sample]):
     """One sample a caption, with every box of its image; the base of the data sets in COCO's JSON.
 
     Boxes with `iscrowd` hold many things; only phrases for many are linked to them.

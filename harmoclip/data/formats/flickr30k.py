@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 from torch.utils.data import Dataset
 
+from harmoclip.data.dataset import Shown
 from harmoclip.data.formats.boxes import place_boxes
 from harmoclip.data.formats.entries import Faults, OnBroken
 from harmoclip.data.formats.files import check_split, first_existing
@@ -34,7 +35,7 @@ class Sentence(NamedTuple):
     entities: tuple[str, ...]
 
 
-class Flickr30kEntities(Dataset[Sample]):
+class Flickr30kEntities(Shown, Dataset[Sample]):
     """One sample a sentence, with every box of its image.
 
     A phrase is linked to each box of its entity. Phrases for the scene, and those whose entity has no box,

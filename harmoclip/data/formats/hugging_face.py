@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset, IterableDataset
 
+from harmoclip.data.dataset import Shown
 from harmoclip.data.formats.boxes import BoxFormat, PlacedBoxes, Unit, check_box_options, declared_boxes
 from harmoclip.data.formats.entries import ID
 from harmoclip.data.formats.files import check_split
@@ -172,7 +173,7 @@ class ReadObjects:
         return WordLinker(self.names or ())
 
 
-class ObjectRows(Dataset[Sample]):
+class ObjectRows(Shown, Dataset[Sample]):
     """The samples of a map-style `datasets.Dataset`; the options are those of `ReadObjects`.
 
     Category numbers get the names of the column's `ClassLabel`, where it has one and no names are given.
@@ -211,7 +212,7 @@ class ObjectRows(Dataset[Sample]):
         return [value if isinstance(value, int) else image_identity(value) for value in own]
 
 
-class ObjectStream(IterableDataset[Sample]):
+class ObjectStream(Shown, IterableDataset[Sample]):
     """The samples of a streamed `datasets.IterableDataset`, in its own order.
 
     The stream itself shares its files among data loader workers; share them among ranks before with

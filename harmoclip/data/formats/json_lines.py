@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from torch.utils.data import Dataset
 
+from harmoclip.data.dataset import Shown
 from harmoclip.data.formats.boxes import BoxFormat, Unit, check_box_options
 from harmoclip.data.formats.registry import register_format
 from harmoclip.data.formats.rows import Segment, from_row, read_class_names
@@ -25,7 +26,7 @@ class _Line(NamedTuple):
     start: int
 
 
-class JsonLines(Dataset[Sample]):
+class JsonLines(Shown, Dataset[Sample]):
     """One sample a line: `image` is the image's file, other keys are those of `harmoclip.data.formats.rows`.
 
     Args:

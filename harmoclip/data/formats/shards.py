@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 from torch.utils.data import IterableDataset, get_worker_info
 
+from harmoclip.data.dataset import Shown
 from harmoclip.data.formats.boxes import BoxFormat, Unit, check_box_options
 from harmoclip.data.formats.entries import OnBroken
 from harmoclip.data.formats.registry import register_format
@@ -33,7 +34,7 @@ class StreamPlace(NamedTuple):
     samples: int = 0
 
 
-class Shards(IterableDataset[Sample]):
+class Shards(Shown, IterableDataset[Sample]):
     """The samples of tar shards, in one pass that data loader workers share; `Loader` gives endless passes.
 
     A sample is what shares a name in a shard, up to the name's first dot: an image, and a `.json` with the

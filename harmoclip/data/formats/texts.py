@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch.utils.data import Dataset
 
+from harmoclip.data.dataset import Shown
 from harmoclip.data.formats.boxes import BoxFormat, Unit, place_boxes
 from harmoclip.data.formats.files import first_existing
 from harmoclip.data.sample import Sample, image_identity
@@ -39,7 +40,7 @@ class Described(NamedTuple):
     """Of each box, for messages."""
 
 
-class DescribedImages(Dataset[Sample]):
+class DescribedImages(Shown, Dataset[Sample]):
     """One sample a row: the whole image's captions, and texts of their own linked to its boxes.
 
     Args:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from harmoclip.data.dataset import Shown
 from harmoclip.data.sample import Sample
 from harmoclip.data.scenes.caption import article, describe
 from harmoclip.data.scenes.paint import paint
@@ -26,7 +27,7 @@ CLASS_NAMES = tuple(f"{article(colour)} {colour} {shape}" for colour, shape in P
 SPLITS = ("train", "test", "novel")
 
 
-class Scenes(Dataset[Sample]):
+class Scenes(Shown, Dataset[Sample]):
     """Scenes of 2 to 6 things, drawn when asked for; the same (seed, index) gives the same scene everywhere.
 
     `train` and `test` are different scenes without the pairs of `HELD_OUT` (one colour of each shape); each

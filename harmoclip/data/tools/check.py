@@ -16,6 +16,7 @@ from harmoclip.data.formats.shards import Shards
 from harmoclip.data.sample import Sample
 from harmoclip.errors import DataError
 from harmoclip.images import TURNED
+from harmoclip.notebook import table
 from harmoclip.segment import normalize_phrase
 
 _MANY = 0.1
@@ -96,6 +97,9 @@ class DataReport:
     def fine(self) -> bool:
         """Whether everything can be read, every box is possible, and there are boxes with phrases."""
         return not (self._broken or self._faults or self.remarks)
+
+    def _repr_html_(self) -> str:
+        return table("Report", {name.replace("_", " "): value for name, value in self.as_dict().items()})
 
     def add(self, facts: Facts) -> None:
         """Count one sample."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harmoclip.errors import DataError
-from harmoclip.segment import RULES_VERSION, Attribute, CaptionSegmenter, Head, Phrase, Relation
+from harmoclip.segment import RULES_VERSION, Attribute, CaptionSegmenter, Head, Phrase, Phrases, Relation
 
 _ROWS_AT_A_TIME = 1024
 
@@ -46,13 +46,13 @@ class PhraseCache:
         self._connections: dict[int, sqlite3.Connection] = {}
         self._connection.execute("SELECT 1")
 
-    def __call__(self, caption: str) -> list[Phrase]:
+    def __call__(self, caption: str) -> Phrases:
         """The phrases of one caption."""
         found = self._connection.execute(
             "SELECT phrases FROM phrases WHERE address = ?", [self._address(caption)]
         ).fetchone()
         if found:
-            return [_phrase(*row) for row in json.loads(found[0])]
+            return Phrases(caption, (_phrase(*row) for row in json.loads(found[0])))
         phrases = self.segmenter(caption)
         self._keep([(caption, phrases)])
         return phrases
@@ -104,7 +104,7 @@ class PhraseCache:
     def _address(self, caption: str) -> bytes:
         return blake2b(caption.encode("utf-8", "surrogatepass"), key=self._rules, digest_size=16).digest()
 
-    def _keep(self, rows: Iterable[tuple[str, list[Phrase]]]) -> None:
+    def _keep(self, rows: Iterable[tuple[str, Phrases]]) -> None:
         entries = [(self._address(c), json.dumps([astuple(p) for p in phrases])) for c, phrases in rows]
         with self._connection as connection:
             connection.executemany("INSERT OR IGNORE INTO phrases VALUES (?, ?)", entries)

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from harmoclip.data.dataset import Indexed
+from harmoclip.data.dataset import Indexed, Shown
 from harmoclip.data.formats.rows import to_row, write_class_names
 from harmoclip.data.linking.by_similarity import link, model_similarity
 from harmoclip.data.sample import Sample
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Step = Callable[[Sample], Sample]
 
 
-class Prepared(Dataset[Sample]):
+class Prepared(Shown, Dataset[Sample]):
     """A data set whose samples go through steps, such as a `GroundingFinder` and a `SimilarityLinker`.
 
     Args:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any, Literal, Self
 
 from harmoclip.errors import InputError
+from harmoclip.notebook import table
 
 Resize = Literal["shortest", "longest", "squash"]
 Pixels = Literal["pillow", "numpy", "tensor"]
@@ -58,6 +59,9 @@ class Preprocessing:
             )
         if self.resize not in ("shortest", "longest", "squash"):
             raise InputError(f"resize is {self.resize!r}: expected shortest, longest or squash.")
+
+    def _repr_html_(self) -> str:
+        return table("Preprocessing", asdict(self))
 
     @classmethod
     def of(cls, source: Any) -> Self:

@@ -16,6 +16,7 @@ from harmoclip.data.sample import Sample
 from harmoclip.data.transforms.geometry import Normalize, RandomCropTo, ResizeAndCrop, interpolation_of
 from harmoclip.data.transforms.preprocessing import Preprocessing
 from harmoclip.errors import InputError
+from harmoclip.notebook import table
 
 _SIDES = re.compile(r"\b(left|right)(most|ward|wards|hand|handed)?\b", re.IGNORECASE)
 
@@ -93,6 +94,11 @@ class SampleTransform:
         image, boxes = self._mirrored(sample, *self.geometry(self._pixels(sample.image), boxes))
         placed, dropped = self._inside(boxes.as_subclass(Tensor).tolist())
         return sample.drop_boxes(dropped).replace(image=self.normalize(image), boxes=placed)
+
+    def _repr_html_(self) -> str:
+        rows = {"geometry": self.geometry, "mirrored": f"{self.flip:.0%}"}
+        kept = f"{self.min_visible:.0%} of it inside and {self.min_side:g} pixels a side"
+        return table("SampleTransform", {**rows, "a box stays with": kept}) + self.preprocessing._repr_html_()
 
     def _pixels(self, image: Image.Image | Tensor) -> Any:
         image = to_pil_image(image) if isinstance(image, Tensor) else image
