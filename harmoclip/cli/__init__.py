@@ -85,8 +85,9 @@ COMMANDS = {
         "Measure both sides of a model, before and after.",
         {
             "evaluate": (
-                "harmoclip evaluate ViT-B-32-quickgelu --pretrained openai --after w.pt --scenes 500",
-                "harmoclip evaluate hf:openai/clip-vit-base-patch32 --coco coco --json",
+                "harmoclip evaluate ViT-B-32-quickgelu --pretrained openai --after w.pt --on scenes=500",
+                "harmoclip evaluate hf:openai/clip-vit-base-patch32 --on coco=coco --json",
+                "harmoclip evaluate runs/a/best --on own=mine.jsonl --option unit=pixel",
             )
         },
     ),

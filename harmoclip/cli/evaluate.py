@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from harmoclip.evaluate.report import Evaluated
     from harmoclip.models import LoadedModel
 
 
@@ -25,136 +26,138 @@ def _list_yardsticks(asked: bool) -> None:
 
     from harmoclip.evaluate.registry import YARDSTICKS
 
-    table = Table("yardstick", "measures", "files expected", "arXiv")
-    for name, yardstick in YARDSTICKS.items():
-        table.add_row(name, yardstick.measures, yardstick.layout, yardstick.paper)
+    table = Table("yardstick", "measures", "files expected", "--option", "arXiv")
+    for name, known in YARDSTICKS.items():
+        table.add_row(name, known.measures, known.layout, known.options, known.paper)
     Console().print(table)
     raise typer.Exit
 
 
+Model = Annotated[str, typer.Argument(help="An open_clip name, hf:NAME, starter, or a local folder.")]
+Pretrained = Annotated[str | None, typer.Option(help="Weights before: a tag or a file.")]
+After = Annotated[str | None, typer.Option(help="Weights after: a file, a tag or an exported folder.")]
+Against = Annotated[
+    list[str] | None, typer.Option(help="Another model to stand beside: NAME or NAME,WEIGHTS; repeatable.")
+]
+On = Annotated[
+    list[str] | None,
+    typer.Option(help="What to measure: YARDSTICK=FOLDER or YARDSTICK:SPLIT=FOLDER; repeatable."),
+]
+List = Annotated[
+    bool,
+    typer.Option(
+        "--list",
+        help="Show every yardstick with the files it expects, and end.",
+        is_eager=True,
+        callback=_list_yardsticks,
+    ),
+]
+Scenes = Annotated[int, typer.Option(min=0, help="Short for --on scenes=N: generated, nothing to download.")]
+Coco = Annotated[Path | None, typer.Option(help="Short for --on coco=FOLDER.")]
+Images = Annotated[Path | None, typer.Option(help="The images of --on, where not in their usual place.")]
+Proposals = Annotated[
+    Path | None, typer.Option(help="A detector's boxes for --on, in the format of COCO's results.")
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", "-o", metavar="KEY=VALUE", help="More to tell what --on names; see --list."),
+]
+Dense = Annotated[str | None, typer.Option(help="Kind of dense feature; the model's default.")]
+Regions = Annotated[str, typer.Option(help="Boxes as `dense` pooling, `crops`, or `masks`.")]
+Context = Annotated[
+    int | None, typer.Option(min=1, help="Stretch the models' context to so many tokens, for long captions.")
+]
+Shares = Annotated[
+    str, typer.Option(help="Shares of the weights after in the averaging sweep; empty for none.")
+]
+Cache = Annotated[Path | None, typer.Option(help="A file that keeps vectors from one run to the next.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Images or texts encoded at a time.")]
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+Out = Annotated[Path, typer.Option(help="Folder of the report.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")]
+
+
 def evaluate(
-    model: Annotated[str, typer.Argument(help="An open_clip name, hf:NAME, or a local folder.")],
-    pretrained: Annotated[str | None, typer.Option(help="Weights before: a tag or a file.")] = None,
-    after: Annotated[
-        str | None, typer.Option(help="Weights after: a file, a tag or an exported folder.")
-    ] = None,
-    against: Annotated[
-        list[str] | None,
-        typer.Option(help="Another model to stand beside: NAME or NAME,WEIGHTS; repeatable."),
-    ] = None,
-    on: Annotated[
-        list[str] | None,
-        typer.Option(help="What to measure: YARDSTICK=FOLDER or YARDSTICK:SPLIT=FOLDER; repeatable."),
-    ] = None,
-    list_yardsticks: Annotated[
-        bool,
-        typer.Option(
-            "--list",
-            help="Show every yardstick with the files it expects, and end.",
-            is_eager=True,
-            callback=_list_yardsticks,
-        ),
-    ] = False,
-    scenes: Annotated[int, typer.Option(min=0, help="Measure on this many generated scenes.")] = 0,
-    coco: Annotated[Path | None, typer.Option(help="COCO's folder; all that lies there is measured.")] = None,
-    coco_split: Annotated[str, typer.Option(help="COCO's split for captions and boxes.")] = "val2017",
-    flickr: Annotated[Path | None, typer.Option(help="Flickr30k's folder with Karpathy's JSON.")] = None,
-    refer: Annotated[Path | None, typer.Option(help="RefCOCO's folder, or that of + or g.")] = None,
-    refer_images: Annotated[Path, typer.Option(help="The images of RefCOCO.")] = Path("train2014"),
-    refer_split: Annotated[str, typer.Option(help="RefCOCO's split.")] = "val",
-    classes: Annotated[Path | None, typer.Option(help="A folder with one folder of images a class.")] = None,
-    images: Annotated[
-        Path | None, typer.Option(help="The images of --on, where not in their usual place.")
-    ] = None,
-    proposals: Annotated[
-        Path | None, typer.Option(help="A detector's boxes for --on, in the format of COCO's results.")
-    ] = None,
-    dense: Annotated[str | None, typer.Option(help="Kind of dense feature; the model's default.")] = None,
-    regions: Annotated[str, typer.Option(help="Boxes as `dense` pooling, `crops`, or `masks`.")] = "dense",
-    shares: Annotated[
-        str, typer.Option(help="Shares of the weights after in the averaging sweep; empty for none.")
-    ] = "0.2,0.4,0.6,0.8",
-    cache: Annotated[
-        Path | None, typer.Option(help="A file that keeps vectors from one run to the next.")
-    ] = None,
-    batch_size: Annotated[int, typer.Option(min=1)] = 64,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("harmoclip-evaluation"),
-    json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
+    model: Model,
+    pretrained: Pretrained = None,
+    after: After = None,
+    against: Against = None,
+    on: On = None,
+    list_yardsticks: List = False,
+    scenes: Scenes = 0,
+    coco: Coco = None,
+    images: Images = None,
+    proposals: Proposals = None,
+    option: Options = None,
+    dense: Dense = None,
+    regions: Regions = "dense",
+    context: Context = None,
+    shares: Shares = "0.2,0.4,0.6,0.8",
+    cache: Cache = None,
+    batch_size: BatchSize = 64,
+    device: Device = "cpu",
+    out: Out = Path("harmoclip-evaluation"),
+    json: AsJson = False,
 ) -> None:
     """Measure both sides of models, before and after training, and write a report."""
-    from rich.console import Console
-
-    from harmoclip.errors import InputError
     from harmoclip.evaluate.cache import VectorCache
     from harmoclip.evaluate.comparison import Comparison
     from harmoclip.evaluate.encoder import Encoder
     from harmoclip.evaluate.regions import checked_regions
-    from harmoclip.evaluate.registry import tasks_of
-    from harmoclip.evaluate.report import write_report
-    from harmoclip.evaluate.tables import terminal_table
+    from harmoclip.evaluate.registry import tasks_on
     from harmoclip.evaluate.task import Request
     from harmoclip.files import check_writable
     from harmoclip.harmonized import harmonize
     from harmoclip.models import load_model
 
-    way = checked_regions(regions)
-    asked = [
-        (name, Request(source, split, images, way, proposals))
-        for name, split, source in map(_parse, on or [])
-    ]
-    if scenes:
-        asked.append(("scenes", Request(str(scenes), regions=way)))
-    if coco:
-        asked.append(("coco", Request(str(coco), coco_split, regions=way)))
-    if flickr:
-        asked.append(("flickr30k", Request(str(flickr))))
-    if refer:
-        asked.append(("refcoco", Request(str(refer), refer_split, refer_images, way)))
-    if classes:
-        asked.append(("class-folders", Request(str(classes))))
-    if not asked:
-        raise InputError(
-            "nothing to measure: give --on YARDSTICK=FOLDER (--list shows which there are), --scenes, "
-            "--coco, --flickr, --refer or --classes."
-        )
+    request = Request("", None, images, checked_regions(regions), proposals, tuple(option or ()))
+    tasks = tasks_on(_asked(on, scenes, coco), request)
     check_writable(out, "--out")
-    tasks = [task for name, request in asked for task in tasks_of(name, request)]
-    loaded = load_model(model, pretrained, device=device)
-    later = _weights(loaded, after) if after else None
     with Progress() as progress:
         kept = VectorCache(cache)
 
         def encoder(loaded: LoadedModel) -> Encoder:
-            harmo = harmonize(loaded.model, dense=dense, tokenizer=loaded.tokenizer)
-            parts = (loaded.preprocess, loaded.tokenizer, batch_size, progress.track)
-            return Encoder(harmo, *parts, cache=kept)
+            ready = _stretched(loaded, context)
+            harmo = harmonize(ready.model, dense=dense, tokenizer=ready.tokenizer)
+            return Encoder(harmo, ready.preprocess, ready.tokenizer, batch_size, progress.track, cache=kept)
 
+        loaded = load_model(model, pretrained, device=device)
+        later = _weights(loaded, after, context) if after else None
         others = {
             name: encoder(load_model(*_name_and_weights(name), device=device)) for name in against or []
         }
         comparison = Comparison(encoder(loaded), later, others)
         evaluated = comparison.evaluate(_title(model, pretrained, after), tasks, _shares(shares))
+    _show(evaluated, out, json)
+
+
+def _asked(on: list[str] | None, scenes: int, coco: Path | None) -> list[str]:
+    """What to measure, written as `--on` has it."""
+    from harmoclip.errors import InputError
+
+    short = {f"scenes={scenes}": bool(scenes), f"coco={coco}": coco is not None}
+    asked = [*(on or ()), *(text for text, given in short.items() if given)]
+    if not asked:
+        raise InputError("nothing to measure: give --on YARDSTICK=FOLDER (--list shows which there are).")
+    return asked
+
+
+def _show(evaluated: Evaluated, out: Path, as_json: bool) -> None:
+    """Write the report, and print the tables; with JSON on standard output they go to standard error."""
+    import json
+
+    from rich.console import Console
+
+    from harmoclip.evaluate.report import write_report
+    from harmoclip.evaluate.tables import terminal_table
+
     page = write_report(out, evaluated)
-    console = Console(stderr=json)
+    console = Console(stderr=as_json)
     for name, columns in evaluated.scores.items():
         console.print(terminal_table(name, columns))
     console.print(f"report: {page}", highlight=False)
-    if json:
-        import json as writer
-
-        print(writer.dumps(evaluated.as_json()))
-
-
-def _parse(asked: str) -> tuple[str, str | None, str]:
-    """The name, the split and the source of `NAME[:SPLIT]=SOURCE`."""
-    from harmoclip.errors import InputError
-
-    name, sign, source = asked.partition("=")
-    name, _, split = name.partition(":")
-    if not (name and sign and source):
-        raise InputError(f"--on is {asked!r}: expected YARDSTICK=FOLDER or YARDSTICK:SPLIT=FOLDER.")
-    return name, split or None, source
+    if as_json:
+        print(json.dumps(evaluated.as_json()))
 
 
 def _name_and_weights(text: str) -> tuple[str, str | None]:
@@ -182,14 +185,30 @@ def _shares(text: str) -> list[float]:
     return shares
 
 
-def _weights(loaded: LoadedModel, after: str) -> Mapping[str, Tensor]:
-    """The state of a folder's model, or of the named model with a file's or a tag's weights."""
+def _stretched(loaded: LoadedModel, context: int | None) -> LoadedModel:
+    """The model with a context of so many tokens; as it is where it has that many."""
+    from harmoclip.stretch import stretch_context
+    from harmoclip.towers import find_towers
+
+    if context is None or context == find_towers(loaded.model).text.context_length:
+        return loaded
+    stretched = stretch_context(loaded.model, context, tokenizer=loaded.tokenizer)
+    return loaded._replace(tokenizer=stretched.tokenizer)
+
+
+def _weights(loaded: LoadedModel, after: str, context: int | None) -> Mapping[str, Tensor]:
+    """The state of a folder's model, or of the named model with a file's or a tag's weights, stretched."""
+    import copy
+
     from harmoclip.interpolation import check_same_weights
     from harmoclip.models import load_model, load_weights
 
     if Path(after).is_file():
-        return load_weights(loaded, after)
-    later = load_model(after) if Path(after).is_dir() else load_model(loaded.name, after)
-    state: Mapping[str, Tensor] = later.model.state_dict()
-    check_same_weights(loaded.model.state_dict(), state, (repr(loaded.name), repr(after)))
+        later = loaded._replace(model=copy.deepcopy(loaded.model))
+        later.model.load_state_dict(load_weights(loaded, after))
+    else:
+        later = load_model(after) if Path(after).is_dir() else load_model(loaded.name, after)
+    state: Mapping[str, Tensor] = _stretched(later, context).model.state_dict()
+    if context is None:
+        check_same_weights(loaded.model.state_dict(), state, (repr(loaded.name), repr(after)))
     return state

@@ -14,7 +14,7 @@ from harmoclip.evaluate.captioned import Captioned
 from harmoclip.evaluate.classification import cosines
 from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
-from harmoclip.evaluate.regions import RegionVectors
+from harmoclip.evaluate.regions import Regions, RegionVectors
 from harmoclip.evaluate.retrieval import retrieval
 from harmoclip.evaluate.samples import Samples
 from harmoclip.evaluate.tradeoff import trade_off
@@ -63,14 +63,16 @@ def whole_side(encoder: Encoder, samples: Samples) -> Metrics:
     return found.pick("i2t_r1", "i2t_r5", "t2i_r1", "t2i_r5")
 
 
-def region_side(encoder: Encoder, samples: Samples, class_names: Sequence[str] | None = None) -> Metrics:
+def region_side(
+    encoder: Encoder, samples: Samples, class_names: Sequence[str] | None = None, regions: Regions = "dense"
+) -> Metrics:
     """The share of boxes whose most similar name is right: `box_top1`."""
-    regions = encoder.region_vectors(samples)
-    asked = questions(regions.samples, class_names, regions)
-    guess = cosines(regions.vectors[asked.rows], encoder.text_vectors(asked.names)).argmax(1)
+    found = encoder.region_vectors(samples, regions)
+    asked = questions(found.samples, class_names, found)
+    guess = cosines(found.vectors[asked.rows], encoder.text_vectors(asked.names)).argmax(1)
     right = asked.answers.gather(1, guess[:, None]).double().mean().item()
     chance = asked.answers.double().mean().item()
-    return Metrics([Metric("box_top1", right, chance=chance)], regions.left_out)
+    return Metrics([Metric("box_top1", right, chance=chance)], found.left_out)
 
 
 def questions(

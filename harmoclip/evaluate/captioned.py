@@ -88,18 +88,28 @@ class Captioned(NamedTuple):
         Raises:
             DataError: No sample has a caption.
         """
+        return cls.by_image(
+            samples, ((s.image_id, s.caption) for s in (samples[i] for i in range(len(samples))))
+        )
+
+    @classmethod
+    def by_image(cls, samples: Samples, captions: Iterable[tuple[object, str]]) -> Self:
+        """The same with the image's identity and the caption of each sample as they are given.
+
+        Raises:
+            DataError: None has words.
+        """
         first: dict[object, int] = {}
-        captions: dict[object, list[str]] = {}
-        for i in range(len(samples)):
-            sample = samples[i]
-            if sample.caption.strip():
-                image = f"sample {i}" if sample.image_id is None else sample.image_id
-                first.setdefault(image, i)
-                captions.setdefault(image, []).append(sample.caption)
+        texts: dict[object, list[str]] = {}
+        for row, (image_id, caption) in enumerate(captions):
+            if caption.strip():
+                image = f"sample {row}" if image_id is None else image_id
+                first.setdefault(image, row)
+                texts.setdefault(image, []).append(caption)
         if not first:
             raise DataError(f"none of {len(samples)} samples has a caption: retrieval cannot be measured.")
         rows = list(first.values())
-        return cls.of(lambda i: samples[rows[i]].image, captions.values())
+        return cls.of(lambda i: samples[rows[i]].image, texts.values())
 
 
 def _existing(folder: Path, *parts: str) -> Path:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-from harmoclip.errors import InputError
+from harmoclip.errors import InputError, unknown_name
 from harmoclip.evaluate.task import Request, Task
 
 
@@ -17,6 +18,8 @@ class Yardstick(NamedTuple):
     paper: str
     measures: str
     layout: str
+    options: str = ""
+    """What `--option` can tell it; empty where there is nothing to tell."""
 
     @property
     def tasks(self) -> Callable[[Request], list[Task]]:
@@ -33,6 +36,14 @@ YARDSTICKS: dict[str, Yardstick] = {
         "generated here",
         "retrieval, boxes of seen and of held-out pairs, expressions and pointing",
         "a number of scenes; nothing is downloaded",
+    ),
+    "own": Yardstick(
+        f"{_HERE}.own",
+        "data of your own",
+        "what the data says: retrieval; boxes among their classes, or among all phrases; the right box for a "
+        "phrase; pointing; a phrase among its negatives",
+        "JSON lines, shards, or any other format that training reads",
+        options="format, and those of the format, as `harmoclip data check` has them: unit, box_format, ...",
     ),
     "coco": Yardstick(
         f"{_HERE}.coco",
@@ -126,6 +137,50 @@ def tasks_of(name: str, request: Request) -> list[Task]:
         >>> [task.side for task in tasks_of("scenes", Request("4"))]
         ['whole', 'regions', 'regions', 'regions', 'regions']
     """
+    yardstick = _known(name)
+    if request.options and not yardstick.options:
+        raise InputError(f"{name} has no options, but {', '.join(request.options)} is given.")
+    return yardstick.tasks(request)
+
+
+def tasks_on(asked: Sequence[str], request: Request) -> list[Task]:
+    """The tasks of several yardsticks, each named as `YARDSTICK=SOURCE` or `YARDSTICK:SPLIT=SOURCE`.
+
+    Args:
+        asked: What to measure on.
+        request: The rest of each request; its options go to the yardsticks that have some.
+
+    Raises:
+        InputError: One is not of this form or no yardstick has its name, or nothing takes the options.
+        DataError: Some data is not in its layout.
+
+    Example:
+        >>> [task.key for task in tasks_on(["scenes=4"], Request(""))][:2]
+        ['retrieval-scenes', 'boxes-scenes-dense']
+    """
+    found, taken = [], not request.options
+    for name, split, source in map(_parse, asked):
+        takes = bool(_known(name).options)
+        taken = taken or takes
+        own = replace(request, source=source, split=split, options=request.options if takes else ())
+        found += tasks_of(name, own)
+    if not taken:
+        raise InputError(f"none of {', '.join(asked)} has the options {', '.join(request.options)}.")
+    return found
+
+
+def _known(name: str) -> Yardstick:
     if name not in YARDSTICKS:
-        raise InputError(f"no yardstick is called {name!r}: expected one of {', '.join(YARDSTICKS)}.")
-    return YARDSTICKS[name].tasks(request)
+        raise InputError(unknown_name("no yardstick is called", name, YARDSTICKS))
+    return YARDSTICKS[name]
+
+
+def _parse(asked: str) -> tuple[str, str | None, str]:
+    """The name, the split and the source of `NAME[:SPLIT]=SOURCE`."""
+    name, sign, source = asked.partition("=")
+    name, _, split = name.partition(":")
+    if not (name and sign and source):
+        raise InputError(
+            f"{asked!r} says not where to measure: expected YARDSTICK=FOLDER or YARDSTICK:SPLIT=FOLDER."
+        )
+    return name, split or None, source

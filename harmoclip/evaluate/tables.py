@@ -13,6 +13,7 @@ from rich.table import Table
 import harmoclip
 from harmoclip.evaluate.metrics import Metric, show
 from harmoclip.evaluate.report import Columns, Evaluated, change, left_out_of, metrics_of
+from harmoclip.evaluate.task import one_word
 
 _SHOWN = 5  # of what was left out, where people read it
 
@@ -87,7 +88,7 @@ def model_card(evaluated: Evaluated) -> str:
     results = [
         {
             "task": {"type": "zero-shot-image-classification", "name": task},
-            "dataset": {"name": task, "type": re.sub(r"[^a-z0-9]+", "-", task.lower()).strip("-")},
+            "dataset": {"name": task, "type": one_word(task)},
             "metrics": [
                 {"type": name, "name": name, "value": value} for name, value in columns[model].items()
             ],

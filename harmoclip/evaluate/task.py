@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from harmoclip.errors import InputError, unknown_name
 from harmoclip.evaluate.boxes import NamedBoxes
 from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metrics
@@ -26,6 +28,7 @@ class Request:
         images: The folder of the images, where it is not in its usual place.
         regions: How a box becomes a vector.
         proposals: A file of a detector's boxes, in the format of COCO's results, where one is asked for.
+        options: What a yardstick can be told beside, as `KEY=VALUE`.
     """
 
     source: str
@@ -33,11 +36,33 @@ class Request:
     images: Path | None = None
     regions: Regions = "dense"
     proposals: Path | None = None
+    options: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
         """The source as a path."""
         return Path(self.source)
+
+    def read_options(self, known: Mapping[str, Callable[[str], Any]]) -> dict[str, Any]:
+        """The options by name, each read by its function.
+
+        Raises:
+            InputError: An option is not known, or its value cannot be read.
+
+        Example:
+            >>> Request("voc", options=("stride=112",)).read_options({"stride": int})
+            {'stride': 112}
+        """
+        found: dict[str, Any] = {}
+        for text in self.options:
+            name, _, value = text.partition("=")
+            if name not in known:
+                raise InputError(unknown_name("an option is", name, known))
+            try:
+                found[name] = known[name](value)
+            except ValueError as error:
+                raise InputError(f"option {text!r} cannot be read: {error}.") from error
+        return found
 
 
 def first_metric(metrics: Metrics) -> float:
@@ -62,3 +87,18 @@ class Task:
     run: Callable[[Encoder], Metrics]
     headline: Callable[[Metrics], float] = first_metric
     boxes: Callable[[Encoder], tuple[Samples, NamedBoxes]] | None = None
+
+    @property
+    def key(self) -> str:
+        """The name as one word."""
+        return one_word(self.name)
+
+
+def one_word(name: str) -> str:
+    """The name of a task as configurations and files have it.
+
+    Example:
+        >>> one_word("FG-OVD hard, dense")
+        'fg-ovd-hard-dense'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
