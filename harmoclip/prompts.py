@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from harmoclip.errors import InputError
+from harmoclip.errors import InputError, unknown_name
 from harmoclip.tensors import l2_normalize
 
 Prompts = Literal["name", "photo", "vild", "imagenet"]
@@ -72,6 +72,14 @@ def sentences(name: str, prompts: Prompts) -> list[str]:
 
         return [template(name) for template in OPENAI_IMAGENET_TEMPLATES]
     raise InputError(f"prompts is {prompts!r}: expected name, photo, vild or imagenet.")
+
+
+def checked_prompts(prompts: str) -> Prompts:
+    """The ensemble of that name, or an InputError that lists what is known."""
+    known: tuple[Prompts, ...] = get_args(Prompts)
+    if prompts not in known:
+        raise InputError(unknown_name("prompts are", prompts, known))
+    return known[known.index(prompts)]
 
 
 def class_vectors(names: Sequence[str], prompts: Prompts, encode: Callable[[list[str]], Tensor]) -> Tensor:

@@ -138,7 +138,10 @@ def _asked(on: list[str] | None, scenes: int, coco: Path | None) -> list[str]:
     short = {f"scenes={scenes}": bool(scenes), f"coco={coco}": coco is not None}
     asked = [*(on or ()), *(text for text, given in short.items() if given)]
     if not asked:
-        raise InputError("nothing to measure: give --on YARDSTICK=FOLDER (--list shows which there are).")
+        raise InputError(
+            "nothing to measure: give --on YARDSTICK=FOLDER (--list shows which there are), --scenes or "
+            "--coco."
+        )
     return asked
 
 

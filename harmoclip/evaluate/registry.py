@@ -72,8 +72,10 @@ YARDSTICKS: dict[str, Yardstick] = {
     "segmentation": Yardstick(
         f"{_HERE}.segmentation",
         "2112.01071, 2312.01597, 2407.12442",
-        "mean IoU of voc21, voc20, context60, context59, ade20k, cityscapes or coco-stuff, by any --dense",
+        "mean IoU of voc21, voc20, context60, context59, ade20k, cityscapes, coco-stuff, coco-stuff171 or "
+        "coco-object, by any --dense",
         "the release's own; the split is the data set: segmentation:voc20=DIR",
+        options="names=FILE with a class a line; prompts, short_side, window, stride",
     ),
     "detection": Yardstick(
         f"{_HERE}.detection",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -21,6 +22,21 @@ from harmoclip.windows import pixel_scores as windowed_scores
 IGNORED = 255
 
 
+@dataclass(frozen=True)
+class Background:
+    """When a pixel is of class 0 although another one is the most similar to it, as SCLIP has it.
+
+    Args:
+        scale: Cosines times this go into the softmax over all names that gives their probabilities.
+        threshold: A pixel whose best probability is below this is background.
+        smallest: A class with at most this share of an image's other pixels is not found there.
+    """
+
+    scale: float
+    threshold: float
+    smallest: float = 0.0
+
+
 class LabelledPixels(Protocol):
     """Images with the class of every pixel."""
 
@@ -37,7 +53,11 @@ class LabelledPixels(Protocol):
 
 
 def segmentation(
-    encoder: Encoder, data: LabelledPixels, windows: Windows | None = None, prompts: Prompts = "imagenet"
+    encoder: Encoder,
+    data: LabelledPixels,
+    windows: Windows | None = None,
+    prompts: Prompts = "imagenet",
+    background: Background | None = None,
 ) -> Metrics:
     """Mean intersection over union of all classes, over all pixels of the data set.
 
@@ -50,6 +70,7 @@ def segmentation(
         data: Images with labels.
         windows: How images are cut.
         prompts: The sentences that stand for a class.
+        background: When a pixel is of class 0 whatever is the most similar; None lets similarity decide.
 
     Returns:
         `miou`, the mean of `mean_accuracy` over classes, and the `pixel_accuracy`.
@@ -66,7 +87,8 @@ def segmentation(
         image, labels = data.image(index), data.labels(index)
         _check(labels, image, len(names), index)
         scores = pixel_scores(encoder, image, vectors, windows or Windows())
-        guess = _most_similar(scores, owner, len(names), (labels.shape[0], labels.shape[1]))
+        resized = F.interpolate(scores[None], (labels.shape[0], labels.shape[1]), mode="bilinear")[0]
+        guess = most_similar(resized, owner, len(names), background)
         confusion += confusion_of(labels, guess, len(names))
     return mean_iou(confusion)
 
@@ -129,8 +151,26 @@ def _check(labels: Tensor, image: Image.Image, classes: int, index: int) -> None
         )
 
 
-def _most_similar(scores: Tensor, owner: Tensor, classes: int, size: tuple[int, int]) -> Tensor:
-    """The class `[H, W]` of each pixel of a size, by the most similar of the class's names."""
-    best = scores.new_full((classes, *scores.shape[1:]), -torch.inf)
-    best = best.scatter_reduce(0, owner[:, None, None].expand_as(scores), scores, "amax")
-    return F.interpolate(best[None], size, mode="bilinear")[0].argmax(0)
+def most_similar(scores: Tensor, owner: Tensor, classes: int, background: Background | None = None) -> Tensor:
+    """The class `[H, W]` of each pixel.
+
+    Args:
+        scores: `[N, H, W]` cosines with each name.
+        owner: `[N]` the class of each name; a class is as similar as the most similar of its names.
+        classes: How many there are.
+        background: When a pixel is of class 0 whatever is the most similar.
+
+    Example:
+        >>> most_similar(torch.tensor([[[0.1]], [[0.3]]]), torch.tensor([0, 1]), 2)
+        tensor([[1]])
+    """
+    values = scores if background is None else (scores * background.scale).softmax(0)
+    best = values.new_full((classes, *values.shape[1:]), -torch.inf)
+    best = best.scatter_reduce(0, owner[:, None, None].expand_as(values), values, "amax")
+    if background is None:
+        return best.argmax(0)
+    found = torch.bincount(best.argmax(0).flatten(), minlength=classes)[1:]
+    too_few = found <= background.smallest * found.sum()
+    best[1:][too_few] = 0
+    guess: Tensor = best.argmax(0)
+    return guess.masked_fill(best.amax(0) < background.threshold, 0)

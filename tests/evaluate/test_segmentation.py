@@ -9,13 +9,22 @@ from harmoclip.errors import DataError, EvaluationError, InputError
 from harmoclip.evaluate.registry import tasks_of
 from harmoclip.evaluate.segmentation import (
     IGNORED,
+    Background,
     confusion_of,
     mean_iou,
+    most_similar,
     pixel_scores,
     segmentation,
 )
 from harmoclip.evaluate.task import Request
-from harmoclip.evaluate.yardsticks.segmentation import CITYSCAPES, CONTEXT, LAYOUTS, VOC, SegmentedImages
+from harmoclip.evaluate.yardsticks.segmentation import LAYOUTS, SegmentedImages
+from harmoclip.evaluate.yardsticks.segmentation_names import (
+    CITYSCAPES,
+    COCO_OBJECT,
+    COCO_STUFF,
+    CONTEXT,
+    VOC,
+)
 from harmoclip.windows import Windows
 from tests.helpers.known import ColorEncoder
 from tests.helpers.small_world import small_encoder
@@ -127,7 +136,7 @@ def write_voc(root):
 
 @pytest.mark.parametrize(("split", "asked"), [("voc21", 35 * 60), ("voc20", 35 * 30)])
 def test_voc_with_and_without_background(tmp_path, split, asked):
-    (task,) = tasks_of("segmentation", Request(str(write_voc(tmp_path)), split))
+    (task,) = tasks_of("segmentation", Request(str(write_voc(tmp_path)), split, options=("short_side=64",)))
     found = task.run(Patches())
     assert found["pixels"] == asked
     assert 0 <= found["miou"] <= 1
@@ -153,13 +162,69 @@ def test_ade20k_and_cityscapes_and_coco_stuff(tmp_path):
         ("coco-stuff", stuff, ("person", "wall", "")),
     ):
         assert SegmentedImages(root, LAYOUTS[split]).class_names == names
-        (task,) = tasks_of("segmentation", Request(str(root), split))
+        (task,) = tasks_of("segmentation", Request(str(root), split, options=("short_side=32",)))
         assert task.run(Patches())["pixels"] == 32 * 32
 
 
 def test_the_lists_have_their_published_length():
-    assert (len(VOC), len(CONTEXT), len(CITYSCAPES)) == (20, 59, 19)
-    assert all(len(set(names)) == len(names) for names in (VOC, CONTEXT, CITYSCAPES))
+    lists = (VOC, CONTEXT, CITYSCAPES, COCO_OBJECT, COCO_STUFF)
+    assert [len(names) for names in lists] == [20, 59, 19, 80, 171]
+    assert all(len(set(names)) == len(names) for names in lists)
+
+
+@pytest.mark.parametrize("split", ["coco-object", "coco-stuff171"])
+def test_coco_in_the_layout_that_is_made_for_it(tmp_path, split):
+    ending = {"coco-object": "_instanceTrainIds.png", "coco-stuff171": "_labelTrainIds.png"}[split]
+    for folder in ("images/val2017", "annotations/val2017"):
+        (tmp_path / folder).mkdir(parents=True)
+    Image.effect_noise((32, 24), 90).convert("RGB").save(tmp_path / "images/val2017/7.jpg")
+    last = {"coco-object": 80, "coco-stuff171": 170}[split]
+    Image.new("L", (32, 24), last).save(tmp_path / "annotations/val2017" / f"7{ending}")
+    data = SegmentedImages(tmp_path, LAYOUTS[split])
+    assert data.class_names[last] == {"coco-object": "toothbrush", "coco-stuff171": "wood"}[split]
+    (task,) = tasks_of("segmentation", Request(str(tmp_path), split, options=("short_side=32",)))
+    assert task.run(Patches())["pixels"] == 32 * 24
+
+
+def reference_background(scores, owner, classes, scale, threshold, smallest):
+    """The rule of SCLIP's paper, pixel by pixel in float64."""
+    values = torch.softmax(scores.double() * scale, 0)
+    best = torch.stack([values[owner == k].amax(0) for k in range(classes)])
+    first = best.argmax(0)
+    others = int((first != 0).sum())
+    guess = torch.zeros_like(first)
+    for y in range(first.shape[0]):
+        for x in range(first.shape[1]):
+            allowed = [k for k in range(1, classes) if int((first == k).sum()) > smallest * others]
+            value, label = max([(best[0, y, x].item(), 0)] + [(best[k, y, x].item(), k) for k in allowed])
+            guess[y, x] = 0 if value < threshold else label
+    return guess
+
+
+@pytest.mark.parametrize("smallest", [0.0, 0.3])
+def test_the_background_is_what_is_sure_of_nothing(smallest):
+    torch.manual_seed(0)
+    owner = torch.tensor([0, 0, 1, 2, 2, 3, 4])
+    for _ in range(20):
+        scores = torch.randn(7, 5, 6) / 20
+        guess = most_similar(scores, owner, 5, Background(40, 0.4, smallest))
+        expected = reference_background(scores, owner, 5, 40, 0.4, smallest)
+        assert torch.equal(guess, expected)
+    assert torch.equal(most_similar(scores, owner, 5), owner[scores.argmax(0)])
+
+
+def test_options_change_names_and_windows(tmp_path):
+    root = write_voc(tmp_path)
+    (tmp_path / "mine.txt").write_text("nothing\n" + "\n".join(["red, crimson"] * 20) + "\n")
+    options = (f"names={tmp_path / 'mine.txt'}", "prompts=photo", "short_side=48", "stride=16")
+    (task,) = tasks_of("segmentation", Request(str(root), "voc21", options=options))
+    assert task.run(Patches())["pixels"] == 35 * 60
+    with pytest.raises(InputError, match="did you mean 'short_side'"):
+        tasks_of("segmentation", Request(str(root), "voc21", options=("shortside=48",)))
+    with pytest.raises(InputError, match="prompts are 'many'"):
+        tasks_of("segmentation", Request(str(root), "voc21", options=("prompts=many",)))
+    with pytest.raises(InputError, match="'stride=half' cannot be read"):
+        tasks_of("segmentation", Request(str(root), "voc21", options=("stride=half",)))
 
 
 def test_what_does_not_fit_is_named(tmp_path):

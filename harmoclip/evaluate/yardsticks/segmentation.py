@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,33 +16,22 @@ from torch import Tensor
 from harmoclip.data.formats.files import first_existing
 from harmoclip.errors import DataError, InputError
 from harmoclip.evaluate.coco_boxes import spoken
-from harmoclip.evaluate.segmentation import IGNORED, segmentation
+from harmoclip.evaluate.segmentation import IGNORED, Background, segmentation
 from harmoclip.evaluate.task import Request, Task
+from harmoclip.evaluate.yardsticks.segmentation_names import (
+    CITYSCAPES,
+    COCO_OBJECT,
+    COCO_STUFF,
+    CONTEXT,
+    NO_OBJECT,
+    VOC,
+)
 from harmoclip.images import open_image
+from harmoclip.prompts import checked_prompts
 from harmoclip.windows import Windows
 
 Names = Callable[[Path], Sequence[str]]
 
-VOC = (
-    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table",
-    "dog", "horse", "motorbike", "person", "potted plant", "sheep", "sofa", "train", "television monitor",
-)  # fmt: skip
-CONTEXT = (
-    "aeroplane", "bag", "bed", "bedclothes", "bench", "bicycle", "bird", "boat", "book", "bottle",
-    "building", "bus", "cabinet", "car", "cat", "ceiling", "chair", "cloth", "computer", "cow", "cup",
-    "curtain", "dog", "door", "fence", "floor", "flower", "food", "grass", "ground", "horse", "keyboard",
-    "light", "motorbike", "mountain", "mouse", "person", "plate", "platform", "potted plant", "road",
-    "rock", "sheep", "shelves", "sidewalk", "sign", "sky", "snow", "sofa", "table", "track", "train",
-    "tree", "truck", "television monitor", "wall", "water", "window", "wood",
-)  # fmt: skip
-CITYSCAPES = (
-    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
-    "terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
-)  # fmt: skip
-# what stands for everything that is no object, in the manner of SCLIP
-_NO_OBJECT = (
-    "background, wall, sky, tree, wood, grass, road, sea, river, mountain, ground, building, floor, water"
-)
 # classes that COCO-Stuff lists and has no pixel of
 _UNUSED = {
     "street sign", "hat", "shoe", "eye glasses", "plate", "mirror", "window", "desk", "door", "blender",
@@ -59,7 +50,10 @@ class Layout:
         label_ending: Of a label image's file name.
         names: The class names, from the root.
         listed: A file below the root that lists the images of a split; None takes all images.
-        zero: Label 0 is the first `class`, the `background` with names of its own, or `ignored`.
+        asks_zero: Whether label 0 is a class; where it is not, the classes count from 1.
+        no_object: The names of label 0, where it is the background.
+        background: When a pixel is background whatever its most similar name is.
+        short_side: What images are resized to.
     """
 
     images: tuple[str, ...]
@@ -68,7 +62,10 @@ class Layout:
     label_ending: str
     names: Names
     listed: str | None = None
-    zero: str = "class"
+    asks_zero: bool = True
+    no_object: str | None = None
+    background: Background | None = None
+    short_side: int = 336
 
 
 def _fixed(names: Sequence[str]) -> Names:
@@ -92,19 +89,22 @@ def _lines(root: Path, name: str) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines()
 
 
-_VOC_FOLDERS = (("JPEGImages",), ("SegmentationClass", "SegmentationClassAug"), ".jpg", ".png")
-_CONTEXT_FOLDERS = (("JPEGImages",), ("SegmentationClassContext",), ".jpg", ".png")
+_VOC = partial(
+    Layout, ("JPEGImages",), ("SegmentationClass", "SegmentationClassAug"), ".jpg", ".png", _fixed(VOC),
+    "ImageSets/Segmentation/val.txt",
+)  # fmt: skip
+_CONTEXT = partial(
+    Layout, ("JPEGImages",), ("SegmentationClassContext",), ".jpg", ".png", _fixed(CONTEXT),
+    "ImageSets/SegmentationContext/val.txt",
+)  # fmt: skip
+_COCO = partial(Layout, ("val2017", "images/val2017"))
 LAYOUTS = {
-    "voc21": Layout(*_VOC_FOLDERS, _fixed(VOC), "ImageSets/Segmentation/val.txt", "background"),
-    "voc20": Layout(*_VOC_FOLDERS, _fixed(VOC), "ImageSets/Segmentation/val.txt", "ignored"),
-    "context60": Layout(
-        *_CONTEXT_FOLDERS, _fixed(CONTEXT), "ImageSets/SegmentationContext/val.txt", "background"
-    ),
-    "context59": Layout(
-        *_CONTEXT_FOLDERS, _fixed(CONTEXT), "ImageSets/SegmentationContext/val.txt", "ignored"
-    ),
+    "voc21": _VOC(no_object=NO_OBJECT, background=Background(65, 0.1, 0.1)),
+    "voc20": _VOC(asks_zero=False),
+    "context60": _CONTEXT(no_object="background", background=Background(50, 0.1)),
+    "context59": _CONTEXT(asks_zero=False),
     "ade20k": Layout(
-        ("images/validation",), ("annotations/validation",), ".jpg", ".png", _ade_names, zero="ignored"
+        ("images/validation",), ("annotations/validation",), ".jpg", ".png", _ade_names, asks_zero=False
     ),
     "cityscapes": Layout(
         ("leftImg8bit/val",),
@@ -112,15 +112,26 @@ LAYOUTS = {
         "_leftImg8bit.png",
         "_gtFine_labelTrainIds.png",
         _fixed(CITYSCAPES),
+        short_side=560,
     ),
-    "coco-stuff": Layout(
-        ("val2017", "images/val2017"),
-        ("stuffthingmaps/val2017", "annotations/val2017"),
+    "coco-stuff": _COCO(
+        ("stuffthingmaps/val2017", "annotations/val2017"), ".jpg", ".png", _stuff_names, short_side=448
+    ),
+    "coco-stuff171": _COCO(
+        ("annotations/val2017",), ".jpg", "_labelTrainIds.png", _fixed(COCO_STUFF), short_side=448
+    ),
+    "coco-object": _COCO(
+        ("annotations/val2017",),
         ".jpg",
-        ".png",
-        _stuff_names,
+        "_instanceTrainIds.png",
+        _fixed(COCO_OBJECT),
+        no_object=NO_OBJECT,
+        background=Background(50, 0.1),
     ),
 }
+OPTIONS: dict[str, Callable[[str], Any]] = {
+    "names": Path, "prompts": checked_prompts, "short_side": int, "window": int, "stride": int,
+}  # fmt: skip
 
 
 class SegmentedImages:
@@ -129,18 +140,22 @@ class SegmentedImages:
     Args:
         root: The folder of the release.
         layout: Where its parts are.
+        names: A file with the names of each class on a line, in place of the published ones; where label 0 is
+            the background, its line is the first.
 
     Raises:
         DataError: A folder is missing, or no image has labels.
     """
 
-    def __init__(self, root: Path, layout: Layout) -> None:
+    def __init__(self, root: Path, layout: Layout, names: Path | None = None) -> None:
         self.layout = layout
         images = first_existing(root, *layout.images, expected="the images as released")
         labels = first_existing(root, *layout.labels, expected="the labels as released")
         self._files = _pairs(images, labels, _listed(root, layout), layout)
-        background = (_NO_OBJECT,) if layout.zero == "background" else ()
-        self.class_names: Sequence[str] = (*background, *layout.names(root))
+        zero = () if layout.no_object is None else (layout.no_object,)
+        self.class_names: Sequence[str] = (
+            (*zero, *layout.names(root)) if names is None else _lines(names.parent, names.name)
+        )
         if not self._files:
             raise DataError(f"{images} has no image *{layout.ending} with labels in {labels}.")
 
@@ -161,7 +176,7 @@ class SegmentedImages:
             raise DataError(f"labels {path} cannot be read: {error}.") from error
         if labels.ndim != 2:
             raise DataError(f"{path} is an image in color: expected one number a pixel, the class.")
-        if self.layout.zero == "ignored":
+        if not self.layout.asks_zero:
             return torch.where((labels == 0) | (labels == IGNORED), IGNORED, labels - 1)
         return labels
 
@@ -178,9 +193,17 @@ def tasks(request: Request) -> list[Task]:
             f"segmentation is of {request.split!r}: expected one of {', '.join(LAYOUTS)}, as in "
             "segmentation:voc20=DIR."
         )
-    data = SegmentedImages(request.path, LAYOUTS[request.split])
-    name = f"segmentation, {request.split}"
-    return [Task(name, "regions", lambda encoder: segmentation(encoder, data, Windows()))]
+    layout, told = LAYOUTS[request.split], request.read_options(OPTIONS)
+    data = SegmentedImages(request.path, layout, told.pop("names", None))
+    prompts = told.pop("prompts", "imagenet")
+    windows = Windows(**{"short_side": layout.short_side, **told})
+    return [
+        Task(
+            f"segmentation, {request.split}",
+            "regions",
+            lambda encoder: segmentation(encoder, data, windows, prompts, layout.background),
+        )
+    ]
 
 
 def _listed(root: Path, layout: Layout) -> set[str] | None:
