@@ -76,7 +76,7 @@ def with_length(tokenizer: Any, context_length: int) -> Tokenizer:
     if isinstance(tokenizer, HfTokenizer):
         tokenizer = tokenizer.tokenizer
     if hasattr(tokenizer, "model_max_length"):
-        tokenizer = copy.deepcopy(tokenizer)
+        tokenizer = copy.copy(tokenizer)
         tokenizer.model_max_length = context_length  # saved with the tokenizer
         return HfTokenizer(tokenizer, context_length)
     if hasattr(tokenizer, "context_length"):

@@ -20,7 +20,7 @@ def starter():
 
 def write(loaded, folder):
     weights = loaded.model.state_dict()
-    export(loaded.model, weights, {k: v.shape for k, v in weights.items()}, loaded.name, folder)
+    export(loaded.model, weights, {k: v.shape for k, v in weights.items()}, loaded, folder)
 
 
 def assert_same(one, other):

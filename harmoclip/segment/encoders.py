@@ -75,6 +75,8 @@ class FastEncoder:
         self.options = {name: value for name, value in options.items() if name != "return_tensors"}
         self._normalizer = tokenizer.backend_tokenizer.normalizer
         self._unknown = {tokenizer.unk_token_id} - {None}
+        # which CLIP's own `decode` takes off, but not that of its copy in another process
+        self._end_of_word = getattr(tokenizer.backend_tokenizer.model, "end_of_word_suffix", None) or ""
 
     def encode(self, text: str, *, truncate: bool) -> Offsets:
         """Offsets as the tokenizer maps them."""
@@ -86,7 +88,8 @@ class FastEncoder:
         ids = self.tokenizer(text, **self.options)["input_ids"][slice(*positions)]
         if self._unknown.intersection(ids):
             return True
-        return self._plain(self.tokenizer.decode(ids)) == self._plain(phrase)
+        said = self.tokenizer.decode(ids).replace(self._end_of_word or " ", " ")
+        return self._plain(said) == self._plain(phrase)
 
     def _plain(self, text: str) -> str:
         """Normalised as the tokenizer does, without whitespace."""

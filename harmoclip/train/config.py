@@ -30,6 +30,12 @@ class ModelConfig:
 
     name: str = key("ViT-B-32", "an open_clip architecture, hf:NAME, or a folder")
     pretrained: str | None = key(None, "open_clip's tag of the weights, or a file; null: random weights")
+    context_length: int | None = key(
+        None,
+        "tokens of a text, such as 248 for long captions: positions are stretched as Long-CLIP does, and the "
+        "tokenizer follows; null: the model's own",
+        least=1,
+    )
 
 
 @dataclass(frozen=True)

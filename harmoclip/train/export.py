@@ -14,11 +14,16 @@ from torch import Tensor
 from harmoclip import starter
 from harmoclip.errors import InputError
 from harmoclip.files import PARTIAL, remove_whole
-from harmoclip.models import folder_config
+from harmoclip.models import LoadedModel, folder_config
+from harmoclip.tokenizers import HfTokenizer
 
 
 def export(
-    model: Any, weights: Mapping[str, Tensor], shapes: Mapping[str, torch.Size], name: str, folder: Path
+    model: Any,
+    weights: Mapping[str, Tensor],
+    shapes: Mapping[str, torch.Size],
+    source: LoadedModel,
+    folder: Path,
 ) -> None:
     """Write a model for `transformers.AutoModel` or `open_clip.create_model("local-dir:...")`.
 
@@ -28,7 +33,8 @@ def export(
         model: The user's model, of open_clip or Hugging Face, or peft's wrapper of it.
         weights: Its state dict.
         shapes: Of the weights of the model as it was loaded; sharding gives scalars a dimension.
-        name: The name it was loaded by; configuration, tokenizer and image processor come from there.
+        source: As it was loaded: configuration, tokenizer and image processor come from its name, and the
+            length of a text from its tokenizer.
         folder: Replaced as a whole, once everything is written.
 
     Raises:
@@ -41,34 +47,42 @@ def export(
         weights = model.state_dict()
     whole = {key: weights[key].cpu().reshape(shape).contiguous() for key, shape in shapes.items()}
     if hasattr(model, "save_pretrained"):
-        _save_transformers(model, whole, name, partial)
+        _save_transformers(model, whole, source, partial)
     else:
-        _save_open_clip(model, whole, name, partial, folder.resolve())
+        _save_open_clip(model, whole, source, partial, folder.resolve())
     remove_whole(folder)
     os.replace(partial, folder)
 
 
-def _save_transformers(model: Any, weights: Mapping[str, Tensor], name: str, folder: Path) -> None:
+def _save_transformers(model: Any, weights: Mapping[str, Tensor], source: LoadedModel, folder: Path) -> None:
     from transformers import AutoImageProcessor, AutoTokenizer
 
-    source = name.removeprefix("hf:")
+    name = source.name.removeprefix("hf:")
     model.save_pretrained(folder, state_dict=dict(weights))
-    AutoTokenizer.from_pretrained(source).save_pretrained(folder)
-    AutoImageProcessor.from_pretrained(source).save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(name)
+    if isinstance(source.tokenizer, HfTokenizer):
+        tokenizer.model_max_length = source.tokenizer.context_length
+    tokenizer.save_pretrained(folder)
+    AutoImageProcessor.from_pretrained(name).save_pretrained(folder)
 
 
-def _save_open_clip(model: Any, weights: Mapping[str, Tensor], name: str, folder: Path, final: Path) -> None:
+def _save_open_clip(
+    model: Any, weights: Mapping[str, Tensor], source: LoadedModel, folder: Path, final: Path
+) -> None:
     from open_clip.push_to_hf_hub import save_config_for_hf
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    architecture = _architecture(name)
+    architecture = _architecture(source.name)
     text = architecture.get("text_cfg", {})
-    source = text.get("hf_model_name") or ""
-    if source and Path(source).is_dir():  # settings that nobody else has at that place
-        _save_text_settings(model, source, folder)
+    length = getattr(source.tokenizer, "context_length", None)  # a stretched model's is not its name's
+    text = {**text, "context_length": length} if length else text
+    settings = text.get("hf_model_name") or ""
+    if settings and Path(settings).is_dir():  # settings that nobody else has at that place
+        _save_text_settings(model, settings, folder)
         named = {"hf_model_name": str(final), "hf_tokenizer_name": str(final), "hf_model_pretrained": False}
-        architecture = {**architecture, "text_cfg": {**text, **named}}
+        text = {**text, **named}
+    architecture = {**architecture, "text_cfg": text}
     save_config_for_hf(model, folder / "open_clip_config.json", architecture)
     save_file(dict(weights), folder / "open_clip_model.safetensors")
 

@@ -239,7 +239,7 @@ class Run:
         if self.accelerator.is_main_process:
             harmo: Harmonized = self.accelerator.unwrap_model(self.harmo)
             weights = {key.removeprefix("model."): value for key, value in state.items()}
-            export(harmo.model, weights, self.shapes, self.loaded.name, self.folder / name)
+            export(harmo.model, weights, self.shapes, self.loaded, self.folder / name)
         self.accelerator.wait_for_everyone()
 
     # ------------------------------------------------------------------ where a run lives

@@ -7,23 +7,39 @@ from typing import Any
 
 from torch import nn
 
-from harmoclip.errors import InputError, MissingDependencyError
+from harmoclip.errors import HarmoclipError, InputError, MissingDependencyError
 from harmoclip.harmonized import Harmonized, harmonize
 from harmoclip.models import LoadedModel, load_model
 from harmoclip.options import Options
+from harmoclip.stretch import stretch_context
 from harmoclip.towers import find_towers
 from harmoclip.train.config import Config, LoraConfig
 
 
 def load(config: Config) -> LoadedModel:
-    """The model of a configuration with float32 weights, whatever it was stored in.
+    """The model of a configuration with float32 weights, whatever it was stored in, and its context length.
 
     Weights of half precision cannot be trained by Adam, whose steps are smaller than their rounding; mixed
     precision, which is Accelerate's, keeps float32 weights.
+
+    Raises:
+        InputError: There is no such model, or its context is longer than is asked for.
+        UnsupportedModelError: Its context cannot be stretched.
     """
     loaded = load_model(config.model.name, config.model.pretrained)
     loaded.model.float()
-    return loaded
+    return _stretched(loaded, config.model.context_length)
+
+
+def _stretched(loaded: LoadedModel, length: int | None) -> LoadedModel:
+    """The model with texts of this length; one that has it already stays as it is."""
+    if length is None or length == find_towers(loaded.model).text.context_length:
+        return loaded
+    try:
+        stretched = stretch_context(loaded.model, length, tokenizer=loaded.tokenizer)
+    except HarmoclipError as error:
+        raise type(error)(f"model.context_length is {length}: {error}") from error
+    return loaded._replace(tokenizer=stretched.tokenizer)
 
 
 def build(loaded: LoadedModel, objective: Options, lora: LoraConfig) -> Harmonized:

@@ -31,11 +31,21 @@ def test_a_report_counts_pictures_boxes_and_links_once(tmp_path):
     report = check_dataset(JsonLines(path))
     assert report.fine
     assert report.as_dict() == {
-        "samples": 3, "images": 1, "boxes": 2, "phrases": 4, "links": 3, "linked_boxes": 1.0,
-        "linked_phrases": 0.75, "without_phrases": 1, "turned": 0, "broken": 0, "impossible_boxes": 0,
+        "samples": 3, "images": 1, "boxes": 2, "phrases": 4, "texts_of_their_own": 0, "links": 3,
+        "negatives": 0, "more_captions": 0, "linked_boxes": 1.0, "linked_phrases": 0.75,
+        "without_caption": 0, "without_phrases": 1, "turned": 0, "broken": 0, "impossible_boxes": 0,
         "dropped_boxes": {}, "remarks": [], "fine": True,
     }  # fmt: skip
     assert report.frequent.most_common(1) == [("dog", 4)]
+
+
+def test_texts_of_their_own_negatives_and_missing_captions_are_counted(tmp_path):
+    phrases = [{"text": "a red hat"}, {"text": "a blue hat"}, [0, 5]]
+    described = line(phrases=phrases, links=[[0, 0]], negatives=[[0, 1]])
+    alone = {**line(phrases=[{"text": "a hat"}], links=[]), "caption": ""}
+    several = line(more_captions=["two dogs", "dogs on grass"])
+    report = check_dataset(JsonLines(write(tmp_path, described, alone, several)))
+    assert (report.own_texts, report.negatives, report.more_captions, report.without_caption) == (3, 1, 2, 1)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -98,8 +108,9 @@ def test_the_command_draws_counts_and_exits_with_what_it_found(tmp_path):
 def test_a_format_is_told_by_its_files(tmp_path):
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations/instances_val2017.json").write_text("{}")
-    with pytest.raises(DataError, match=r"captions_val2017\.json does not exist"):
-        open_dataset(tmp_path, split="val2017")
+    for split in ("val2017", None):
+        with pytest.raises(DataError, match=r"captions_.* does not exist: .* are the format detection"):
+            open_dataset(tmp_path, split=split)
     (tmp_path / "annotations/instances_val2017.json").unlink()
     with pytest.raises(DataError, match="Looked for coco: annotations/instances"):
         open_dataset(tmp_path)

@@ -190,6 +190,23 @@ def test_names_of_classes_are_the_texts_of_boxes_in_cocos_json(tmp_path):
         open_dataset(instances(tmp_path, annotations=lost), "detection")
 
 
+def test_cocos_folder_without_captions(tmp_path):
+    (tmp_path / "annotations").mkdir()
+    boxes = instances(tmp_path / "val2017")
+    with pytest.raises(DataError, match=r"has no data\.yaml or Annotations: expected COCO's JSON"):
+        open_dataset(tmp_path, "detection")
+    boxes.rename(tmp_path / "annotations/instances_val2017.json")
+    with pytest.raises(DataError, match=r"captions_\*\.json does not exist.*are the format detection"):
+        open_dataset(tmp_path)
+    (sample,) = open_dataset(tmp_path, "detection")
+    assert sample.phrases == ("traffic light",)
+    with pytest.raises(DataError, match="no split 'val2014': did you mean 'val2017'"):
+        open_dataset(tmp_path, "detection", split="val2014")
+    (tmp_path / "annotations/instances_train2017.json").write_text("{}")
+    with pytest.raises(DataError, match="has instances of train2017, val2017: give one of them as split"):
+        open_dataset(tmp_path, "detection")
+
+
 @pytest.fixture
 def supervision():
     return pytest.importorskip("supervision")

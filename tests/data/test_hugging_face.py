@@ -4,7 +4,8 @@ from PIL import Image
 
 from harmoclip.data import open_dataset
 from harmoclip.data.formats.hugging_face import ObjectRows, ObjectStream, ReadObjects, open_rows
-from harmoclip.errors import DataError
+from harmoclip.data.formats.registry import read_options
+from harmoclip.errors import DataError, InputError
 from harmoclip.segment import Head, Phrase
 
 datasets = pytest.importorskip("datasets")
@@ -77,6 +78,24 @@ def test_rows_are_opened_from_a_folder_of_either_kind(tmp_path, monkeypatch):
         open_rows(tmp_path / "two")
     with pytest.raises(DataError, match=r"has no split 'test': expected one of train"):
         open_rows(tmp_path / "three", "test")
+
+
+def test_columns_are_named_by_options_and_rows_need_no_caption(tmp_path):
+    renamed = rows().rename_columns({"text": "said", "image": "photo", "objects": "things"})
+    renamed.save_to_disk(tmp_path / "one")
+    columns = {"image": "photo", "objects": "things"}
+    for wrong in ("caption", "captions=said"):
+        with pytest.raises(InputError, match="caption"):
+            read_options("hugging_face", [wrong])
+    given = read_options("hugging_face", ["caption=said", *(f"{k}={v}" for k, v in columns.items())])
+    assert open_dataset(tmp_path / "one", segment=segment, **given)[0].caption == CAPTION
+    for none in (read_options("hugging_face", ["caption="])["caption"], None):
+        (sample,) = ObjectRows(renamed, caption=none, **columns)
+        assert (sample.caption, sample.phrases, sample.links) == ("", ("dog", "car"), ((0, 0), (1, 1)))
+    worded = row(objects={"bbox": BOXES, "category": ["traffic_light", "traffic_light"]})
+    assert ReadObjects(caption=None)(worded, "0").phrases == ("traffic light",)
+    with pytest.raises(DataError, match="row 3: a category is 1, which nothing names"):
+        ReadObjects(caption=None)(row(objects={"bbox": BOXES, "category": [1, 0]}), "3")
 
 
 def test_a_folder_without_rows_is_refused(tmp_path):

@@ -1,3 +1,4 @@
+import copy
 import functools
 import html
 import pickle
@@ -258,6 +259,15 @@ def test_tokenizers_that_cannot_be_aligned(tokenizer):
 def test_aligner_travels_to_workers():
     aligner = pickle.loads(pickle.dumps(align(SIMPLE)))
     assert aligner("a red hat", [(2, 9)]) == [TokenSpan(2, 4, "exact")]
+
+
+@pytest.mark.parametrize("name", FAST)
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_of_a_fast_tokenizer_finds_the_same(name, copied):
+    tokenizer = FAST[name]()
+    found = align(tokenizer)("a man walks two dogs", [(2, 5), (12, 20)])
+    assert {span.status for span in found} == {"exact"}
+    assert align(copied(tokenizer))("a man walks two dogs", [(2, 5), (12, 20)]) == found
 
 
 @pytest.mark.parametrize("phrase", ["-white cat", "white cat", "s tail", "A black", "at", "rap"])

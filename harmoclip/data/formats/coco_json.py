@@ -16,25 +16,40 @@ CAPTION = {"image_id": ID, "caption": TEXT}
 BOX_OF_IMAGE = {"image_id": ID, "category_id": ID, "bbox": BOX}
 
 
-def choose_split(root: Path, split: str | None, layout: str) -> str:
+def choose_split(root: Path, split: str | None, layout: str, *, kind: str = "captions") -> str:
     """The split that is asked for, or the only one that a folder has captions of.
 
     Args:
         root: With `annotations/captions_{split}.json`.
         split: Which of them; None takes the only one.
         layout: What is expected, with `{split}`.
+        kind: What the files are of, as their names begin: `captions` or `instances`.
 
     Raises:
-        DataError: There are captions of none or of several splits, or not of the one that is asked for.
+        DataError: There are files of none or of several splits, or not of the one that is asked for.
     """
-    found = sorted(path.stem.removeprefix("captions_") for path in root.glob("annotations/captions_*.json"))
+    found, expected = splits_of(root, kind), f"expected {layout.format(split=split or 'train2017')}"
+    if not found:
+        file = root / "annotations" / f"{kind}_{split or '*'}.json"
+        raise DataError(f"{file} does not exist: {expected}.{_without_captions(root, kind)}")
     if split:
         check_split(split, found, root)
         return split
     if len(found) == 1:
         return found[0]
-    seen = f"has captions of {', '.join(found)}: give one of them as split" if found else "has no captions"
-    raise DataError(f"{root} {seen}; expected {layout.format(split='train2017')}.")
+    raise DataError(f"{root} has {kind} of {', '.join(found)}: give one of them as split; {expected}.")
+
+
+def splits_of(root: Path, kind: str) -> list[str]:
+    """The splits that a folder has `annotations/{kind}_{split}.json` of."""
+    return sorted(path.stem.removeprefix(f"{kind}_") for path in root.glob(f"annotations/{kind}_*.json"))
+
+
+def _without_captions(root: Path, kind: str) -> str:
+    """What to do with a folder that has boxes alone."""
+    if kind != "captions" or not splits_of(root, "instances"):
+        return ""
+    return " Boxes without captions are the format detection, whose texts are the names of their classes."
 
 
 def read_images(entries: object, file: str, faults: Faults) -> dict[Id, Entry]:

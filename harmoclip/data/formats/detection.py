@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from harmoclip.data.formats.coco_json import read_boxes, read_categories
+from harmoclip.data.formats.coco_json import choose_split, read_boxes, read_categories, splits_of
 from harmoclip.data.formats.entries import ID, SIZE, Entry, Faults, OnBroken, complete
 from harmoclip.data.formats.files import check_split, read_json
 from harmoclip.data.formats.registry import register_format
@@ -14,8 +14,8 @@ from harmoclip.data.formats.texts import Described, DescribedImages, spoken
 from harmoclip.errors import DataError, MissingDependencyError
 
 _LAYOUT = (
-    "COCO's JSON of boxes (COCO, LVIS, Objects365) with images=, YOLO's data.yaml, or VOC's Annotations/ and "
-    "JPEGImages/"
+    "COCO's JSON of boxes (COCO, LVIS, Objects365) with images=, a folder with annotations/instances_*.json, "
+    "YOLO's data.yaml, or VOC's Annotations/ and JPEGImages/"
 )
 _IMAGE = {"id": ID, "width": SIZE, "height": SIZE}
 
@@ -57,11 +57,13 @@ def open_detection(
     """A detection set: one sample an image, without a caption, the classes' names as texts of their own.
 
     Args:
-        path: A file of COCO's JSON, as COCO, LVIS and Objects365 have it; or a folder with `data.yaml` and
-            YOLO's `labels/`, or with VOC's `Annotations/` and `JPEGImages/`.
-        split: For YOLO a key of `data.yaml`, for VOC a file of `ImageSets/Main/`; by default `train` and
-            every image.
-        images: The folder that the JSON's names of images start from; by default the folder of the file.
+        path: A file of COCO's JSON, as COCO, LVIS and Objects365 have it; or a folder with
+            `annotations/instances_{split}.json` and `{split}/`, with `data.yaml` and YOLO's `labels/`, or
+            with VOC's `Annotations/` and `JPEGImages/`.
+        split: For a folder of COCO which of its files, by default the only one; for YOLO a key of
+            `data.yaml`, for VOC a file of `ImageSets/Main/`; by default `train` and every image.
+        images: The folder that the JSON's names of images start from; by default the folder of the file, or
+            `{split}/` of COCO's folder.
         upright: Read images turned as their EXIF orientation says.
         on_broken: Called with an error for each entry of a JSON file that cannot be used, which is then left
             out; None raises them together.
@@ -71,6 +73,9 @@ def open_detection(
         MissingDependencyError: supervision, which reads YOLO and VOC, is not installed.
     """
     path = Path(path)
+    if splits_of(path, "instances"):
+        split = choose_split(path, split, _LAYOUT, kind="instances")
+        path, images = path / "annotations" / f"instances_{split}.json", images or path / split
     if path.suffix == ".json":
         return _coco(path, Path(images or path.parent), upright, Faults(on_broken))
     readers = {"data.yaml": _yolo, "Annotations": _voc}

@@ -18,6 +18,7 @@ from harmoclip.data.formats.entries import ID
 from harmoclip.data.formats.files import check_split
 from harmoclip.data.formats.registry import register_format
 from harmoclip.data.formats.rows import Row, plain
+from harmoclip.data.formats.texts import Pairs, linked_texts, spoken
 from harmoclip.data.linking.by_words import WordLinker
 from harmoclip.data.sample import Sample, image_identity
 from harmoclip.errors import DataError, MissingDependencyError
@@ -26,6 +27,7 @@ from harmoclip.segment import CaptionSegmenter, Phrase
 
 Segment = Callable[[str], Sequence[Phrase]]
 Names = Sequence[str | Sequence[str]]
+Caption = str | Callable[[Row], str] | None
 _EXPECTED = 'expected {"bbox": [[x, y, w, h], ...], "category": [...]}, or a list of such objects'
 
 
@@ -48,7 +50,8 @@ class ReadObjects:
         names: Of the categories, where the rows hold numbers; a list of synonyms may stand for a name.
             Without it, boxes whose category is a number, not a word, stay without a link.
         image: The key of the image.
-        caption: The key of the caption, or a function from the row to it.
+        caption: The key of the caption, or a function from the row to it. None or "" for rows without one:
+            the names of the boxes' categories are then texts of their own.
         objects: The key of the objects, given as a dictionary of lists or a list of dictionaries.
         box: The objects' key of the box.
         category: The objects' key of the category.
@@ -68,7 +71,7 @@ class ReadObjects:
         names: Names | None = None,
         *,
         image: str = "image",
-        caption: str | Callable[[Row], str] = "caption",
+        caption: Caption = "caption",
         objects: str = "objects",
         box: str = "bbox",
         category: str = "category",
@@ -90,13 +93,13 @@ class ReadObjects:
         boxes, categories = self._columns(plain(row.get(self.objects)), key)
         placed = declared_boxes(boxes, image.size, self.box_format, self.unit, where=f"row {key}")
         kept = [categories[row_] for row_ in placed.rows]
-        phrases = self.segment(caption)
+        phrases, links = self._texts(caption, kept, placed, key)
         return Sample(
             image=image,
             caption=caption,
             boxes=placed.boxes,
-            phrases=tuple(phrases),
-            links=tuple(self._links(phrases, kept, placed, key)),
+            phrases=phrases,
+            links=links,
             labels=torch.tensor(kept, dtype=torch.int64) if _numbered(categories) else None,
             key=key,
             image_id=self.identity(row, key),
@@ -120,12 +123,35 @@ class ReadObjects:
         """From a caption to its phrases."""
         return CaptionSegmenter() if self._segment is None else self._segment
 
+    def _texts(
+        self, caption: str, categories: list[int | str], placed: PlacedBoxes, key: str
+    ) -> tuple[tuple[Phrase | str, ...], Pairs]:
+        """The phrases of the caption, or without one the categories' names; and their links to the boxes."""
+        if not self.caption:
+            return linked_texts([[self._name(category, key)] for category in categories])[:2]
+        phrases = tuple(self.segment(caption))
+        return phrases, tuple(self._links(phrases, categories, placed, key))
+
+    def _name(self, category: int | str, key: str) -> str:
+        """What boxes of a category are called."""
+        if isinstance(category, str):
+            return spoken(category)
+        if self.names is None:
+            raise DataError(
+                f"row {key}: a {self.category} is {category}, which nothing names: expected words, a "
+                "ClassLabel, or names=, the names of the categories in the order of their numbers."
+            )
+        return spoken(self.names[category][0])
+
     def _caption(self, row: Row, key: str) -> str:
+        if not self.caption:
+            return ""
         caption = row.get(self.caption) if isinstance(self.caption, str) else self.caption(row)
         if not isinstance(caption, str) or not caption.strip():
             raise DataError(
                 f"row {key}: the caption is {caption!r:.80}: expected text. Say where it is with caption=, "
-                f"a column's name or a function from the row to the text; this row has {', '.join(row)}."
+                f"a column's name or a function from the row to the text; this row has {', '.join(row)}. "
+                "Where rows have none, caption=None (-o caption=) makes the categories' names the texts."
             )
         return caption
 
@@ -232,20 +258,32 @@ def open_rows(
     path: str | Path,
     split: str | None = None,
     *,
+    names: Names | None = None,
+    image: str = "image",
+    caption: Caption = "caption",
+    objects: str = "objects",
+    box: str = "bbox",
+    category: str = "category",
+    image_id: str = "image_id",
     box_format: BoxFormat = "xywh",
     unit: Unit = "pixel",
     segment: Segment | None = None,
-    **options: Any,
 ) -> ObjectRows:
     """The samples of a data set of Hugging Face: saved to a folder, files of rows, or on the Hub.
 
     Args:
         path: The folder of `save_to_disk`, or what `datasets.load_dataset` takes.
         split: Which of its splits; None takes the only one.
+        names: This and all that follow are those of `ReadObjects`.
+        image: The key of the image.
+        caption: The key of the caption; None or "" for rows without one.
+        objects: The key of the objects.
+        box: The objects' key of the box.
+        category: The objects' key of the category.
+        image_id: The key of what is equal for rows of one image.
         box_format: What a box's four numbers are.
         unit: Of boxes: pixels of the image, or a share of its size.
         segment: From a caption to its phrases.
-        options: More of `ReadObjects`.
 
     Raises:
         MissingDependencyError: datasets is not installed.
@@ -270,7 +308,19 @@ def open_rows(
     name = split or (next(iter(rows)) if len(rows) == 1 else None)
     if name is None:
         raise DataError(f"split is {split!r}; {path} has {', '.join(rows)}: name one of them.")
-    return ObjectRows(rows[name], box_format=box_format, unit=unit, segment=segment, **options)
+    return ObjectRows(
+        rows[name],
+        names,
+        image=image,
+        caption=caption,
+        objects=objects,
+        box=box,
+        category=category,
+        image_id=image_id,
+        box_format=box_format,
+        unit=unit,
+        segment=segment,
+    )
 
 
 def _reader(rows: object, names: Names | None, options: dict[str, Any]) -> ReadObjects:

@@ -35,6 +35,10 @@ class Facts:
     linked_boxes: set[int]
     linked_phrases: set[int]
     links: int
+    own_texts: int
+    negatives: int
+    captioned: bool
+    more_captions: int
     turned: bool
 
 
@@ -45,9 +49,13 @@ class DataReport:
     Attributes:
         samples: How many can be read.
         linked_phrases: Phrases with a box.
-        phrases: Of all captions.
+        phrases: Of all captions, and texts of their own.
+        own_texts: Phrases that are texts of their own.
         links: Pairs of a box and a phrase.
-        without_phrases: Samples whose caption has none.
+        negatives: Pairs of a box and a phrase that is known to be wrong.
+        more_captions: Captions beyond the first of a sample.
+        without_caption: Samples without one.
+        without_phrases: Samples that have none.
         turned: Samples whose image was turned upright, as its EXIF orientation says.
         dropped: How many boxes of all images were left out, by reason.
         frequent: How often each phrase is said.
@@ -56,7 +64,11 @@ class DataReport:
     samples: int = 0
     linked_phrases: int = 0
     phrases: int = 0
+    own_texts: int = 0
     links: int = 0
+    negatives: int = 0
+    more_captions: int = 0
+    without_caption: int = 0
     without_phrases: int = 0
     turned: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -106,7 +118,11 @@ class DataReport:
         self.samples += 1
         self.phrases += len(facts.phrases)
         self.linked_phrases += len(facts.linked_phrases)
+        self.own_texts += facts.own_texts
         self.links += facts.links
+        self.negatives += facts.negatives
+        self.more_captions += facts.more_captions
+        self.without_caption += not facts.captioned
         self.without_phrases += not facts.phrases
         self.turned += facts.turned
         if not self._faults.keys() >= set(facts.faults):  # once an image, not once a caption
@@ -129,9 +145,13 @@ class DataReport:
             "images": len(self._images),
             "boxes": len(self._boxes),
             "phrases": self.phrases,
+            "texts_of_their_own": self.own_texts,
             "links": self.links,
+            "negatives": self.negatives,
+            "more_captions": self.more_captions,
             "linked_boxes": len(self._linked) / max(len(self._boxes), 1),
             "linked_phrases": self.linked_phrases / max(self.phrases, 1),
+            "without_caption": self.without_caption,
             "without_phrases": self.without_phrases,
             "turned": self.turned,
             "broken": len(self._broken),
@@ -187,6 +207,10 @@ def facts_of(sample: Sample) -> Facts:
         linked_boxes={region for region, _ in sample.links},
         linked_phrases={phrase for _, phrase in sample.links},
         links=len(sample.links),
+        own_texts=sum(isinstance(phrase, str) for phrase in sample.phrases),
+        negatives=len(sample.negatives),
+        captioned=bool(sample.caption.strip()),
+        more_captions=len(sample.more_captions),
         turned=not isinstance(sample.image, torch.Tensor) and bool(sample.image.info.get(TURNED)),
     )
 
