@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from harmoclip.capture import Tap
 from harmoclip.errors import InputError, UnsupportedModelError
+from harmoclip.models import LoadedModel
 from harmoclip.tokenizers import Tokenizer, with_length
 from harmoclip.towers import find_towers
 
@@ -65,6 +66,19 @@ def stretch_context(
             f"kept is {kept}: expected 0 to {before - 2}, so that 2 of {before} positions can be spread."
         )
     return StretchedContext(model, stretched_table(tower.positions.detach(), length, kept), tokenizer)
+
+
+def with_context(loaded: LoadedModel, length: int | None) -> LoadedModel:
+    """A loaded model with texts of this length and its tokenizer; as it is where it has that, or None.
+
+    Raises:
+        UnsupportedModelError: As `stretch_context` does.
+        InputError: The model's own context is longer.
+    """
+    if length is None or length == find_towers(loaded.model).text.context_length:
+        return loaded
+    stretched = stretch_context(loaded.model, length, tokenizer=loaded.tokenizer)
+    return loaded._replace(tokenizer=stretched.tokenizer)
 
 
 class StretchedContext:

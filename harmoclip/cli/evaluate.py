@@ -109,6 +109,7 @@ def evaluate(
     from harmoclip.files import check_writable
     from harmoclip.harmonized import harmonize
     from harmoclip.models import load_model
+    from harmoclip.stretch import with_context
 
     request = Request("", None, images, checked_regions(regions), proposals, tuple(option or ()))
     tasks = tasks_on(_asked(on, scenes, coco), request)
@@ -117,7 +118,7 @@ def evaluate(
         kept = VectorCache(cache)
 
         def encoder(loaded: LoadedModel) -> Encoder:
-            ready = _stretched(loaded, context)
+            ready = with_context(loaded, context)
             harmo = harmonize(ready.model, dense=dense, tokenizer=ready.tokenizer)
             return Encoder(harmo, ready.preprocess, ready.tokenizer, batch_size, progress.track, cache=kept)
 
@@ -188,30 +189,20 @@ def _shares(text: str) -> list[float]:
     return shares
 
 
-def _stretched(loaded: LoadedModel, context: int | None) -> LoadedModel:
-    """The model with a context of so many tokens; as it is where it has that many."""
-    from harmoclip.stretch import stretch_context
-    from harmoclip.towers import find_towers
-
-    if context is None or context == find_towers(loaded.model).text.context_length:
-        return loaded
-    stretched = stretch_context(loaded.model, context, tokenizer=loaded.tokenizer)
-    return loaded._replace(tokenizer=stretched.tokenizer)
-
-
 def _weights(loaded: LoadedModel, after: str, context: int | None) -> Mapping[str, Tensor]:
     """The state of a folder's model, or of the named model with a file's or a tag's weights, stretched."""
     import copy
 
     from harmoclip.interpolation import check_same_weights
     from harmoclip.models import load_model, load_weights
+    from harmoclip.stretch import with_context
 
     if Path(after).is_file():
         later = loaded._replace(model=copy.deepcopy(loaded.model))
         later.model.load_state_dict(load_weights(loaded, after))
     else:
         later = load_model(after) if Path(after).is_dir() else load_model(loaded.name, after)
-    state: Mapping[str, Tensor] = _stretched(later, context).model.state_dict()
+    state: Mapping[str, Tensor] = with_context(later, context).model.state_dict()
     if context is None:
         check_same_weights(loaded.model.state_dict(), state, (repr(loaded.name), repr(after)))
     return state

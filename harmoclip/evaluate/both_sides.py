@@ -55,6 +55,12 @@ def both_sides(encoder: Encoder, samples: Samples, class_names: Sequence[str] | 
     return sides | Metrics([Metric("trade_off", trade_off(sides))])
 
 
+def check_both_sides(samples: Samples, class_names: Sequence[str] | None = None) -> None:
+    """Raise a DataError where no sample has a caption, or no box a name: one side could not be measured."""
+    Captioned.samples(samples)
+    questions([samples[i] for i in range(len(samples))], class_names)
+
+
 def whole_side(encoder: Encoder, samples: Samples) -> Metrics:
     """Retrieval R@1 and R@5 both ways."""
     captioned = Captioned.samples(samples)

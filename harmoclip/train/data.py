@@ -15,6 +15,7 @@ from harmoclip.data.formats.registry import options_of, read_options, recognize
 from harmoclip.data.linking.grounding_finder import GroundingFinder
 from harmoclip.data.scenes import Scenes
 from harmoclip.errors import DataError, InputError, TrainingError
+from harmoclip.evaluate.both_sides import check_both_sides
 from harmoclip.models import LoadedModel
 from harmoclip.options import Options
 from harmoclip.segment import CaptionSegmenter
@@ -166,7 +167,15 @@ def held_out(config: Config, loaded: LoadedModel) -> HeldOut | None:
     dataset = _open(config, chosen.path or config.data.path, chosen.split, chosen.samples, 0, on_broken)
     transform = _Steps(_finder(config.data, dataset), transform_for(_source(loaded)))
     samples = [transform(sample) for sample in islice(_in_order(dataset, on_broken), chosen.samples)]
-    return HeldOut(samples, getattr(dataset, "class_names", None) or None, broken)
+    names = getattr(dataset, "class_names", None) or None
+    try:
+        check_both_sides(samples, names)
+    except DataError as error:
+        raise DataError(
+            f"evaluation: {error} Give evaluation.path or evaluation.split with captions and with boxes that "
+            "have a class or a linked phrase, or leave both out."
+        ) from error
+    return HeldOut(samples, names, broken)
 
 
 def _open(

@@ -11,7 +11,7 @@ from harmoclip.errors import HarmoclipError, InputError, MissingDependencyError
 from harmoclip.harmonized import Harmonized, harmonize
 from harmoclip.models import LoadedModel, load_model
 from harmoclip.options import Options
-from harmoclip.stretch import stretch_context
+from harmoclip.stretch import with_context
 from harmoclip.towers import find_towers
 from harmoclip.train.config import Config, LoraConfig
 
@@ -28,18 +28,11 @@ def load(config: Config) -> LoadedModel:
     """
     loaded = load_model(config.model.name, config.model.pretrained)
     loaded.model.float()
-    return _stretched(loaded, config.model.context_length)
-
-
-def _stretched(loaded: LoadedModel, length: int | None) -> LoadedModel:
-    """The model with texts of this length; one that has it already stays as it is."""
-    if length is None or length == find_towers(loaded.model).text.context_length:
-        return loaded
+    length = config.model.context_length
     try:
-        stretched = stretch_context(loaded.model, length, tokenizer=loaded.tokenizer)
+        return with_context(loaded, length)
     except HarmoclipError as error:
         raise type(error)(f"model.context_length is {length}: {error}") from error
-    return loaded._replace(tokenizer=stretched.tokenizer)
 
 
 def build(loaded: LoadedModel, objective: Options, lora: LoraConfig) -> Harmonized:

@@ -104,7 +104,13 @@ def test_data_of_which_nothing_can_be_read_is_an_error(own, tmp_path):
         train(own("data.on_broken=skip"))
 
 
+def rewritten(lines, **changes):
+    rows = [{**json.loads(line), **changes} for line in lines.read_text().splitlines()]
+    lines.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 def test_held_out_samples_that_cannot_be_read_are_left_out_too(own, lines, tmp_path):
+    rewritten(lines, phrases=[{"text": "a thing"}], links=[[0, 0]])
     (tmp_path / "3.png").unlink()
     watched = [f"evaluation.path={lines}", "evaluation.samples=8", "objective.weights.lexeme_region=0"]
     with pytest.raises(DataError, match=r"3\.png does not exist"):
@@ -114,3 +120,12 @@ def test_held_out_samples_that_cannot_be_read_are_left_out_too(own, lines, tmp_p
     assert len(broken) == 1
     assert "3.png does not exist" in broken[0]
     assert {sample.caption for sample in samples} <= {Scenes("train", COUNT)[i].caption for i in range(9)}
+
+
+def test_held_out_samples_that_cannot_be_measured_are_told_before_the_run(own, lines):
+    watched = f"evaluation.path={lines}", "objective.weights.lexeme_region=0"
+    with pytest.raises(DataError, match=r"evaluation: no held-out box has .* Give evaluation\.path"):
+        Run(own(*watched))
+    rewritten(lines, caption="", phrases=[{"text": "a thing"}], links=[[0, 0]])
+    with pytest.raises(DataError, match="evaluation: none of 24 samples has a caption"):
+        Run(own(*watched))
