@@ -64,7 +64,7 @@ def harmonize(
         >>> model = open_clip.create_model("ViT-B-32", pretrained=None)
         >>> with harmonize(model, lexemes="both") as harmo:
         ...     harmo.towers.image.kinds
-        ('plain', 'value', 'self')
+        ('plain', 'value', 'self', 'clear')
     """
     if isinstance(model, LoadedModel):
         tokenizer, preprocess = tokenizer or model.tokenizer, preprocess or model.preprocess

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from harmoclip.data.formats.boxes import unit_boxes
 from harmoclip.data.formats.entries import Entry, Id
 from harmoclip.data.formats.files import read_json
 from harmoclip.errors import DataError
+from harmoclip.evaluate.masks import segment_mask
 from harmoclip.images import open_image
 
 
@@ -25,9 +27,10 @@ class CocoBoxes:
     FG-CLIP takes every box, crowds too.
 
     Args:
-        annotations: `panoptic_val2017.json`, `instances_val2017.json` or `lvis_v1_val.json`.
-        images: The folder of the images.
+        annotations: `panoptic_val2017.json`, `instances_val2017.json`, `lvis_v1_val.json` or the like.
+        images: The folder that the images' names start from, or the one that has the images.
         segments: The folder of panoptic PNG files, for mask pooling.
+        without: Names of categories that are no class, such as COCO-Stuff's `other`, with their boxes.
         smallest: Boxes with an area under the square of this many pixels are left out.
         largest: And those with more than the square of this many.
         most: The first boxes of an image that are kept.
@@ -45,6 +48,7 @@ class CocoBoxes:
         smallest: float = 0,
         largest: float = float("inf"),
         most: int | None = None,
+        without: Sequence[str] = (),
     ) -> None:
         content = read_json(
             Path(annotations),
@@ -54,7 +58,8 @@ class CocoBoxes:
             expected="COCO's panoptic or instances file",
         )
         self.images, self.segments = Path(images), segments
-        categories = sorted(content["categories"], key=lambda c: c["id"])
+        classes = [c for c in content["categories"] if c["name"] not in without]
+        categories = sorted(classes, key=lambda c: c["id"])
         self.class_names = tuple(spoken(c["name"]) for c in categories)
         self.is_thing = tuple(bool(c.get("isthing", 1)) for c in categories)
         self.frequency = tuple(c.get("frequency", "") for c in categories)
@@ -63,7 +68,8 @@ class CocoBoxes:
         _check_references(Path(annotations), content, found)
         self._rows = []
         for image in content["images"]:
-            kept = [a for a in found[image["id"]] if not _beyond(a, smallest, largest)]
+            own = [a for a in found[image["id"]] if a["category_id"] in self._class]
+            kept = [a for a in own if not _beyond(a, smallest, largest)]
             if kept:
                 self._rows.append((image, kept[:most]))
         if segments is not None and not any("segments_info" in a for a in content["annotations"][:1]):
@@ -76,7 +82,7 @@ class CocoBoxes:
         image, boxes = self._rows[index]
         size, name = (image["width"], image["height"]), file_name(image)
         return Sample(
-            image=open_image(self.images / name, stated=size),
+            image=open_image(_image_file(self.images, name), stated=size),
             caption="",
             boxes=unit_boxes([_corner_and_size(b) for b in boxes], size, "xywh", name),
             labels=torch.tensor([self._class[b["category_id"]] for b in boxes]),
@@ -87,11 +93,22 @@ class CocoBoxes:
         """The id that the file gives to a box of a sample."""
         return self._rows[index][1][row].get("id")
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether the first box has a segment: a panoptic one, polygons or run lengths."""
+        return bool(self._rows) and (self.segments is not None or "segmentation" in self._rows[0][1][0])
+
     def masks(self, index: int) -> Tensor:
-        """The segments of a sample's boxes, `[R, H, W]` bool, in pixels of the original image."""
-        _, boxes = self._rows[index]
+        """The segments of a sample's boxes, `[R, H, W]` bool, in pixels of the original image.
+
+        Raises:
+            DataError: A box has no segment, or one that cannot be read.
+        """
+        image, boxes = self._rows[index]
         if self.segments is None:
-            raise DataError("mask pooling needs the folder of panoptic PNG files: give `segments`.")
+            size = (image["width"], image["height"])
+            named = [(box.get("segmentation"), f"annotation {box.get('id')!r}") for box in boxes]
+            return torch.stack([segment_mask(segmentation, size, where) for segmentation, where in named])
         rgb = np.asarray(open_image(self.segments / boxes[0]["png"]), dtype=np.int64)
         ids = torch.from_numpy(rgb @ np.array([1, 256, 256**2]))
         return ids == torch.tensor([b["id"] for b in boxes])[:, None, None]
@@ -105,6 +122,13 @@ def file_name(image: Entry) -> str:
         'val2017/000000000009.jpg'
     """
     return str(image.get("file_name") or "/".join(image["coco_url"].split("/")[-2:]))
+
+
+def _image_file(folder: Path, name: str) -> Path:
+    """The file of an image, with as many of the folders that its name has as there are."""
+    parts = Path(name).parts
+    places = [folder.joinpath(*parts[start:]) for start in range(len(parts))]
+    return next((place for place in places if place.exists()), places[0])
 
 
 def _by_image(annotations: list[Entry]) -> dict[Id, list[Entry]]:
@@ -144,11 +168,11 @@ def _beyond(box: Entry, smallest: float, largest: float) -> bool:
 
 
 def spoken(name: str) -> str:
-    """COCO's and LVIS's own spellings as words.
+    """COCO's, LVIS's and ADE20K's own spellings as words, the first of several names.
 
     Example:
-        >>> spoken("wall-other-merged"), spoken("bow_(decorative_ribbons)")
-        ('wall', 'bow')
+        >>> spoken("wall-other-merged"), spoken("bow_(decorative_ribbons)"), spoken("building, edifice")
+        ('wall', 'bow', 'building')
     """
-    name = re.sub(r"_?\(.*?\)", "", name).replace("_", " ")
+    name = re.sub(r"_?\(.*?\)", "", name).replace("_", " ").partition(",")[0]
     return name.removesuffix("-merged").removesuffix("-other").replace("-stuff", "").replace("-", " ")

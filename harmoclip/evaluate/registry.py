@@ -89,6 +89,13 @@ YARDSTICKS: dict[str, Yardstick] = {
         "boxes named among 1,203 classes: rare, common and frequent ones",
         "lvis_v1_val.json, train2017/ and val2017/",
     ),
+    "boxes": Yardstick(
+        f"{_HERE}.box_classes",
+        "2412.06244, 1612.03716, 2304.03752, 2510.10921",
+        "boxes or masks among the classes of ade20k, coco-stuff, objects365, v3det, boxclass, or of a file",
+        "the release's own; the split is the data set: boxes:ade20k=DIR; or a file in COCO's format",
+        options="prompts: name, photo, vild or imagenet",
+    ),
     "refcoco": Yardstick(
         f"{_HERE}.refcoco",
         "1608.00272, 1511.02283",

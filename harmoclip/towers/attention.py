@@ -1,4 +1,4 @@
-"""The last transformer block with another attention: each token alone (`value`), or by likeness (`self`)."""
+"""The last transformer block with another attention: each token alone, or by the likeness of queries."""
 
 from __future__ import annotations
 
@@ -188,16 +188,17 @@ class Block:
         """The block's output `[B, N, C]` for its input, with the attention of the kind.
 
         Residual connections, layer scales, inner norms and the MLP are kept, stochastic depth is left out:
-        `y = x + scale_1(attention(norm_1(x)))`, `z = y + scale_2(mlp(norm_2(y)))`.
+        `y = x + scale_1(attention(norm_1(x)))`, `z = y + scale_2(mlp(norm_2(y)))`; of a kind that gives the
+        attention alone, `scale_1(attention(norm_1(x)))`.
         """
         assert self.norms is not None
         first, second = (getattr(self.module, name) for name in self.norms)
-        mix = KINDS[kind].attend
+        mix, _, alone = KINDS[kind]
         if self._norms_after:
-            x = x + first(mix(self.attention, x))
-            return x + second(self.module.mlp(x))
-        x = x + self._scale(1, mix(self.attention, first(x)))
-        return x + self._scale(2, self.module.mlp(second(x)))
+            mixed = first(mix(self.attention, x))
+            return mixed if alone else x + mixed + second(self.module.mlp(x + mixed))
+        mixed = self._scale(1, mix(self.attention, first(x)))
+        return mixed if alone else x + mixed + self._scale(2, self.module.mlp(second(x + mixed)))
 
     def _kinds(self) -> tuple[str, ...]:
         """The dense kinds that this block can give beside `plain`."""
@@ -244,21 +245,31 @@ def attend_by_likeness(attention: SelfAttention, x: Tensor) -> Tensor:
     return attention.out((query + key).transpose(1, 2).flatten(2), x)
 
 
+def attend_by_queries(attention: SelfAttention, x: Tensor) -> Tensor:
+    """Queries attend to queries (ClearCLIP, arXiv 2407.12442)."""
+    value = attention.heads(attention.values(x))
+    query, _ = attention.queries_and_keys(x)
+    return attention.out(F.scaled_dot_product_attention(query, query, value).transpose(1, 2).flatten(2), x)
+
+
 class Kind(NamedTuple):
     """A dense kind that runs the last block anew.
 
     Attributes:
         attend: What takes the place of the attention, of the normed tokens `[B, N, C]`.
         tokens_mix: Whether tokens see each other, so that positions and padding inside the attention matter.
+        alone: Whether the attention's output is all, without the residual connections and the MLP.
     """
 
     attend: Callable[[SelfAttention, Tensor], Tensor]
     tokens_mix: bool
+    alone: bool = False
 
 
 KINDS = {
     "value": Kind(attend_alone, tokens_mix=False),
     "self": Kind(attend_by_likeness, tokens_mix=True),
+    "clear": Kind(attend_by_queries, tokens_mix=True, alone=True),
 }
 """The dense kinds that run the last block anew, by name."""
 

@@ -13,7 +13,7 @@ ROPE = {"qkv_fused": False, "num_prefix_tokens": 0}
 @pytest.mark.parametrize(
     ("module", "options", "kinds"),
     [
-        ("Attention", {"gated": True, "qk_norm": True, "scale_norm": True}, ("value", "self")),
+        ("Attention", {"gated": True, "qk_norm": True, "scale_norm": True}, ("value", "self", "clear")),
         ("AttentionRope", {**ROPE, "gated": True}, ("value",)),
         ("AttentionRope", {**ROPE, "num_kv_heads": 2}, ("value",)),
     ],

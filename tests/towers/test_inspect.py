@@ -29,7 +29,7 @@ def test_inspect_an_architecture_without_its_weights():
     result = run("ViT-B-32", "--json")
     seen = json.loads(result.stdout)
     assert seen["grid"] == [7, 7]
-    assert seen["kinds"] == ["plain", "value", "self"]
+    assert seen["kinds"] == ["plain", "value", "self", "clear"]
     assert seen["default_kind"] == "value"
     assert seen["joint"] == 512
     assert seen["widths"] == [768, 512]

@@ -92,7 +92,7 @@ def test_a_new_image_tower_is_found_and_trains():
     model = NewClip()
     images, texts = torch.randn(2, 3, 32, 32), torch.randint(1, 90, (2, 16))
     harmo = harmoclip.harmonize(model)
-    assert harmo.towers.image.kinds == ("plain", "value", "self")
+    assert harmo.towers.image.kinds == ("plain", "value", "self", "clear")
     assert max(harmo.towers.image.depths().values()) == 4
     harmo(images, texts, zoo.two_regions())["loss"].backward()
     assert model.visual.to_patches.weight.grad.abs().sum() > 0
@@ -111,5 +111,5 @@ def test_a_new_dense_kind(monkeypatch):
 
     monkeypatch.setitem(KINDS, "mean", Kind(attend_to_all, tokens_mix=True))
     harmo = harmoclip.harmonize(NewClip().eval(), dense="mean")
-    assert harmo.towers.image.kinds == ("plain", "value", "self", "mean")
+    assert harmo.towers.image.kinds == ("plain", "value", "self", "clear", "mean")
     assert harmo.encode_dense(torch.randn(2, 3, 32, 32)).shape == (2, 4, 4, 24)

@@ -65,7 +65,7 @@ def test_open_clip_images_of_other_builds(vision):
     clip = built(vision=vision, size=(height, width))
     harmo = check(clip, whole=False)
     assert harmo.encode_dense(clip.images).shape == (2, height // 8, width // 8, 48)
-    assert harmo.towers.image.kinds == ("plain", "value", "self")
+    assert harmo.towers.image.kinds == ("plain", "value", "self", "clear")
 
 
 @pytest.mark.parametrize("causal", [True, False])

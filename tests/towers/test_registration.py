@@ -72,7 +72,7 @@ def test_a_known_block_gives_the_value_path():
     tower = CustomImageTower(
         patches=nn.Conv2d(3, 32, 8, 8), blocks=[first, last], project=nn.Linear(32, 8), pool=torch.sum
     )
-    assert tower.kinds == ("plain", "value", "self")
+    assert tower.kinds == ("plain", "value", "self", "clear")
     assert tower.default_kind == "value"
     tokens = torch.randn(2, 5, 32)
     taken = ImageActivations(images=None, last=last(tokens), grid=(2, 2), penultimate=tokens)

@@ -184,6 +184,21 @@ def test_self_attention_adds_what_queries_and_keys_give(given):
     assert block.run(x, "self").sub(block.run(x, "value")).abs().max() > 1e-3
 
 
+def test_clear_is_the_attention_of_queries_alone(given):
+    """`softmax(q q') v` through the output projection; no residual connection, no MLP."""
+    tower = find_towers(given.model.eval()).image
+    if "clear" not in tower.kinds:
+        pytest.skip("the tower does not give `clear`")
+    block, x = tower.block, torch.randn(2, 5, width(tower.block))
+    inside = x if block._norms_after else getattr(block.module, block.norms[0])(x)
+    value = block.attention.heads(block.attention.values(inside)).double()
+    query = block.attention.queries_and_keys(inside)[0].double()
+    mixed = (query @ query.mT * query.shape[-1] ** -0.5).softmax(-1) @ value
+    out = block.attention.out(mixed.transpose(1, 2).flatten(2).float(), inside)
+    expected = getattr(block.module, block.norms[0])(out) if block._norms_after else block._scale(1, out)
+    torch.testing.assert_close(block.run(x, "clear"), expected, atol=1e-5, rtol=1e-4)
+
+
 def without_masks(block):
     """Nothing for the masks that Hugging Face layers ask for."""
     names = inspect.signature(block.forward).parameters

@@ -15,7 +15,7 @@ def tasks(request: Request) -> list[Task]:
 
     `dataset_coco.json` gives Karpathy's test split; `annotations/captions_SPLIT.json` retrieval on all of
     the split; `panoptic_SPLIT.json` CLIPSelf's and FineCLIP's boxes; `instances_SPLIT.json` FG-CLIP's.
-    Masks are there for panoptic segments alone.
+    With masks, instances take part where they have segments.
 
     Raises:
         DataError: None of the files is there.
@@ -36,10 +36,11 @@ def tasks(request: Request) -> list[Task]:
         boxes = CocoBoxes(panoptic, images, segments=segments, smallest=8, largest=1024, most=100)
         scores = (clipself_scores, fineclip_scores, size_scores)
         found.append(boxes_task(f"COCO panoptic {split}", boxes, "vild", regions, *scores))
-    if instances and regions != "masks":
+    if instances:
         boxes = CocoBoxes(instances, images)
         name = f"COCO instances {split}"
-        found.append(boxes_task(name, boxes, "imagenet", regions, fgclip_scores, size_scores))
+        if boxes.has_masks or regions != "masks":
+            found.append(boxes_task(name, boxes, "imagenet", regions, fgclip_scores, size_scores))
     if not found:
         raise DataError(
             f"{root} has no dataset_coco.json, and no captions, panoptic or instances file of {split} in it "
