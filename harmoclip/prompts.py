@@ -90,7 +90,16 @@ def class_vectors(names: Sequence[str], prompts: Prompts, encode: Callable[[list
         prompts: The sentences that stand for one, see `sentences`.
         encode: Texts to vectors `[N, D]`.
     """
-    texts = [sentences(name, prompts) for name in names]
+    return mean_vectors([sentences(name, prompts) for name in names], encode)
+
+
+def mean_vectors(texts: Sequence[Sequence[str]], encode: Callable[[list[str]], Tensor]) -> Tensor:
+    """The mean `[K, D]` of the normalized vectors of each group of texts.
+
+    Args:
+        texts: K groups.
+        encode: Texts to vectors `[N, D]`.
+    """
     vectors = l2_normalize(encode([text for group in texts for text in group]))
     return torch.stack([group.mean(0) for group in vectors.split([len(group) for group in texts])])
 

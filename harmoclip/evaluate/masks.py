@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,9 @@ def segment_mask(segmentation: Any, size: tuple[int, int], where: str) -> Tensor
             runs = mask.merge(mask.frPyObjects(segmentation, height, width))
         elif isinstance(segmentation["counts"], list):
             runs = mask.frPyObjects(segmentation, height, width)
-        pixels = np.asarray(mask.decode(runs), dtype=bool)
+        with warnings.catch_warnings():  # about pycocotools' own arrays
+            warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+            pixels = np.asarray(mask.decode(runs), dtype=bool)
     except Exception as error:  # pycocotools raises Exception itself
         raise DataError(
             f"{where} has the segmentation {segmentation!r:.60}: expected polygons or run lengths in COCO's "

@@ -104,9 +104,9 @@ YARDSTICKS: dict[str, Yardstick] = {
     ),
     "long-captions": Yardstick(
         f"{_HERE}.long_captions",
-        "2403.15378, 2404.19753",
-        "retrieval of long captions: Urban1k, DOCCI, or pairs of one's own",
-        "image/ and caption/*.txt; docci_descriptions.jsonlines and images/; or captions.jsonl",
+        "2403.15378, 2404.19753, 2312.08578, 2405.02793",
+        "retrieval of long captions: Urban1k, DOCCI, DCI, IIW, ShareGPT4V-1k, or pairs of one's own",
+        "the release's own, or captions.jsonl; --context N stretches what a model reads",
     ),
     "sugarcrepe": Yardstick(
         f"{_HERE}.sugarcrepe",
@@ -120,11 +120,24 @@ YARDSTICKS: dict[str, Yardstick] = {
         "relations and attributes with their order exchanged",
         "visual_genome_relation.json, visual_genome_attribution.json, images/",
     ),
+    "valse": Yardstick(
+        f"{_HERE}.valse",
+        "2112.07566",
+        "a caption against a foil that changes one linguistic phenomenon: existence, number, relations, ...",
+        "existence.json and others, and all images below images/",
+    ),
     "winoground": Yardstick(
         f"{_HERE}.winoground",
         "2204.03162",
         "two images and two captions of the same words: text, image and group score",
         "examples.jsonl and images/",
+    ),
+    "clip-benchmark": Yardstick(
+        f"{_HERE}.clip_benchmark",
+        "2212.07143",
+        "any data set of clip_benchmark: zero-shot classification, retrieval, selection of captions",
+        "what clip_benchmark reads; the split is the data set: clip-benchmark:cifar10=DIR",
+        options="split, task, language, annotation_file, download=true",
     ),
     "class-folders": Yardstick(
         f"{_HERE}.class_folders",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from harmoclip.evaluate.metrics import Metric, Metrics
 from harmoclip.images import open_image
 from harmoclip.prompts import Prompts
 
+_SYNSET = re.compile(r"n\d{8}")
 IMAGES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 
@@ -33,8 +35,9 @@ class ClassFolder(NamedTuple):
         images that lie in no class's folder and names of folders that are not there.
 
         Args:
-            folder: Its sub-folders are the classes; `class_names.txt` may give a line `folder<TAB>name` each,
-                otherwise a folder's name is its class's.
+            folder: Its sub-folders are the classes; `class_names.txt` may give a line `folder<TAB>name` each.
+                Folders that are all called by ImageNet's identifiers, such as `n01440764`, or 0 to 999 as in
+                ImageNetV2, have the names that CLIP's authors gave them; any other name is its class's.
 
         Raises:
             DataError: There are no sub-folders with images.
@@ -45,7 +48,7 @@ class ClassFolder(NamedTuple):
         images = [_images(sub) for sub in folders]
         if not any(images):
             raise DataError(f"{folder} has no sub-folders with images: expected one folder a class.")
-        names = _names(root)
+        names = _names(root) or _imagenet_names([sub.name for sub in folders])
         empty = [
             f"class {sub.name!r}: its folder has no image"
             for sub, own in zip(folders, images, strict=True)
@@ -110,6 +113,20 @@ def _names(folder: Path) -> dict[str, str]:
     path = folder / "class_names.txt"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return {name: own for name, _, own in (line.partition("\t") for line in lines) if own}
+
+
+def _imagenet_names(folders: list[str]) -> dict[str, str]:
+    """The names of ImageNet's classes by folder, where all folders are classes of it."""
+    numbers = set(map(str, range(1000)))
+    if not numbers.issuperset(folders) and not all(map(_SYNSET.fullmatch, folders)):
+        return {}
+    from open_clip import IMAGENET_CLASSNAMES
+    from timm.data import ImageNetInfo
+
+    if set(folders) == numbers:
+        return {str(i): name for i, name in enumerate(IMAGENET_CLASSNAMES)}
+    names = dict(zip(ImageNetInfo().label_names(), IMAGENET_CLASSNAMES, strict=True))
+    return {folder: names[folder] for folder in folders} if names.keys() >= set(folders) else {}
 
 
 def _unknown(names: dict[str, str], folders: list[Path]) -> list[str]:

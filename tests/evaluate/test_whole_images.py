@@ -77,6 +77,51 @@ def test_winoground(tmp_path):
     }  # fmt: skip
 
 
+def test_valse_counts_what_annotators_confirmed(tmp_path):
+    write_images(tmp_path / "images" / "coco")
+    row = {"dataset": "coco", "image_file": "red.jpg", "caption": "a red cat", "foil": "a green cat"}
+    sure, unsure = {"mturk": {"foil": 0, "caption": 2, "other": 1}}, {"mturk": {"foil": 2, "caption": 1}}
+    rows = {"a": {**row, **sure}, "b": {**row, **sure, "image_file": "green.jpg"}, "c": {**row, **unsure}}
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "existence.json").write_text(json.dumps(rows))
+    (tmp_path / "data" / "plurals.json").write_text(json.dumps({"a": rows["a"]}))
+    (found,) = scores("valse", tmp_path, "existence")
+    assert found == {"valse_top1": 0.5, "valse_count": 2, "valse_invalid": 1}
+    assert found.metric("valse_top1").chance == 0.5
+    assert len(scores("valse", tmp_path)) == 2
+    (tmp_path / "data" / "plurals.json").write_text(json.dumps({"a": {**rows["a"], "image_file": "x.jpg"}}))
+    with pytest.raises(DataError, match=r"no image 'x\.jpg'"):
+        scores("valse", tmp_path, "plurals")
+
+
+@pytest.mark.parametrize("votes", [None, {"foil": 1}, {"caption": "3"}])
+def test_valse_names_the_sample_without_votes(tmp_path, votes):
+    row = {"image_file": "red.jpg", "caption": "a red cat", "foil": "a green cat", "mturk": votes}
+    (tmp_path / "existence.json").write_text(json.dumps({"a": row}))
+    with pytest.raises(DataError, match=r"red\.jpg"):
+        tasks_of("valse", Request(str(tmp_path)))
+
+
+def test_long_captions_as_dci_iiw_and_sharegpt4v_have_them(tmp_path):
+    dci, iiw, share = tmp_path / "dci", tmp_path / "iiw", tmp_path / "share"
+    for folder in (dci / "photos", iiw / "images", share / "coco"):
+        write_images(folder)
+    (dci / "complete").mkdir()
+    lines, talks = [], []
+    for name in COLORS:
+        entry = {"image": f"{name}.jpg", "short_caption": f"{name}.", "extra_caption": None, "mask_data": {}}
+        (dci / "complete" / f"{name}.json").write_text(json.dumps(entry))
+        lines.append({"image/key": name, "IIW": f"Everything is {name}.", "image/url": ""})
+        said = [{"from": "human", "value": "Describe."}, {"from": "gpt", "value": f"All\n{name}."}]
+        talks.append({"id": name, "image": f"coco/{name}.jpg", "conversations": said})
+    (iiw / "data.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (share / "share-captioner_coco_lcs_sam_1246k_1107.json").write_text(json.dumps(talks * 400))
+    for folder, count in ((dci, 3), (iiw, 3), (share, 1000)):
+        (found,) = scores("long-captions", folder)
+        assert found["captions"] == count
+        assert count == 1000 or (found["i2t_r1"], found["t2i_r1"]) == (1, 1)
+
+
 def test_long_captions_in_three_layouts(tmp_path):
     urban, docci, own = tmp_path / "Urban1k", tmp_path / "docci", tmp_path / "own"
     write_images(urban / "image")
@@ -96,7 +141,7 @@ def test_long_captions_in_three_layouts(tmp_path):
         assert (found["i2t_r1"], found["t2i_r1"], found["captions"]) == (r1, r1, count)
 
 
-@pytest.mark.parametrize("name", ["sugarcrepe", "aro", "winoground", "long-captions"])
+@pytest.mark.parametrize("name", ["sugarcrepe", "aro", "winoground", "long-captions", "valse"])
 def test_an_empty_folder_is_told_what_is_expected(tmp_path, name):
     with pytest.raises(DataError, match="expected"):
         tasks_of(name, Request(str(tmp_path)))

@@ -60,3 +60,20 @@ def test_a_broken_image_is_named(tmp_path):
     (tmp_path / "cat" / "a.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"a\.png"):
         zero_shot(small_encoder(), tmp_path, "name")
+
+
+@pytest.mark.parametrize("folders", [["n01440764", "n01484850"], list(map(str, range(1000)))])
+def test_folders_of_imagenet_have_its_names(tmp_path, folders):
+    for name in folders:
+        (tmp_path / name).mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / folders[0] / "a.jpg")
+    names = ClassFolder.open(tmp_path).names
+    assert names[0] == "tench"
+    assert "great white shark" in names
+
+
+def test_other_folders_keep_their_names(tmp_path):
+    for name in ("0", "1"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / name / "a.jpg")
+    assert ClassFolder.open(tmp_path).names == ["0", "1"]

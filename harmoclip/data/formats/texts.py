@@ -54,6 +54,7 @@ class DescribedImages(Shown, Dataset[Sample]):
         upright: Read images turned as their EXIF orientation says.
 
     Attributes:
+        rows: What is said of each image.
         class_names: Of each label.
         is_thing: For each class whether it is of things: all are.
     """
@@ -70,16 +71,16 @@ class DescribedImages(Shown, Dataset[Sample]):
         once: bool = True,
         upright: bool = True,
     ) -> None:
-        self._rows, self._images, self._layout, self._upright = rows, images, layout, upright
+        self.rows, self._images, self._layout, self._upright = rows, images, layout, upright
         self._box_format, self._unit, self._once = box_format, unit, once
         self.class_names = tuple(class_names)
         self.is_thing = (True,) * len(self.class_names)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def __getitem__(self, index: int) -> Sample:
-        row = self._rows[index]
+        row = self.rows[index]
         file = first_existing(self._images, *row.files, expected=self._layout)
         image = open_image(file, upright=self._upright, stated=row.size)
         placed = place_boxes(
@@ -109,7 +110,7 @@ class DescribedImages(Shown, Dataset[Sample]):
     @cached_property
     def image_ids(self) -> list[int]:
         """The `image_id` of every sample, whose images are not opened."""
-        return [image_identity(row.key) for row in self._rows]
+        return [image_identity(row.key) for row in self.rows]
 
 
 def linked_texts(

@@ -1,4 +1,4 @@
-"""Retrieval of long captions: Urban1k (arXiv 2403.15378), DOCCI (2404.19753) and their kind."""
+"""Retrieval of long captions: Urban1k (arXiv 2403.15378), DOCCI, DCI, IIW, ShareGPT4V-1k and their kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harmoclip.data.formats.entries import Entry
-from harmoclip.data.formats.files import first_existing
+from harmoclip.data.formats.files import first_existing, read_json
+from harmoclip.data.formats.sharegpt4v import ShareGpt4v
 from harmoclip.errors import DataError
 from harmoclip.evaluate.captioned import Captioned
 from harmoclip.evaluate.task import Request, Task
@@ -16,10 +17,13 @@ from harmoclip.images import open_image
 
 Captions = list[tuple[Path, str]]
 _LAYOUT = (
-    "Urban1k's image/ and caption/*.txt, DOCCI's docci_descriptions.jsonlines with images/, or "
-    'captions.jsonl of {"image", "caption"} beside the images'
+    "Urban1k's image/ and caption/*.txt, DOCCI's docci_descriptions.jsonlines with images/, DCI's complete/ "
+    "and photos/, ShareGPT4V's share-captioner_*.json, IIW's data.jsonl with images/, or captions.jsonl of "
+    '{"image", "caption"} beside the images'
 )
-_ENDINGS = (".jpg", ".png", ".jpeg", ".webp")
+_ENDINGS = ("", ".jpg", ".png", ".jpeg", ".webp")
+SHAREGPT4V = 1000
+"""The first so many captions of ShareGPT4V's file are the ones that Long-CLIP and others report."""
 
 
 def long_captions(request: Request) -> Captions:
@@ -30,9 +34,10 @@ def long_captions(request: Request) -> Captions:
     """
     root = request.path
     readers: dict[str, Callable[[Path, Request], Captions]] = {
-        "caption": _urban, "docci_descriptions.jsonlines": _docci, "captions.jsonl": _lines,
+        "caption": _urban, "docci_descriptions.jsonlines": _docci, "complete": _dci, "data.jsonl": _iiw,
+        "share-captioner_*.json": _sharegpt4v, "captions.jsonl": _lines,
     }  # fmt: skip
-    reader = next((read for name, read in readers.items() if (root / name).exists()), None)
+    reader = next((read for name, read in readers.items() if next(root.glob(name), None)), None)
     if reader is None:
         raise DataError(f"{root} has no {', '.join(readers)}: expected {_LAYOUT}.")
     found = reader(root, request)
@@ -51,10 +56,7 @@ def tasks(request: Request) -> list[Task]:
 def _urban(root: Path, request: Request) -> Captions:
     images = request.images or root / "image"
     return [
-        (
-            first_existing(images, *(path.stem + ending for ending in _ENDINGS), expected=_LAYOUT),
-            path.read_text(encoding="utf-8").strip(),
-        )
+        (_image(images, path.stem), path.read_text(encoding="utf-8").strip())
         for path in sorted((root / "caption").glob("*.txt"))
     ]
 
@@ -67,6 +69,34 @@ def _docci(root: Path, request: Request) -> Captions:
         for row in rows
         if row["split"] == split
     ]
+
+
+def _dci(root: Path, request: Request) -> Captions:
+    found = []
+    for path in sorted((root / "complete").glob("*.json")):
+        row = read_json(path, "image", "short_caption", "extra_caption", expected=_LAYOUT)
+        image = first_existing(request.images or root / "photos", row["image"], expected=_LAYOUT)
+        found.append((image, f"{row['short_caption']} {row['extra_caption'] or ''}".strip()))
+    return found
+
+
+def _iiw(root: Path, request: Request) -> Captions:
+    rows, images = _rows(root / "data.jsonl", "image/key", "IIW"), request.images or root / "images"
+    return [(_image(images, row["image/key"]), row["IIW"].strip()) for row in rows]
+
+
+def _sharegpt4v(root: Path, request: Request) -> Captions:
+    data = ShareGpt4v(root, images=request.images)
+    images = request.images or root
+    return [
+        (first_existing(images, row.files[0], expected=_LAYOUT), row.caption.replace("\n", " "))
+        for row in data.rows[:SHAREGPT4V]
+    ]
+
+
+def _image(folder: Path, stem: str) -> Path:
+    """The image that is named without its ending."""
+    return first_existing(folder, *(stem + ending for ending in _ENDINGS), expected=_LAYOUT)
 
 
 def _lines(root: Path, request: Request) -> Captions:
