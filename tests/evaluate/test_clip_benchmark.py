@@ -29,7 +29,7 @@ class Listed(list):
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """A module in the place of clip_benchmark, with the data sets that a test sets; it keeps what was asked."""
+    """A module in the place of clip_benchmark, with the data sets that a test sets."""
     builder = ModuleType("clip_benchmark.datasets.builder")
     builder.asked, builder.data = [], {}
 
@@ -40,7 +40,8 @@ def stand_in(monkeypatch):
         return builder.data[name]
 
     builder.build_dataset = build_dataset
-    builder.get_dataset_default_task = {"probe": "linear_probe", "colors": "zeroshot_classification"}.get
+    known = {"probe": "linear_probe", "colors": "zeroshot_classification"}
+    builder.get_dataset_default_task = known.get
     for name in ("clip_benchmark", "clip_benchmark.datasets"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     monkeypatch.setitem(sys.modules, "clip_benchmark.datasets.builder", builder)
