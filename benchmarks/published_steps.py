@@ -1,27 +1,19 @@
-"""The training steps of CLIPSelf, FineCLIP and FG-CLIP: as options of harmonize, and by their own recipes.
+"""The training steps of CLIPSelf, FineCLIP and FG-CLIP, as options of harmonize and by their own recipes.
 
-    python benchmarks/published_steps.py                      # ViT-B-32, 8 images of 5 described boxes
-    python benchmarks/published_steps.py --model ViT-B-16 --images 16 --boxes 10
-
-Both forms of a step ask the same of the same batch; `tests/test_published_objectives.py` shows that the
-values of the options are those of the formulas. Each recipe encodes what its paper encodes, every text in a
-row as long as the context. Times are forward and backward, over those of the plain CLIP step in each round.
+`python benchmarks/step.py --published` measures them. Both forms of a step ask the same of the same batch;
+`tests/test_published_objectives.py` shows that the values of the options are those of the formulas. Each
+recipe encodes what its paper encodes, every text in a row as long as the context.
 """
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
-import statistics
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import open_clip
 import torch
-from peak_memory import peak_mib
-from step import DEVICE, Batch, clip_step, draw, seconds
+from step_batch import DEVICE, Batch, clip_step, draw
 from torch import Tensor
 
 from harmoclip import Grounding, Options, harmonize
@@ -136,8 +128,8 @@ def options_step(harmo: Harmonized, batch: Batch) -> Tensor:
     return loss
 
 
-def steps(model: Any, batch: Batch) -> dict[str, Callable[[], Tensor]]:
-    """The plain step, and both forms of each method."""
+def gated_steps(model: Any, batch: Batch) -> dict[str, Callable[[], Tensor]]:
+    """The plain step `clip`, and both forms of each method, whose values agree."""
     teacher = copy.deepcopy(model).requires_grad_(False).eval()
     captions = batch[0], batch[1][: len(batch[0])], batch[2]
     found: dict[str, Callable[[], Tensor]] = {"clip": partial(clip_step, model, captions)}
@@ -148,35 +140,7 @@ def steps(model: Any, batch: Batch) -> dict[str, Callable[[], Tensor]]:
         harmo, part = harmonize(model, options, **given), for_method(name, batch)
         found[name] = partial(options_step, harmo, part)
         found[f"{name}_recipe"] = partial(RECIPES[name], harmo, teacher, part)
-    return found
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="ViT-B-32")
-    parser.add_argument("--images", type=int, default=8)
-    parser.add_argument("--boxes", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
-    torch.manual_seed(0)
-    model = open_clip.create_model(arguments.model, pretrained=None).to(DEVICE).train()
-    every = steps(model, described(model, arguments.images, arguments.boxes))
-    for name in OPTIONS:  # correctness first
         with torch.no_grad():
-            torch.testing.assert_close(every[name](), every[f"{name}_recipe"](), rtol=1e-3, atol=1e-3)
-    peaks = {name: peak_mib(partial(seconds, model, step), DEVICE) for name, step in every.items()}
-    times: dict[str, list[float]] = {name: [] for name in every}
-    for _ in range(arguments.rounds):
-        for name, step in every.items():
-            times[name].append(seconds(model, step))
-    ratio = {
-        name: statistics.median(a / b for a, b in zip(taken, times["clip"], strict=True))
-        for name, taken in times.items()
-    }
-    for name in every:
-        print(f"{name:16} {ratio[name]:6.2f} x the time, {peaks[name] / peaks['clip']:5.2f} x the memory")
-    print(json.dumps({name: round(value, 3) for name, value in ratio.items()}))
-
-
-if __name__ == "__main__":
-    main()
+            values = found[name](), found[f"{name}_recipe"]()
+        torch.testing.assert_close(*values, rtol=1e-3, atol=1e-3)
+    return found

@@ -1,9 +1,11 @@
 """The training step: plain CLIP, harmonized in several ways, and the recipe that encodes every box as a crop.
 
-    python benchmarks/step.py --quick    # the figures of the last line
-    python benchmarks/step.py            # and how the step grows with boxes; CSV and plot under results/
+    python benchmarks/step.py --quick      # the figures of the last line
+    python benchmarks/step.py              # and how the step grows with boxes; CSV and plot under results/
+    python benchmarks/step.py --published  # CLIPSelf's, FineCLIP's and FG-CLIP's objectives; also CSV
 
-The full run takes most of an hour, keeps what it has measured in `--work`, and goes on where it was stopped.
+The full run takes most of an hour. It and `--published` keep what they have measured in `--work`, and go on
+where they were stopped.
 
 A step is forward and backward of real sizes with random weights (the optimizer, equal for all, is left out).
 Captions hold phrases as long, and as often repeated, as those of COCO's captions. Correctness comes first;
@@ -18,8 +20,7 @@ import json
 import math
 import platform
 import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from typing import Any
 import open_clip
 import torch
 from peak_memory import added_mib, peak_mib
+from step_batch import DEVICE, Batch, clip_step, draw, seconds
 from torch import Tensor, nn
 
 from harmoclip import Grounding, harmonize
@@ -34,68 +36,16 @@ from harmoclip.losses import DistillationLoss, GlobalContrastiveLoss, LexemeRegi
 from harmoclip.ops import roi_align
 
 RESULTS = Path(__file__).parent / "results"
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {"dense": "plain", "lexemes": "spans"},
     "value": {"dense": "value", "lexemes": "spans"},
     "phrases": {"dense": "value", "lexemes": "phrases"},
 }
-# of the phrases in COCO's captions (3000 of them, CLIP's tokenizer): lengths in tokens, and their shares
-LENGTHS, SHARES = (1, 2, 3, 4, 5, 6, 7), (0.114, 0.512, 0.232, 0.099, 0.031, 0.008, 0.004)
-VOCABULARY, EXPONENT = 3500, 0.75  # distinct phrases by Zipf's law: 90 % of 80, 80 % of 320, 55 % of 2560
-Batch = tuple[Tensor, Tensor, Grounding]
 Row = dict[str, Any]
-
-
-def draw(model: Any, images: int, boxes: int) -> Batch:
-    """Random images; captions whose phrases come from a small language; a phrase for each box."""
-    generator = torch.Generator().manual_seed(0)
-    lengths = torch.multinomial(torch.tensor(SHARES), VOCABULARY, replacement=True, generator=generator)
-    words = torch.randint(1000, 40000, (VOCABULARY, max(LENGTHS)), generator=generator)
-    popular = torch.arange(1, VOCABULARY + 1).float() ** -EXPONENT
-    size: int = model.visual.image_size[0]
-    texts = torch.zeros(images, 77, dtype=torch.int64)
-    texts[:, 0] = 49406
-    groundings = []
-    for row in texts:
-        ids = (
-            torch.multinomial(popular, boxes, replacement=True, generator=generator).tolist() if boxes else []
-        )
-        spans: list[tuple[int, int]] = []
-        position = 1
-        for phrase in ids:
-            end = position + LENGTHS[int(lengths[phrase])]
-            if end > 75:  # a caption holds only so many; the first phrase stands for the rest
-                spans.append(spans[0])
-                continue
-            row[position:end] = words[phrase, : end - position]
-            spans.append((position, end))
-            position = end
-        row[position] = 49407
-        ids = [phrase if spans[i] != spans[0] else ids[0] for i, phrase in enumerate(ids)]
-        corner, own = torch.rand(boxes, 2, generator=generator) * 0.6, torch.arange(boxes)
-        extent = 0.1 + 0.3 * torch.rand(boxes, 2, generator=generator)
-        zero = torch.zeros(boxes, dtype=torch.int64)
-        groundings.append(
-            Grounding(
-                boxes=torch.cat([corner, corner + extent], 1),
-                image_index=zero,
-                spans=torch.tensor(spans, dtype=torch.int64).view(-1, 2),
-                text_index=zero,
-                links=torch.stack([own, own], 1),
-                phrase_id=torch.tensor(ids, dtype=torch.int64),
-            )
-        )
-    pixels = torch.randn(images, 3, size, size, generator=generator)
-    return pixels.to(DEVICE), texts.to(DEVICE), Grounding.collate(groundings).to(DEVICE)
+Part = Callable[[str, Callable[[], Any]], Any]
 
 
 # ------------------------------------------------------------------ the steps
-
-
-def clip_step(model: Any, batch: Batch) -> Tensor:
-    images, texts, _ = batch
-    return GlobalContrastiveLoss()(model.encode_image(images), model.encode_text(texts), model.logit_scale)
 
 
 def harmonized_step(options: dict[str, Any], model: nn.Module, batch: Batch) -> Tensor:
@@ -125,26 +75,6 @@ STEPS: dict[str, Callable[[nn.Module, Batch], Tensor]] = {
     **{name: partial(harmonized_step, options) for name, options in VARIANTS.items()},
     "crops": crop_step,
 }
-
-
-def take(name: str, model: nn.Module, batch: Batch) -> float:
-    """Seconds of one step of this name."""
-    return seconds(model, partial(STEPS[name], model, batch))
-
-
-def seconds(model: nn.Module, step: Callable[[], Tensor]) -> float:
-    """Seconds of one forward and backward."""
-    model.zero_grad(set_to_none=True)
-    synchronize()
-    start = time.perf_counter()
-    step().backward()
-    synchronize()
-    return time.perf_counter() - start
-
-
-def synchronize() -> None:
-    if DEVICE == "cuda":
-        torch.cuda.synchronize()
 
 
 # ------------------------------------------------------------------ memory
@@ -192,27 +122,53 @@ def gate(model: Any, batch: Batch) -> None:
 
 
 def compare(name: str, images: int, boxes: int, rounds: int, crops: bool) -> list[Row]:
-    """One row for each candidate: seconds, ratio to CLIP within each round, peak memory."""
-    torch.manual_seed(0)
-    model = open_clip.create_model(name, pretrained=None).to(DEVICE).train()
+    """One row for each way to attach harmoclip, and for the recipe with crops."""
+    model = fresh(name)
     batch = draw(model, images, boxes)
     gate(model, batch)
-    names = [n for n in STEPS if n != "crops" or crops]
-    peaks = {n: peak_mib(partial(take, n, model, batch), DEVICE) for n in names}  # warms up as well
+    steps = {n: partial(step, model, batch) for n, step in STEPS.items() if n != "crops" or crops}
+    distinct = len(batch[2].plan.first) / max(1, len(batch[2].spans))
+    about = {"model": name, "images": images, "boxes": boxes, "distinct": round(distinct, 3)}
+    return measured(model, steps, rounds, about, once=("crops",))
+
+
+def compare_published(name: str, images: int, boxes: int, rounds: int) -> list[Row]:
+    """One row for each published objective as options, and for each by its own recipe."""
+    from published_steps import described, gated_steps
+
+    model = fresh(name)
+    steps = gated_steps(model, described(model, images, boxes))
+    about = {"model": name, "images": images, "boxes": boxes}
+    return measured(model, steps, rounds, about, once=("fg_clip_recipe",))
+
+
+def fresh(name: str) -> Any:
+    """A model with the same random weights every time."""
+    torch.manual_seed(0)
+    return open_clip.create_model(name, pretrained=None).to(DEVICE).train()
+
+
+def measured(
+    model: Any, steps: Mapping[str, Callable[[], Tensor]], rounds: int, about: Row, once: Sequence[str]
+) -> list[Row]:
+    """One row for each step: seconds, ratio to the step `clip` within each round, peak memory.
+
+    Steps that are many times slower than all others are taken `once`, in the first round.
+    """
+    names = list(steps)
+    peaks = {n: peak_mib(partial(seconds, model, steps[n]), DEVICE) for n in names}  # warms up as well
     times: dict[str, list[float]] = {n: [] for n in names}
     for turn in range(rounds):
-        order = names[turn % len(names) :] + names[: turn % len(names)]
-        for n in order:
-            if n != "crops" or turn == 0:  # many times slower than all others: once is enough
-                times[n].append(take(n, model, batch))
-    distinct = len(batch[2].plan.first) / max(1, len(batch[2].spans))
+        for n in names[turn % len(names) :] + names[: turn % len(names)]:
+            if n not in once or turn == 0:
+                times[n].append(seconds(model, steps[n]))
     rows = []
     for n in names:
         ratios = [a / b for a, b in zip(times[n], times["clip"], strict=False)]
         low, _, high = quantiles(times[n])
         rows.append(
             {
-                "model": name, "images": images, "boxes": boxes, "distinct": round(distinct, 3), "step": n,
+                **about, "step": n,
                 "seconds": statistics.median(times[n]), "seconds_p20": low, "seconds_p80": high,
                 "over_clip": statistics.median(ratios), "peak_mb": peaks[n],
                 "memory_over_clip": peaks[n] / peaks["clip"],
@@ -261,18 +217,16 @@ def kept(file: Path, work: Callable[[], Any]) -> Any:
     return json.loads(file.read_text())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="only what the last line needs")
-    parser.add_argument(
-        "--work", type=Path, default=Path("runs/step"), help="where the full run keeps its parts"
-    )
-    arguments = parser.parse_args()
-    quick = arguments.quick
+def write_csv(rows: list[Row], name: str) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    with (RESULTS / name).open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
 
-    def part(name: str, work: Callable[[], Any]) -> Any:
-        return work() if quick else kept(arguments.work / f"{name}.json", work)
 
+def by_boxes(part: Part, quick: bool) -> dict[str, float]:
+    """The figures of the first table; without `quick` the curves over boxes too."""
     sizes = (2048, 4096, 8192) if quick else (2048, 4096, 8192, 16384, 32768)
     pairs = [(n, part(f"pairs-{n}", partial(loss_memory, n))) for n in sizes]
     print({n: round(mb) for n, mb in pairs}, "MB of the lexeme-region loss by pairs", flush=True)
@@ -294,18 +248,35 @@ def main() -> None:
         for name, images in (("ViT-B-32", 8), ("ViT-B-16", 3)):
             for boxes in (0, 1, 3, 30, 50):
                 rows += part(f"{name}-{boxes}", partial(compare, name, images, boxes, 3, crops=boxes > 0))
-        RESULTS.mkdir(exist_ok=True)
-        with (RESULTS / "step.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(rows, "step.csv")
         plot(rows, pairs, RESULTS / "step.png")
+    return summary
+
+
+def by_objective(part: Part) -> dict[str, float]:
+    """What each published objective costs as options, and by its own recipe."""
+    rows: list[Row] = []
+    for name, images, rounds in (("ViT-B-32", 4, 3), ("ViT-B-16", 2, 2)):
+        rows += part(f"published-{name}", partial(compare_published, name, images, boxes=3, rounds=rounds))
+    write_csv(rows, "published_steps.csv")
+    return {f"{name}_over_clip": worst(rows, name) for name in dict.fromkeys(row["step"] for row in rows)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="only what the last line needs")
+    parser.add_argument("--published", action="store_true", help="only the published objectives")
+    parser.add_argument("--work", type=Path, default=Path("runs/step"), help="where a run keeps its parts")
+    arguments = parser.parse_args()
+    quick: bool = arguments.quick
+
+    def part(name: str, work: Callable[[], Any]) -> Any:
+        return work() if quick else kept(arguments.work / f"{name}.json", work)
+
+    summary = by_objective(part) if arguments.published else by_boxes(part, quick)
     where = torch.cuda.get_device_name() if DEVICE == "cuda" else f"{platform.machine()} CPU"
-    print(
-        json.dumps(
-            {**summary, "torch": torch.__version__, "device": where, "threads": torch.get_num_threads()}
-        )
-    )
+    about = {"torch": torch.__version__, "device": where, "threads": torch.get_num_threads()}
+    print(json.dumps({**summary, **about}))
 
 
 if __name__ == "__main__":

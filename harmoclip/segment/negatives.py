@@ -8,9 +8,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 
-from harmoclip.segment.english.classes import ATTRIBUTES, COMPOUNDS, COUNTED, HEADS, LIVING, NOT_CLOSED
+from harmoclip.segment.english.classes import (
+    ATTRIBUTES,
+    BEFORE_MATERIALS,
+    COMPOUNDS,
+    COUNTED,
+    HEADS,
+    LIVING,
+    NOT_CLOSED,
+    YOUNG,
+)
 from harmoclip.segment.english.singular import plural, singular
-from harmoclip.segment.phrase import Phrase, normalize_phrase
+from harmoclip.segment.phrase import Attribute, Phrase, normalize_phrase
 
 _ARTICLE = re.compile(r"\b(an?)(\s+)(?=(\S+))", re.IGNORECASE)
 _VOWEL = re.compile(r"(?!uni|use|usu|euro|one\b|once)[aeiou]|hour|honest|heir", re.IGNORECASE)
@@ -74,7 +83,7 @@ class NegativeMaker:
             count: How many are wanted.
         """
         exchanges = [*self._attribute_exchanges(phrase), *self._head_exchange(phrase)]
-        if not exchanges:
+        if not exchanges or _is_miswritten(phrase):
             return []
         rng = self._random
         rng.seed(zlib.crc32(f"{self.seed} {phrase.text}".encode("utf-8", "surrogatepass")))
@@ -96,7 +105,7 @@ class NegativeMaker:
             (kind, attribute.start, attribute.end, draw)
             for attribute in phrase.attributes
             for kind, draw in self._attributes.get(attribute.text.lower(), ())
-            if _fits(kind, phrase)
+            if _fits(kind, attribute, phrase)
         ]
 
     def _head_exchange(self, phrase: Phrase) -> "list[Exchange]":
@@ -113,10 +122,19 @@ class NegativeMaker:
         return [("head", head.start, head.end, draw) for _, draw in self._heads.get(head.lemma, ())]
 
 
-def _fits(kind: str, phrase: Phrase) -> bool:
-    """Whether this kind of attribute can be exchanged before this head."""
-    if kind == "number":
-        return _is_plural(phrase)
+def _fits(kind: str, attribute: Attribute, phrase: Phrase) -> bool:
+    """Whether an attribute of this kind can be exchanged before this head."""
+    before = phrase.text[: attribute.start - phrase.start].lower().split()
+    behind = phrase.text[attribute.end - phrase.start :].split()
+    if kind == "number":  # not 'a two color hydrant'
+        written = phrase.head.text.lower()
+        return _is_plural(phrase) and (written != phrase.head.lemma or written == plural(written))
+    if kind == "material":
+        return not BEFORE_MATERIALS.intersection(before[-1:])
+    if kind == "size":
+        return attribute.text.lower() != "little" or phrase.head.lemma not in YOUNG
+    if kind == "fill":  # not 'a full dressed marine'
+        return not behind[0].endswith("ed") if behind else True
     if kind in ("age", "condition"):
         return (kind == "age") == (phrase.head.lemma in _LIVING)
     return kind != "state" or phrase.head.lemma not in NOT_CLOSED
@@ -131,6 +149,12 @@ def _is_plural(phrase: Phrase) -> bool:
     if any(a.kind == "number" and a.text.lower() not in ("one", "1", "single") for a in phrase.attributes):
         return True
     return plural(head.lemma) == head.lemma and first not in ("a", "an", "one", "another", "this")
+
+
+def _is_miswritten(phrase: Phrase) -> bool:
+    """'a boats': with another word no better."""
+    first, *others = phrase.text.lower().split()
+    return first in ("a", "an") and others[:1] == [phrase.head.text.lower()] != [phrase.head.lemma]
 
 
 _LIVING = frozenset(word for name in LIVING for group in HEADS[name] for word in group)

@@ -50,6 +50,7 @@ def test_one_thing_is_exchanged():
         ("an old truck", {"a new truck", "an old bus", "an old car"}),
         ("a young girl", {"an elderly girl", "an old girl"}),
         ("a fork", {"a knife", "a spoon"}),
+        ("a small stainless steel bench", {"a large stainless steel bench", "a small stainless steel table"}),
         ("RED CARS", {"BLUE CARS", "ORANGE CARS", "RED BUSES", "RED TRUCKS"}),
     ],
 )
@@ -58,8 +59,13 @@ def test_grammar(text, wrong):
 
 
 @pytest.mark.parametrize(
-    "text", ["a hot dog", "some polar bears", "the sky", "a fire truck", "a cup of tea", "an open field"]
-)
+    "text",
+    [
+        "a hot dog", "some polar bears", "the sky", "a fire truck", "a cup of tea", "an open field",
+        "a buses", "a toilet paper roll", "a full dressed marine", "some little kids",
+        "two color fire hydrant",
+    ],
+)  # fmt: skip
 def test_what_cannot_be_exchanged(text):
     assert not made(text, count=5)
 

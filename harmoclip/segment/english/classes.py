@@ -60,6 +60,12 @@ COMPOUNDS = frozenset(
 )
 """An adjective and a head that name one thing."""
 
+BEFORE_MATERIALS = _words("stainless cast wrought toilet tissue wrapping construction")
+"""Words that are one word with the material behind them: 'stainless steel', 'toilet paper'."""
+
+YOUNG = _words("boy girl child kid baby toddler brother sister one")
+"""Heads whose 'little' is their age."""
+
 HEADS = {
     "person": _groups("man guy gentleman men | woman lady women"),
     "child": _groups("boy | girl"),
@@ -74,8 +80,8 @@ HEADS = {
     """),
     "bird": _groups("owl | parrot | pigeon | seagull gull | swan | eagle hawk | peacock | goose"),
     "vehicle": _groups("""
-        car automobile taxi cab | bus | truck pickup | van | motorcycle motorbike | bicycle bike | train
-        | boat ship | airplane plane jet | helicopter | scooter | tractor
+        car automobile taxi cab | bus | truck pickup | van | motorcycle motorbike scooter moped bicycle
+        bike | train | boat ship | airplane plane jet | helicopter | tractor
     """),
     "furniture": _groups("""
         chair | table | couch sofa | bed | desk | bench | dresser cabinet | bookshelf bookcase | stool |
@@ -83,9 +89,9 @@ HEADS = {
     """),
     "headwear": _groups("hat cap beanie | helmet | scarf | headband | wig | crown"),
     "clothing": _groups("""
-        shirt blouse tee t-shirt | jacket coat | sweater hoodie | dress gown | skirt | vest | suit |
-        robe | apron | swimsuit bikini
+        shirt blouse tee t-shirt | jacket coat | sweater hoodie | skirt | vest | apron
     """),
+    "outfit": _groups("suit | dress gown | robe | swimsuit bikini"),
     "legwear": _groups("jeans | shorts | leggings | overalls"),
     "footwear": _groups("boot | sandal | sneaker shoe | slipper"),
     "accessory": _groups("backpack | purse handbag | umbrella | suitcase | briefcase | basket"),
