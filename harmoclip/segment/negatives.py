@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from harmoclip.segment.english.classes import (
     ATTRIBUTES,
-    BEFORE_MATERIALS,
+    BOUND,
     COMPOUNDS,
     COUNTED,
     HEADS,
@@ -126,11 +126,11 @@ def _fits(kind: str, attribute: Attribute, phrase: Phrase) -> bool:
     """Whether an attribute of this kind can be exchanged before this head."""
     before = phrase.text[: attribute.start - phrase.start].lower().split()
     behind = phrase.text[attribute.end - phrase.start :].split()
+    if BOUND.intersection(before[-1:]):
+        return False
     if kind == "number":  # not 'a two color hydrant'
         written = phrase.head.text.lower()
         return _is_plural(phrase) and (written != phrase.head.lemma or written == plural(written))
-    if kind == "material":
-        return not BEFORE_MATERIALS.intersection(before[-1:])
     if kind == "size":
         return attribute.text.lower() != "little" or phrase.head.lemma not in YOUNG
     if kind == "fill":  # not 'a full dressed marine'

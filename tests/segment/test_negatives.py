@@ -63,7 +63,7 @@ def test_grammar(text, wrong):
     [
         "a hot dog", "some polar bears", "the sky", "a fire truck", "a cup of tea", "an open field",
         "a buses", "a toilet paper roll", "a full dressed marine", "some little kids",
-        "two color fire hydrant",
+        "two color fire hydrant", "a brand new house boat",
     ],
 )  # fmt: skip
 def test_what_cannot_be_exchanged(text):

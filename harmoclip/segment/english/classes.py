@@ -60,8 +60,8 @@ COMPOUNDS = frozenset(
 )
 """An adjective and a head that name one thing."""
 
-BEFORE_MATERIALS = _words("stainless cast wrought toilet tissue wrapping construction")
-"""Words that are one word with the material behind them: 'stainless steel', 'toilet paper'."""
+BOUND = _words("brand cast construction stainless tissue toilet wrapping wrought")
+"""Words that are one word with the attribute behind them: 'stainless steel', 'toilet paper', 'brand new'."""
 
 YOUNG = _words("boy girl child kid baby toddler brother sister one")
 """Heads whose 'little' is their age."""
