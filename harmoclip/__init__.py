@@ -32,7 +32,19 @@ _HOME = {
     "load_model": "models",
     "stretch_context": "stretch",
 }
-_MODULES = ["boxes", "data", "draw", "errors", "evaluate", "losses", "ops", "segment", "towers", "train"]
+_MODULES = [
+    "boxes",
+    "data",
+    "draw",
+    "errors",
+    "evaluate",
+    "exportable",
+    "losses",
+    "ops",
+    "segment",
+    "towers",
+    "train",
+]
 
 __all__ = [
     "CaptionSegmenter",

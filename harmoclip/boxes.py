@@ -58,8 +58,8 @@ def snap_to_edges(boxes: Tensor) -> Tensor:
         >>> snap_to_edges(torch.tensor([[-0.00001, 0.5, 1.00005, 1.5]])).tolist()
         [[0.0, 0.5, 1.0, 1.5]]
     """
-    near = (boxes >= -EDGE_TOLERANCE) & (boxes <= 1 + EDGE_TOLERANCE)
-    return torch.where(near, boxes.clamp(0, 1), boxes)
+    boxes = torch.where((boxes < 0) & (boxes >= -EDGE_TOLERANCE), 0.0, boxes)
+    return torch.where((boxes > 1) & (boxes <= 1 + EDGE_TOLERANCE), 1.0, boxes)
 
 
 def bad_boxes(boxes: Tensor) -> Tensor:

@@ -90,6 +90,18 @@ def check_batch(images: Tensor, texts: Tensor, grounding: Grounding) -> None:
     grounding.check_texts_are_used(len(images), len(texts))
 
 
+def check_regions(boxes: Tensor, image_index: Tensor, images: int) -> Tensor:
+    """Boxes `[R, 4]` with rounding beyond the edge moved back; a GroundingError where one is impossible.
+
+    Compiled and exported programs do not ask: there the pooling does, or gives NaN for that box.
+    """
+    if torch.compiler.is_compiling():
+        return boxes
+    regions = Grounding.empty(boxes.device).replace(boxes=boxes, image_index=image_index)
+    regions.check_batch(images, 0, 0)
+    return regions.boxes
+
+
 def warn_of_half_precision(model: nn.Module) -> None:
     """Warn where weights that learn are float16, as OpenAI's `clip.load` gives them on a GPU."""
     half = [n for n, p in model.named_parameters() if p.requires_grad and p.dtype == torch.float16]

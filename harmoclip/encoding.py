@@ -61,12 +61,12 @@ class Encoding:
             return None, None
         return self.teacher.encode_image(images), self.teacher.encode_text(texts[: len(images)])
 
-    def regions(self, captured: Captured, grounding: Grounding) -> Tensor:
+    def regions(self, captured: Captured, boxes: Tensor, image_index: Tensor) -> Tensor:
         """Vectors `[R, D]` of the boxes."""
-        dense, boxes, index = self.features(captured), grounding.boxes, grounding.image_index
+        dense = self.features(captured)
         if not self.options.normalize_dense:
-            return self.towers.image.regions(dense, self.dense, boxes, index)
-        return region_pool(self.patches(dense), boxes, index, grid=one_grid(dense))
+            return self.towers.image.regions(dense, self.dense, boxes, image_index)
+        return region_pool(self.patches(dense), boxes, image_index, grid=one_grid(dense))
 
     def patches(self, dense: Dense) -> Tensor:
         """Vectors `[B, H * W, D]` of the patches in the joint space, with L2 norm 1."""

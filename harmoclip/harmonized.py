@@ -13,7 +13,15 @@ from torch import Tensor, nn
 
 from harmoclip import photographs
 from harmoclip.capture import Captured, ImageActivations, ImageTaps, TextActivations, TextTaps, TowerTaps
-from harmoclip.checks import check_batch, flat_boxes, frozen, image_batch, token_rows, warn_of_half_precision
+from harmoclip.checks import (
+    check_batch,
+    check_regions,
+    flat_boxes,
+    frozen,
+    image_batch,
+    token_rows,
+    warn_of_half_precision,
+)
 from harmoclip.encoding import Encoding
 from harmoclip.errors import CaptureError, InputError
 from harmoclip.grounding import Grounding
@@ -274,13 +282,12 @@ class Harmonized(nn.Module):
             GroundingError: A box is impossible; the message names it.
         """
         images = image_batch(images)
-        flat, image_index = flat_boxes(boxes, image_index, len(images))
-        grounding = Grounding.empty(flat.device).replace(boxes=flat, image_index=image_index)
-        grounding.check_batch(len(images), 0, 0)
-        grounding = grounding.to(images.device)
+        flat, image_index = flat_boxes(boxes, image_index, images.shape[0])
+        flat = check_regions(flat, image_index, images.shape[0])
         with self.capture() as captured:
             self.towers.encode_image(images)
-        return l2_normalize(self._encode.regions(captured, grounding))
+        where = flat.to(images.device), image_index.to(images.device)
+        return l2_normalize(self._encode.regions(captured, *where))
 
     def encode_dense(self, images: Tensor) -> Tensor:
         """A vector of the joint space for every patch, `[B, H, W, D]` float32 with L2 norm 1.
@@ -389,9 +396,10 @@ class Harmonized(nn.Module):
         """Add the vectors of boxes and phrases to the global ones, and judge them all."""
         images = captured.image.images
         judged, encode = self.objective.judged, self._encode
+        where = grounding.boxes, grounding.image_index
         vectors = replace(
             vectors,
-            regions=encode.regions(captured, grounding) if "regions" in judged else None,
+            regions=encode.regions(captured, *where) if "regions" in judged else None,
             phrases=encode.phrases(captured, grounding, phrase_texts) if "phrases" in judged else None,
             crops=encode.crops(images, grounding, crops) if "crops" in judged else None,
         )

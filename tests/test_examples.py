@@ -41,6 +41,7 @@ def arguments(models, tmp_path, data_root):
         ],
         "link_unlabelled_boxes.py": lambda: ["--model", models["open_clip"], "--count", "4"],
         "label_boxes.py": lambda: [*open_clip, "--out", "labelled.png"],
+        "onnx_label_boxes.py": lambda: [*open_clip, "--out", str(tmp_path / "onnx")],
         "evaluate_before_after.py": lambda: [*open_clip, *IN_A_LOOP, "--scenes", "4"],
     }
 

@@ -28,7 +28,7 @@ ORDER = [
     {"phrase_plan", "grounding_rules", "grounding", "crops"},
     {"capture", "models", "starter", "sharding", "towers", "interpolation", "stretch"},
     {"options", "objective", "checks", "encoding", "photographs"},
-    {"harmonized"},
+    {"harmonized", "exportable"},
     {"data", "draw"},
     {"evaluate"},
     {"train", "inspect"},

@@ -104,10 +104,12 @@ class ImageTower(Tower):
     Attributes:
         kinds: The dense kinds that the tower can give.
         default_kind: The one that is taken where nothing is said.
+        any_grid: Whether every image of a batch has a grid of its own.
     """
 
     kinds: tuple[str, ...]
     default_kind: str
+    any_grid: bool = False
 
     @property
     def input_size(self) -> tuple[int, int] | None:

@@ -93,5 +93,5 @@ class ClipResNet(ImageTower):
 
     def _mean_position(self, dense: Dense, boxes: Tensor) -> Tensor:
         positions = self._positions[None, 1:].to(dense.tokens.dtype)
-        first = boxes.new_zeros(len(boxes), dtype=torch.int64)
+        first = boxes.new_zeros(boxes.shape[0], dtype=torch.int64)
         return region_pool(positions, boxes, first, grid=dense.grid)

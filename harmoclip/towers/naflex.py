@@ -79,6 +79,8 @@ class NaflexViT(HfPooledViT):
     them. Kinds where tokens see each other, and which would have to mask them too, are left out.
     """
 
+    any_grid = True
+
     def __init__(self, model: Any) -> None:
         super().__init__(model)
         self.kinds = tuple(kind for kind in self.kinds if kind not in KINDS or not KINDS[kind].tokens_mix)
