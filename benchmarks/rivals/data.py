@@ -18,7 +18,7 @@ from harmoclip.ops import roi_align
 
 CONTEXT_LENGTH = 40
 NEGATIVES = 10
-COLOURS = tuple(dict.fromkeys(colour for colour, _ in PAIRS))
+COLORS = tuple(dict.fromkeys(color for color, _ in PAIRS))
 SHAPES = tuple(dict.fromkeys(shape for _, shape in PAIRS))
 
 Tokenizer = Callable[[list[str]], Tensor]
@@ -78,7 +78,7 @@ def to_input(image: Any) -> Tensor:
 
 
 class Data:
-    """Scenes to train on, held-out scenes, and scenes with colour-shape pairs that training never shows."""
+    """Scenes to train on, held-out scenes, and scenes with color-shape pairs that training never shows."""
 
     def __init__(self, train: int, test: int, seed: int) -> None:
         import open_clip
@@ -106,14 +106,14 @@ class Data:
 
 
 def hard_negatives(phrase: str, rng: Random) -> list[str]:
-    """The phrase with its colour, its shape or both exchanged, `NEGATIVES` different texts."""
+    """The phrase with its color, its shape or both exchanged, `NEGATIVES` different texts."""
     words = phrase.split()
-    colour = next((w for w in words if w in COLOURS), None)
+    color = next((w for w in words if w in COLORS), None)
     shape = next((s for s in SHAPES if words[-1] in (s, s + "s", s + "es")), None)
     ending = words[-1].removeprefix(shape) if shape else ""
     others = [
-        " ".join([*(c or w if w == colour else w for w in words[:-1]), s + ending if s else words[-1]])
-        for c, s in product(COLOURS if colour else (None,), SHAPES if shape else (None,))
-        if (c, s) != (colour, shape)
+        " ".join([*(c or w if w == color else w for w in words[:-1]), s + ending if s else words[-1]])
+        for c, s in product(COLORS if color else (None,), SHAPES if shape else (None,))
+        if (c, s) != (color, shape)
     ]
     return rng.sample(others, NEGATIVES) if len(others) >= NEGATIVES else []

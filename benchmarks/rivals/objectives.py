@@ -141,7 +141,7 @@ class LiveCrops(Objective):
 class HardNegatives(Objective):
     """InfoNCE(f, t) + 0.1 InfoNCE(r, p) + 0.5 CE(r; p, ten altered p): FG-CLIP's kind (arXiv 2505.05071).
 
-    Each term has a scale of its own. The altered phrases exchange colour and shape; each different text is
+    Each term has a scale of its own. The altered phrases exchange color and shape; each different text is
     encoded once, in short rows.
     """
 

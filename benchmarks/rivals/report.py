@@ -48,7 +48,7 @@ def markdown(results: dict[str, Any]) -> str:
         f"of 64 x 64 pixels; {s['start_steps']} steps on captions alone make the start, then {s['steps']} "
         f"steps of each objective at learning rate {s['learning_rate']:g}. Mean and standard deviation over "
         f"seeds; R@1 and R@5 are the mean of both directions among {s['test_scenes']} held-out "
-        "scenes, boxes are named among 64 colour-shape names (chance 0.016).\n",
+        "scenes, boxes are named among 64 color-shape names (chance 0.016).\n",
         "## Equal steps\n",
         table(results["equal_steps"], cost=True),
         "\n`step` is one update on the same batches in turns (median, 20th and 80th percentile); `held` is "

@@ -54,8 +54,8 @@ def folder(tmp_path):
         path = tmp_path / f"annotations/{name}_val2017.json"
         path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     for image in images[:2]:
-        colours = np.full((image["height"], image["width"]), 90, np.uint8)
-        Image.fromarray(colours, "L").save(tmp_path / "val2017" / image["file_name"])
+        colors = np.full((image["height"], image["width"]), 90, np.uint8)
+        Image.fromarray(colors, "L").save(tmp_path / "val2017" / image["file_name"])
     return tmp_path
 
 

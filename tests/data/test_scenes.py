@@ -11,7 +11,7 @@ from torchvision.ops import box_iou
 
 from harmoclip.data.scenes import CLASS_NAMES, HELD_OUT, PAIRS, SPLITS, Scenes
 from harmoclip.data.scenes.paint import paint
-from harmoclip.data.scenes.things import COLOURS, SHAPES, Group, extent, outline
+from harmoclip.data.scenes.things import COLORS, SHAPES, Group, extent, outline
 from harmoclip.errors import InputError
 
 SCENES = {split: [Scenes(split, 120)[i] for i in range(120)] for split in SPLITS}
@@ -29,7 +29,7 @@ def test_the_same_seed_and_index_give_the_same_scene_in_another_process():
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_scenes_hold_two_to_six_things_apart_inside_the_picture(split):
+def test_scenes_hold_two_to_six_things_apart_inside_the_image(split):
     for sample in SCENES[split]:
         boxes = sample.boxes
         assert 2 <= len(boxes) <= 6
@@ -42,14 +42,14 @@ def test_scenes_hold_two_to_six_things_apart_inside_the_picture(split):
 
 def test_held_out_pairs_show_only_in_novel():
     assert len(HELD_OUT) == 8
-    assert {c for c, _ in HELD_OUT} == set(COLOURS)
+    assert {c for c, _ in HELD_OUT} == set(COLORS)
     assert {s for _, s in HELD_OUT} == set(SHAPES)
     shown = {split: [{PAIRS[k] for k in s.labels.tolist()} for s in SCENES[split]] for split in SPLITS}
     assert not any(pairs & HELD_OUT for split in ("train", "test") for pairs in shown[split])
     assert all(pairs & HELD_OUT for pairs in shown["novel"])
 
 
-def test_twins_show_the_same_colours_and_shapes_in_other_pairs():
+def test_twins_show_the_same_colors_and_shapes_in_other_pairs():
     for one, other in zip(SCENES["test"][::2], SCENES["test"][1::2], strict=True):
         pairs = [{PAIRS[k] for k in s.labels.tolist()} for s in (one, other)]
         assert pairs[0].isdisjoint(pairs[1])
@@ -70,10 +70,10 @@ def test_phrases_name_the_things_they_are_linked_to(sample):
         if not labels:
             assert re.match(r"[Aa]n? (white|black|grey|green|blue|sandy|wooden|tiled)", text)
             continue
-        colour, shape = PAIRS[labels[0]]
+        color, shape = PAIRS[labels[0]]
         assert set(labels) == {labels[0]}
         assert re.search(rf"\b{shape}(s|es)?$", text)
-        assert colour in text or text.startswith("the ")
+        assert color in text or text.startswith("the ")
         number = {"two": 2, "three": 3}.get(text.split()[0].lower(), 1)
         assert text.startswith("the ") or number == len(labels)
         assert len(labels) == (sample.labels == labels[0]).sum()
@@ -119,8 +119,8 @@ def test_a_painted_thing_fills_its_box(shape):
     x1, y1, x2, y2 = extent(outline(shape, 0.15))
     box = (0.25, 0.3, 0.55, 0.3 + 0.3 * (y2 - y1) / (x2 - x1))
     thing = Group("red", shape, "", "", (box,), (0.15,))
-    picture, bare = (np.asarray(paint(g, "a black background", 200, Random(3)), int) for g in ([thing], []))
-    ys, xs = (abs(picture - bare).sum(2) > 60).nonzero()
+    image, bare = (np.asarray(paint(g, "a black background", 200, Random(3)), int) for g in ([thing], []))
+    ys, xs = (abs(image - bare).sum(2) > 60).nonzero()
     seen = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]) / 200
     np.testing.assert_allclose(seen, box, atol=0.012)
 

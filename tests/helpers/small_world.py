@@ -11,7 +11,7 @@ from harmoclip.evaluate.encoder import Encoder
 from harmoclip.harmonized import harmonize
 from tests.helpers.tiny_clips import small_config
 
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220)}
+COLORS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220)}
 
 
 def tokenizer(texts):
@@ -23,8 +23,8 @@ def tokenizer(texts):
     return rows
 
 
-def preprocess(picture):
-    small = picture.resize((32, 32))
+def preprocess(image):
+    small = image.resize((32, 32))
     return torch.from_numpy(np.asarray(small, dtype=np.float32) / 127.5 - 1).permute(2, 0, 1)
 
 
@@ -34,15 +34,15 @@ def small_encoder():
 
 
 def write_coco(tmp_path):
-    """COCO's own layout with three pictures: captions, instances, panoptic segments."""
+    """COCO's own layout with three images: captions, instances, panoptic segments."""
     split = "val2017"
     (tmp_path / split).mkdir()
     (tmp_path / "annotations" / f"panoptic_{split}").mkdir(parents=True)
     images, instances, panoptic, captions = [], [], [], []
-    for i, colour in enumerate(COLOURS.values()):
-        picture = Image.new("RGB", (60, 40), (128, 128, 128))
-        picture.paste(colour, (10, 10, 40, 30))
-        picture.save(tmp_path / split / f"{i}.png")
+    for i, color in enumerate(COLORS.values()):
+        image = Image.new("RGB", (60, 40), (128, 128, 128))
+        image.paste(color, (10, 10, 40, 30))
+        image.save(tmp_path / split / f"{i}.png")
         images.append({"id": i, "file_name": f"{i}.png", "width": 60, "height": 40})
         ids = Image.new("RGB", (60, 40), (7, 0, 0))
         ids.paste((1, 1, 0), (10, 10, 40, 30))  # 1 + 256
@@ -53,7 +53,7 @@ def write_coco(tmp_path):
         instances += [{**thing, "image_id": i, "id": 10 * i}, {**tiny, "image_id": i, "id": 10 * i + 1}]
         panoptic.append({"image_id": i, "file_name": f"{i}.png", "segments_info": [thing, stuff, tiny]})
         captions += [{"image_id": i, "caption": f"caption {i} {j}"} for j in range(6)]
-    things = [{"id": 10 * (i + 1), "name": name, "isthing": 1} for i, name in enumerate(COLOURS)]
+    things = [{"id": 10 * (i + 1), "name": name, "isthing": 1} for i, name in enumerate(COLORS)]
     wall = {"id": 90, "name": "wall-other-merged", "isthing": 0}
     for kind, rows, categories in (
         ("captions", captions, []), ("instances", instances, things), ("panoptic", panoptic, [*things, wall]),

@@ -112,13 +112,13 @@ def model_similarity(
 ) -> Tensor:
     """The cosine similarity `[R, P]` of a sample's boxes and phrases, each phrase a text of its own.
 
-    Boxes that the transform drops are -inf from everything. A transform that squashes the picture drops none.
+    Boxes that the transform drops are -inf from everything. A transform that squashes the image drops none.
 
     Args:
         harmo: A harmonized model.
         tokenizer: The model's own.
         transform: Such as `transform_for(model)`.
-        sample: With boxes and phrases in the picture as it is.
+        sample: With boxes and phrases in the image as it is.
     """
     rows = torch.arange(len(sample.boxes))
     seen = transform(sample.replace(labels=rows, links=()))

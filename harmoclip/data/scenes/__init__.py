@@ -1,7 +1,7 @@
-"""Generated scenes: pictures of coloured shapes with captions, boxes, phrases and links.
+"""Generated scenes: images of colored shapes with captions, boxes, phrases and links.
 
-Scenes come in twins: scene 2k and scene 2k + 1 show the same colours and the same shapes, paired another
-way. Their histograms of colours and of shapes are alike, so only what binds a colour to its shape tells
+Scenes come in twins: scene 2k and scene 2k + 1 show the same colors and the same shapes, paired another
+way. Their histograms of colors and of shapes are alike, so only what binds a color to its shape tells
 the captions apart.
 """
 
@@ -18,19 +18,19 @@ from harmoclip.data.dataset import Shown
 from harmoclip.data.sample import Sample
 from harmoclip.data.scenes.caption import article, describe
 from harmoclip.data.scenes.paint import paint
-from harmoclip.data.scenes.things import BACKGROUNDS, COLOURS, HELD_OUT, PAIRS, SHAPES, Pair, lay_out
+from harmoclip.data.scenes.things import BACKGROUNDS, COLORS, HELD_OUT, PAIRS, SHAPES, Pair, lay_out
 from harmoclip.errors import InputError
 
 __all__ = ["CLASS_NAMES", "HELD_OUT", "PAIRS", "SPLITS", "Scenes"]
 
-CLASS_NAMES = tuple(f"{article(colour)} {colour} {shape}" for colour, shape in PAIRS)
+CLASS_NAMES = tuple(f"{article(color)} {color} {shape}" for color, shape in PAIRS)
 SPLITS = ("train", "test", "novel")
 
 
 class Scenes(Shown, Dataset[Sample]):
     """Scenes of 2 to 6 things, drawn when asked for; the same (seed, index) gives the same scene everywhere.
 
-    `train` and `test` are different scenes without the pairs of `HELD_OUT` (one colour of each shape); each
+    `train` and `test` are different scenes without the pairs of `HELD_OUT` (one color of each shape); each
     scene of `novel` shows at least one of these pairs.
 
     Args:
@@ -100,13 +100,13 @@ class Scenes(Shown, Dataset[Sample]):
         return [s.replace(image=image) for s, image in zip(samples, images, strict=True)]
 
     def _subject(self, index: int) -> tuple[list[Pair], str]:
-        """The colour-shape pairs and the background of a scene; twins share all but the pairing."""
+        """The color-shape pairs and the background of a scene; twins share all but the pairing."""
         rng = Random(f"{self.seed}/{self.split}/twins/{index // 2}")
         background = rng.choice(BACKGROUNDS)
         while True:
             count = rng.choice((2, 2, 3, 3, 4))
-            colours, shapes = rng.sample(tuple(COLOURS), count), rng.sample(SHAPES, count)
-            twins = [list(zip(colours, shapes[turn:] + shapes[:turn], strict=True)) for turn in (0, 1)]
+            colors, shapes = rng.sample(tuple(COLORS), count), rng.sample(SHAPES, count)
+            twins = [list(zip(colors, shapes[turn:] + shapes[:turn], strict=True)) for turn in (0, 1)]
             held = [not HELD_OUT.isdisjoint(pairs) for pairs in twins]
             if all(h == (self.split == "novel") for h in held):
                 return twins[index % 2], background

@@ -23,8 +23,8 @@ BACKGROUND = -1
 
 
 def name(group: Group) -> str:
-    """The full phrase for a group: number or article, size, pattern, colour, shape."""
-    words = [word for word in (group.size, group.pattern, group.colour, _noun(group)) if word]
+    """The full phrase for a group: number or article, size, pattern, color, shape."""
+    words = [word for word in (group.size, group.pattern, group.color, _noun(group)) if word]
     return " ".join([_NUMBERS.get(len(group.boxes), article(words[0])), *words])
 
 
@@ -50,7 +50,7 @@ def relation(one: Group, other: Group, rng: Random) -> str | None:
 
 
 def place(group: Group) -> str | None:
-    """Where in the picture a single thing lies, where one would say so."""
+    """Where in the image a single thing lies, where one would say so."""
     if len(group.boxes) > 1:
         return None
     x1, y1, x2, y2 = group.boxes[0]

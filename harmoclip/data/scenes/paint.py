@@ -9,10 +9,10 @@ from random import Random
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageEnhance
 
-from harmoclip.data.scenes.things import COLOURS, Group, extent, outline
+from harmoclip.data.scenes.things import COLORS, Group, extent, outline
 
 _FINER = 3  # painted at this many times the size
-_TILES = 6  # different pictures of each background
+_TILES = 6  # different images of each background
 
 _GROUNDS = {
     "a white background": (238, 238, 236),
@@ -27,18 +27,18 @@ _GROUNDS = {
 
 
 def paint(groups: Sequence[Group], background: str, size: int, rng: Random) -> Image.Image:
-    """An RGB picture of `size` x `size` pixels."""
+    """An RGB image of `size` x `size` pixels."""
     wide = size * _FINER
-    picture = _tile(background, rng.randrange(_TILES), wide)
+    image = _tile(background, rng.randrange(_TILES), wide)
     mirrored = rng.random() < 0.5
-    picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else picture.copy()
+    image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else image.copy()
     for group in groups:
         for box, angle in zip(group.boxes, group.angles, strict=True):
-            _paint_thing(picture, group, [side * wide for side in box], angle, rng)
-    return picture.reduce(_FINER)
+            _paint_thing(image, group, [side * wide for side in box], angle, rng)
+    return image.reduce(_FINER)
 
 
-def _paint_thing(picture: Image.Image, group: Group, box: list[float], angle: float, rng: Random) -> None:
+def _paint_thing(image: Image.Image, group: Group, box: list[float], angle: float, rng: Random) -> None:
     x1, y1, x2, y2 = box
     left, top = int(x1), int(y1)
     mask = Image.new("L", (int(x2) + 2 - left, int(y2) + 2 - top))
@@ -50,16 +50,16 @@ def _paint_thing(picture: Image.Image, group: Group, box: list[float], angle: fl
     if group.shape == "ring":
         hole = (x2 - x1) * 0.27
         pen.ellipse([x1 - left + hole, y1 - top + hole, x2 - left - hole, y2 - top - hole], fill=0)
-    colour = _vary(COLOURS[group.colour], rng, 14)
-    picture.paste(colour, (left, top), mask)
+    color = _vary(COLORS[group.color], rng, 14)
+    image.paste(color, (left, top), mask)
     if group.pattern:
         marks = ImageChops.multiply(mask, _marks(group.pattern, rng.randrange(3)).crop((0, 0, *mask.size)))
-        picture.paste(_contrast(colour), (left, top), marks)
+        image.paste(_contrast(color), (left, top), marks)
 
 
 @cache
 def _marks(pattern: str, phase: int) -> Image.Image:
-    """A mask of stripes or dots, large enough for any thing of an ordinary picture."""
+    """A mask of stripes or dots, large enough for any thing of an ordinary image."""
     side, step = 512, 4 * _FINER
     image = Image.new("L", (side, side))
     pen = ImageDraw.Draw(image)
@@ -73,14 +73,14 @@ def _marks(pattern: str, phase: int) -> Image.Image:
     return image
 
 
-def _vary(colour: tuple[int, int, int], rng: Random, by: int) -> tuple[int, int, int]:
-    r, g, b = (min(255, max(0, value + rng.randint(-by, by))) for value in colour)
+def _vary(color: tuple[int, int, int], rng: Random, by: int) -> tuple[int, int, int]:
+    r, g, b = (min(255, max(0, value + rng.randint(-by, by))) for value in color)
     return r, g, b
 
 
-def _contrast(colour: tuple[int, int, int]) -> tuple[int, int, int]:
-    """White on dark colours, a dark shade of the colour on light ones."""
-    r, g, b = colour
+def _contrast(color: tuple[int, int, int]) -> tuple[int, int, int]:
+    """White on dark colors, a dark shade of the color on light ones."""
+    r, g, b = color
     light = 3 * r + 6 * g + b > 1500
     return (r // 3, g // 3, b // 3) if light else (240, 240, 240)
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from random import Random
 
-COLOURS = {
+COLORS = {
     "red": (214, 40, 40),
     "orange": (245, 135, 20),
     "yellow": (246, 220, 50),
@@ -17,16 +17,16 @@ COLOURS = {
     "pink": (250, 140, 190),
 }
 SHAPES = ("circle", "square", "triangle", "star", "cross", "heart", "ring", "diamond")
-SIZES = {"small": (0.18, 0.23), "": (0.26, 0.32), "large": (0.35, 0.43)}  # width, as a share of the picture's
+SIZES = {"small": (0.18, 0.23), "": (0.26, 0.32), "large": (0.35, 0.43)}  # width, as a share of the image's
 PATTERNS = ("", "", "", "", "striped", "dotted")  # most things are plain
 BACKGROUNDS = (
     "a white background", "a black background", "a grey wall", "a green field",
     "a blue sky", "a sandy beach", "a wooden table", "a tiled floor",
 )  # fmt: skip
 
-PAIRS = [(colour, shape) for colour in COLOURS for shape in SHAPES]
-# one colour of each shape and one shape of each colour
-HELD_OUT = frozenset((colour, SHAPES[(3 * i + 1) % 8]) for i, colour in enumerate(COLOURS))
+PAIRS = [(color, shape) for color in COLORS for shape in SHAPES]
+# one color of each shape and one shape of each color
+HELD_OUT = frozenset((color, SHAPES[(3 * i + 1) % 8]) for i, color in enumerate(COLORS))
 
 Pair = tuple[str, str]
 Box = tuple[float, float, float, float]
@@ -34,9 +34,9 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Group:
-    """Things that look alike and share one phrase; each box is a thing, xyxy in [0, 1] of the picture."""
+    """Things that look alike and share one phrase; each box is a thing, xyxy in [0, 1] of the image."""
 
-    colour: str
+    color: str
     shape: str
     size: str
     pattern: str
@@ -46,7 +46,7 @@ class Group:
     @property
     def label(self) -> int:
         """The class of its things, an index into `PAIRS`."""
-        return PAIRS.index((self.colour, self.shape))
+        return PAIRS.index((self.color, self.shape))
 
 
 def lay_out(pairs: list[Pair], rng: Random) -> list[Group]:
@@ -57,18 +57,18 @@ def lay_out(pairs: list[Pair], rng: Random) -> list[Group]:
 
 
 def _try_layout(pairs: list[Pair], rng: Random) -> list[Group]:
-    """Fewer groups than pairs where the picture is full."""
+    """Fewer groups than pairs where the image is full."""
     spare = 6 - len(pairs)
     groups: list[Group] = []
     taken: list[Box] = []
-    for colour, shape in pairs:
+    for color, shape in pairs:
         wanted = min(rng.choice((1, 1, 1, 2, 2, 3)), 1 + spare)
         size, pattern = rng.choice(tuple(SIZES)), rng.choice(PATTERNS)
         angles = [rng.uniform(-0.2, 0.2) for _ in range(wanted)]
         boxes = [box for angle in angles if (box := _place(shape, size, angle, taken, rng))]
         spare -= len(boxes) - 1
         if boxes:
-            groups.append(Group(colour, shape, size, pattern, tuple(boxes), tuple(angles[: len(boxes)])))
+            groups.append(Group(color, shape, size, pattern, tuple(boxes), tuple(angles[: len(boxes)])))
     return groups
 
 

@@ -17,12 +17,12 @@ _UNLINKED = "#afb8c1"
 
 
 def draw_sample(sample: Sample, *, ax: Axes | None = None) -> Axes:
-    """Draw a sample's boxes, each with its phrases in their colour; boxes without a phrase are grey.
+    """Draw a sample's boxes, each with its phrases in their color; boxes without a phrase are grey.
 
     The caption stands below.
 
     Args:
-        sample: With a picture, or a tensor with values in [0, 1].
+        sample: With a image, or a tensor with values in [0, 1].
         ax: Where to draw; new axes where it is None.
 
     Example:
