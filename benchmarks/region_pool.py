@@ -4,7 +4,8 @@ Each side gets the layout that suits it: ours tokens `[B, N, C]`, torchvision co
 have sides of 10 % to 90 % of the image, uniformly. Correctness is checked first. The rounds interleave the
 candidates, so that a disturbance meets all of them. `--quick` measures what the JSON of the last line needs;
 without it the whole sweep runs, and writes a CSV and a plot under results/. `--detection` and `--busy`
-measure `roi_align` at the sizes of detectors, see `detection.py`.
+measure `roi_align` at the sizes of detectors, see `detection.py`. `--cuda` runs the tests of the kernels on
+the card that is there, times it, and writes a verdict to results/CARD.json.
 """
 
 import argparse
@@ -13,6 +14,8 @@ import itertools
 import json
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +36,8 @@ BINS = 7
 ROUND = 5
 RESULTS = Path(__file__).parent / "results"
 Case = dict[str, Any]
+CUDA_TARGETS = {"cuda_full_16": 5.0, "cuda_full_64": 5.0, "cuda_bandwidth_64": 0.7}
+"""Times faster than torchvision and the mean, and the share of a copy's bandwidth in the backward pass."""
 HALVES = ("bfloat16", "float16")
 # the cases of the last line; 20 boxes an image is the load of panoptic segments, or of a grid of patches
 # at a grid of 14 the batch is one whose features leave the cache, as they do in training
@@ -287,6 +292,25 @@ def save(rows: list[Case]) -> None:
     figure.savefig(RESULTS / "region_pool.png", dpi=120)
 
 
+def judge_card() -> int:
+    """Run the GPU's tests of values and gradients, then time it, and keep a verdict; 0 if all is reached."""
+    if not torch.cuda.is_available():
+        sys.exit(f"--cuda needs a CUDA device, and torch {torch.__version__} sees none here.")
+    tests = ["tests/ops/test_triton.py", "-q", "-m", "gpu", "--require-gpu"]
+    right = subprocess.run([sys.executable, "-m", "pytest", *tests], cwd=RESULTS.parents[1]).returncode == 0
+    name = torch.cuda.get_device_name()
+    rows = [measure(case, "cuda", 8.0, whole=True) for case in HEADLINE]
+    found = summary({("cuda", row["grid"]): row for row in rows})
+    reached = {key: (found[key] or 0.0) >= least for key, least in CUDA_TARGETS.items()}
+    verdict = {"card": name, "torch": torch.__version__, "tests_pass": right}
+    verdict |= {key: {"found": found[key], "at_least": CUDA_TARGETS[key]} for key in CUDA_TARGETS}
+    verdict["verdict"] = "reached" if right and all(reached.values()) else "not reached"
+    file = RESULTS / f"{name.lower().replace(' ', '_')}.json"
+    file.write_text(json.dumps({**verdict, "rows": rows}, indent=2) + "\n")
+    print(json.dumps(verdict))
+    return 0 if verdict["verdict"] == "reached" else 1
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="only what the last line needs, within 45 s")
@@ -294,6 +318,9 @@ def main() -> None:
         "--threshold", action="store_true", help="only the sweep behind the choice on the CPU"
     )
     parser.add_argument("--detection", action="store_true", help="only roi_align at the sizes of detectors")
+    parser.add_argument(
+        "--cuda", action="store_true", help="only the GPU: its tests, then the headline cases"
+    )
     parser.add_argument("--busy", action="store_true", help="the same while other processes use all cores")
     options = parser.parse_args()
     if options.threshold:
@@ -303,6 +330,8 @@ def main() -> None:
         rows = detection.run(busy=options.busy)
         write(rows, f"roi_align_{'busy' if options.busy else 'detection'}.csv")
         return
+    if options.cuda:
+        sys.exit(judge_card())
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     card = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     print(f"{torch.get_num_threads()} CPU threads, {card}, torch {torch.__version__}, ", end="")

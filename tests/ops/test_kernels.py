@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,7 @@ def signature(kernel, element, weight):
     return types
 
 
-@pytest.mark.parametrize("capability", [80, 90, 100])
+@pytest.mark.parametrize("capability", [80, 90, 100, 120])
 @pytest.mark.parametrize(
     "element",
     [
@@ -39,7 +40,7 @@ def signature(kernel, element, weight):
     ],
 )
 @pytest.mark.parametrize("name", ["pool_kernel", "spread_kernel", "correlate_kernel", "factor_kernel"])
-def test_every_kernel_compiles_for_every_card(name, element, capability):
+def test_every_kernel_compiles_for_every_card(name, element, capability, tmp_path):
     if capability >= 100 and Version(triton.__version__) < Version("3.3"):
         pytest.skip("the assembler of this triton is older than the card")
     weight = "*fp64" if element == "*fp64" else "*fp32"
@@ -52,6 +53,18 @@ def test_every_kernel_compiles_for_every_card(name, element, capability):
     source = ASTSource(kernel, types, constants)
     binary = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=OPTIONS)
     assert binary.asm["cubin"][:4] == b"\x7fELF"
+    assert binary.metadata.shared <= 1024  # bytes a block
+    if element != "*fp64":  # whose sums take more registers than there are
+        assert resources(binary.asm["cubin"], tmp_path)["STACK"] == 0  # no register is spilled to memory
+
+
+def resources(cubin, folder):
+    """What the assembler says that machine code takes: registers, stack and so on of a thread."""
+    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+    (folder / "kernel.cubin").write_bytes(cubin)
+    command = [str(tool), "--dump-resource-usage", str(folder / "kernel.cubin")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return {name: int(value) for name, value in re.findall(r"(\w+):(\d+)", said)}
 
 
 @pytest.mark.skipif(
