@@ -29,6 +29,7 @@ from harmoclip.errors import DataError
 
 QUICK = ("captions", "fineclip_kind", "harmoclip")
 QUICK_SETTINGS = Settings(start_steps=200, steps=150, train_photographs=2000)
+SHARE = 0.7  # of the trained weights, where they are averaged with the start's; CLIPSelf's
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -82,27 +83,33 @@ def full(bench: Bench, settings: Settings, seeds: int, ablation_seeds: int, *, t
     """Every rival at equal steps and at equal time, and every ablation; write the report."""
     cost, steps = bench.cost(list(RIVALS)), settings.steps
     ours = cost["harmoclip"]["step_ms"]
+    run, start = (bench.run, bench.started) if train else (bench.finished, bench.finished_start)
 
-    def runs(names: list[str], seeds: int, length: dict[str, int]) -> dict[str, Any]:
-        if train:
-            for seed in range(seeds):
-                for name in names:
-                    bench.run(name, seed, length[name])
-        kept = {name: [bench.finished(name, seed, length[name]) for seed in range(seeds)] for name in names}
-        return {name: summary([run for run in every if run]) for name, every in kept.items() if any(every)}
+    def runs(names: list[str], seeds: int, length: dict[str, int], share: float = 1.0) -> dict[str, Any]:
+        kept: dict[str, list[Any]] = {name: [] for name in names}
+        for seed in range(seeds):
+            for name in names:
+                kept[name].append(run(name, seed, length[name], share))
+        return summaries(kept)
 
     same = dict.fromkeys([*RIVALS, *VARIANTS], steps)
     same_time = {name: round(steps * ours / cost[name]["step_ms"]) for name in RIVALS}
-    rivals = {"before training": summary([bench.started(seed) for seed in range(seeds)])} if train else {}
+    before = summaries({"before training": [start(seed) for seed in range(seeds)]})
     equal = runs(list(RIVALS), seeds, same)
     results = {
         "settings": {**asdict(settings), "seeds": seeds, "ablation_seeds": ablation_seeds},
-        "equal_steps": {**rivals, **{name: {**row, **cost[name]} for name, row in equal.items()}},
+        "equal_steps": {**before, **{name: {**row, **cost[name]} for name, row in equal.items()}},
+        "averaged": runs([name for name, rival in RIVALS.items() if rival.average == 1], seeds, same, SHARE),
         "equal_time": runs(list(RIVALS), seeds, same_time),
         "ablation": runs(["harmoclip", *VARIANTS], ablation_seeds, same),
     }
     write_report(results, RESULTS)
     return results
+
+
+def summaries(rows: dict[str, list[Any]]) -> dict[str, Any]:
+    """Mean and spread of the finished runs of each row; rows without any are left out."""
+    return {name: summary([run for run in every if run]) for name, every in rows.items() if any(every)}
 
 
 if __name__ == "__main__":

@@ -55,6 +55,12 @@ def markdown(results: dict[str, Any]) -> str:
         "\n`step` is one update on the same batches in turns (median, 20th and 80th percentile); `held` is "
         "what the graph keeps for the backward pass. R@1 by phrases ranks the 100 best again by where each "
         "phrase of the caption is in the image; its share is chosen on training photographs.\n",
+        *_section(
+            "Averaged with the start",
+            "The same runs; each weight is 0.7 of the trained one and 0.3 of the start's "
+            "(`harmoclip.interpolate`).",
+            results["averaged"],
+        ),
         *_section("Equal time", "As many steps as ours takes time for.", results["equal_time"]),
         *_section("Ablation", "One change each to the defaults.", results["ablation"]),
     ]

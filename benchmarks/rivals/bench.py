@@ -49,20 +49,43 @@ class Bench:
         state: State = torch.load(path)
         return state
 
-    def run(self, name: str, seed: int, steps: int) -> dict[str, float]:
-        """Train and measure, or read what an earlier run measured."""
-        key = f"{self.study.identity(name)}-{seed}-{steps}"
+    def run(self, name: str, seed: int, steps: int, share: float = 1.0) -> dict[str, float]:
+        """Train and measure, or read what an earlier run measured.
+
+        With a `share` below 1 the trained weights make up this share of an average with the start's.
+        """
 
         def work() -> dict[str, float]:
-            weights = self.train(name, self.start(seed), seed, steps, self.folder / key)
-            torch.save(weights, self.folder / f"{key}.pt")
-            return self.study.measure(weights)
+            weights = self.trained(name, seed, steps)
+            return self.study.measure(
+                weights if share == 1 else interpolate(self.start(seed), weights, share)
+            )
 
-        return self.kept(key, work)
+        return self.kept(self._key(name, seed, steps, share), work)
 
-    def finished(self, name: str, seed: int, steps: int) -> dict[str, float] | None:
+    def trained(self, name: str, seed: int, steps: int) -> State:
+        """The weights after training, from their file where there is one."""
+        path = self.folder / f"{self._key(name, seed, steps)}.pt"
+        if not path.exists():
+            torch.save(self.train(name, self.start(seed), seed, steps, path), path.with_suffix(".part"))
+            path.with_suffix(".part").rename(path)
+        state: State = torch.load(path)
+        return state
+
+    def finished(self, name: str, seed: int, steps: int, share: float = 1.0) -> dict[str, float] | None:
         """What a run measured, where it was done before; None where it was not."""
-        path = self.folder / f"{self.study.identity(name)}-{seed}-{steps}.json"
+        return self._read(self._key(name, seed, steps, share))
+
+    def finished_start(self, seed: int) -> dict[str, float] | None:
+        """What the start was measured to be, where it was; None where it was not."""
+        return self._read(f"before_training-{seed}-0")
+
+    def _key(self, name: str, seed: int, steps: int, share: float = 1.0) -> str:
+        averaged = "" if share == 1 else f"-average-{share}"
+        return f"{self.study.identity(name)}-{seed}-{steps}{averaged}"
+
+    def _read(self, key: str) -> dict[str, float] | None:
+        path = self.folder / f"{key}.json"
         found: dict[str, float] | None = json.loads(path.read_text()) if path.exists() else None
         return found
 
