@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from harmoclip.train import load_config
 from tests.helpers.tiny_clips import write_hugging_face, write_open_clip
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -81,3 +82,13 @@ def test_torchrun_two_processes(models):
     run = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
     assert run.returncode == 0, run.stderr
     assert "step   2 on 2 processes" in run.stdout
+
+
+@pytest.mark.parametrize("recipe", sorted((EXAMPLES / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
+def test_recipe(recipe):
+    config = load_config(recipe)
+    assert recipe.stem == Path(config.out).name
+    assert config.evaluation.split
+    photographs = 118_287 * 10  # of ten passes over train2017
+    processes = int(recipe.stem[-4])
+    assert config.steps * config.data.batch_size * processes == pytest.approx(photographs, rel=0.01)
