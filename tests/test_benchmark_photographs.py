@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from flickr import towers
 from flickr.data import Batch, Photograph, Sentence, box_labels
 from flickr.memory import CROP_SHAPE, Crops, TextMemory
+from rivals.bench import Bench, progress_bars
 
 from harmoclip.errors import MissingDependencyError
 
@@ -149,3 +150,34 @@ def test_altered_phrases_exchange_one_word_and_are_never_the_phrase():
     altered = batch.altered(1, random.Random(0))
     assert len(set(altered)) == 10
     assert all(text.startswith("a color") and text.endswith(" hat") for text in altered)
+
+
+class OneWeight:
+    """A study whose start is 0 and whose trained weight is 1; it measures the weight."""
+
+    key, start_steps, trained = "one", 3, 0
+
+    def identity(self, name):
+        return name
+
+    def measure(self, weights):
+        return {"weight": weights["w"].item()}
+
+    def after_run(self):
+        pass
+
+
+def test_averaged_weights_are_measured_without_another_training(tmp_path, monkeypatch):
+    def train(bench, name, start, seed, steps, path):
+        OneWeight.trained += start is not None
+        return {"w": torch.tensor(0.0 if start is None else 1.0)}
+
+    monkeypatch.setattr(Bench, "train", train)
+    bench = Bench(OneWeight(), tmp_path, progress_bars())
+    assert bench.finished("ours", 0, 5, 0.75) is None
+    assert bench.finished_start(0) is None
+    assert bench.run("ours", 0, 5, 0.75) == {"weight": 0.75}
+    assert bench.run("ours", 0, 5) == {"weight": 1.0}
+    assert bench.started(0) == bench.finished_start(0) == {"weight": 0.0}
+    assert bench.finished("ours", 0, 5, 0.75) == {"weight": 0.75}
+    assert OneWeight.trained == 1
