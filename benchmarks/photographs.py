@@ -81,8 +81,10 @@ def photographs(folder: Path | None) -> Path:
 
 def full(bench: Bench, settings: Settings, seeds: int, ablation_seeds: int, *, train: bool) -> dict[str, Any]:
     """Every rival at equal steps and at equal time, and every ablation; write the report."""
-    cost, steps = bench.cost(list(RIVALS)), settings.steps
-    ours = cost["harmoclip"]["step_ms"]
+    steps, rivals = settings.steps, list(RIVALS)
+    if not train:
+        rivals = [n for n in rivals if any(bench.finished(n, seed, steps) for seed in range(seeds))]
+    cost = bench.cost(rivals)
     run, start = (bench.run, bench.started) if train else (bench.finished, bench.finished_start)
 
     def runs(names: list[str], seeds: int, length: dict[str, int], share: float = 1.0) -> dict[str, Any]:
@@ -93,14 +95,15 @@ def full(bench: Bench, settings: Settings, seeds: int, ablation_seeds: int, *, t
         return summaries(kept)
 
     same = dict.fromkeys([*RIVALS, *VARIANTS], steps)
-    same_time = {name: round(steps * ours / cost[name]["step_ms"]) for name in RIVALS}
+    ours = cost["harmoclip"]["step_ms"]
+    same_time = {name: round(steps * ours / cost[name]["step_ms"]) for name in rivals}
     before = summaries({"before training": [start(seed) for seed in range(seeds)]})
-    equal = runs(list(RIVALS), seeds, same)
+    equal = runs(rivals, seeds, same)
     results = {
         "settings": {**asdict(settings), "seeds": seeds, "ablation_seeds": ablation_seeds},
         "equal_steps": {**before, **{name: {**row, **cost[name]} for name, row in equal.items()}},
-        "averaged": runs([name for name, rival in RIVALS.items() if rival.average == 1], seeds, same, SHARE),
-        "equal_time": runs(list(RIVALS), seeds, same_time),
+        "averaged": runs([n for n in rivals if RIVALS[n].average == 1], seeds, same, SHARE),
+        "equal_time": runs(rivals, seeds, same_time),
         "ablation": runs(["harmoclip", *VARIANTS], ablation_seeds, same),
     }
     write_report(results, RESULTS)
