@@ -9,26 +9,13 @@ import typer
 
 from harmoclip.cli.looking import use_pictures
 from harmoclip.cli.progress import Progress
+from harmoclip.cli.reading import Open, reads_data
 
 if TYPE_CHECKING:
     from harmoclip.data.sample import Sample
     from harmoclip.data.tools.check import DataReport
     from harmoclip.errors import DataError
 
-Source = Annotated[str, typer.Argument(help="Folder, .jsonl file, or shards 'x-{000..009}.tar', 'x-*.tar'")]
-Format = Annotated[str | None, typer.Option(help="Where the files do not tell it")]
-Split = Annotated[str | None, typer.Option(help="Such as train2017 or val")]
-Images = Annotated[Path | None, typer.Option(help="Folder of the images, where it is another")]
-Unit = Annotated[str | None, typer.Option(help="Of boxes: fraction of the image's size, or pixel")]
-BoxFormat = Annotated[str | None, typer.Option(help="Of boxes: xyxy, xywh or cxcywh")]
-Upright = Annotated[
-    bool | None,
-    typer.Option("--upright/--as-stored", help="Turn images as their EXIF orientation says, or do not"),
-]
-Options = Annotated[
-    list[str] | None,
-    typer.Option("--option", "-o", metavar="KEY=VALUE", help="More options of the format; repeatable"),
-]
 Cache = Annotated[Path | None, typer.Option(help="SQLite file that keeps the phrases that were found")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that read")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line")]
@@ -37,15 +24,9 @@ _SHOWN = 10
 """Messages and phrases that are printed of each kind."""
 
 
+@reads_data
 def check(
-    source: Source,
-    format: Format = None,
-    split: Split = None,
-    images: Images = None,
-    unit: Unit = None,
-    box_format: BoxFormat = None,
-    upright: Upright = None,
-    option: Options = None,
+    open_data: Open,
     cache: Cache = None,
     workers: Workers = 0,
     sheet: Annotated[Path | None, typer.Option(help="Where to draw some samples")] = None,
@@ -58,8 +39,7 @@ def check(
     from harmoclip.data.tools.check import check_dataset
 
     broken: list[DataError] = []
-    named = {"split": split, "images": images, "unit": unit, "box_format": box_format, "upright": upright}
-    dataset = _open(source, format, option, cache=cache, on_broken=broken.append, **named)
+    dataset = open_data(cache=cache, on_broken=broken.append)
     with Progress() as progress:
         advance = progress.task("check", _length(dataset))
         report = check_dataset(dataset, broken=broken, workers=workers, progress=advance)
@@ -72,16 +52,10 @@ def check(
         raise typer.Exit(1)
 
 
+@reads_data
 def convert(
-    source: Source,
+    open_data: Open,
     folder: Annotated[Path, typer.Argument(help="Where to write 00000.tar and on")],
-    format: Format = None,
-    split: Split = None,
-    images: Images = None,
-    unit: Unit = None,
-    box_format: BoxFormat = None,
-    upright: Upright = None,
-    option: Options = None,
     cache: Cache = None,
     workers: Workers = 0,
     samples_per_shard: Annotated[int, typer.Option(min=1, help="Samples a shard")] = 1000,
@@ -92,8 +66,7 @@ def convert(
 
     from harmoclip.data.tools.convert import write_shards
 
-    named = {"split": split, "images": images, "unit": unit, "box_format": box_format, "upright": upright}
-    dataset = _open(source, format, option, cache=cache, **named)
+    dataset = open_data(cache=cache)
     with Progress() as progress:
         advance = progress.task("convert", _length(dataset))
         left_out = write_shards(
@@ -109,16 +82,10 @@ def convert(
         raise typer.Exit(1)
 
 
+@reads_data
 def prepare(
-    source: Source,
+    open_data: Open,
     out: Annotated[Path, typer.Argument(help="Where to write: a .jsonl file, or a folder for shards")],
-    format: Format = None,
-    split: Split = None,
-    images: Images = None,
-    unit: Unit = None,
-    box_format: BoxFormat = None,
-    upright: Upright = None,
-    option: Options = None,
     link: Annotated[
         str, typer.Option(help="Phrases to boxes by `words` for their classes, by `similarity`, or `none`")
     ] = "words",
@@ -145,10 +112,9 @@ def prepare(
     from harmoclip.data.tools.prepare import Prepared, write_lines
     from harmoclip.errors import InputError
 
-    named = {"split": split, "images": images, "unit": unit, "box_format": box_format, "upright": upright}
-    dataset = _open(source, format, option, **named)
+    dataset = open_data()
     if not isinstance(dataset, Indexed):
-        raise InputError(f"{source} is a stream: expected data with a length. Shards are ready as they are.")
+        raise InputError("the source is a stream: expected data with a length. Shards are ready as they are.")
     prepared = Prepared(dataset, *_steps(dataset, link, names, cache, (model, pretrained), threshold))
     with Progress() as progress:
         advance = progress.task("prepare", _length(dataset))
@@ -164,14 +130,6 @@ def prepare(
         typer.echo(json.dumps({**report.as_dict(), "left_out": left_out}))
     if left_out or not report.fine:
         raise typer.Exit(1)
-
-
-def _open(source: str, format: str | None, option: list[str] | None, **named: Any) -> Any:
-    """The data set of a command, with options that have a name there and more of its format."""
-    from harmoclip.data.formats.registry import open_dataset, read_options, recognize
-
-    form = format or recognize(source)
-    return open_dataset(source, form, **{**named, **read_options(form, option or ())})
 
 
 def _steps(
