@@ -20,6 +20,7 @@ from tests.helpers.tiny_clips import CONTEXT_LENGTH, write_hugging_face, write_o
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+APART = ROOT / "docs" / "tutorial.md"  # has a test of its own
 BLOCK = re.compile(r"^ *```(?P<language>\w*)[^\n]*\n(?P<code>.*?)^ *```", re.M | re.S)
 
 
@@ -86,7 +87,7 @@ def given():
     }
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=name)
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python") and page != APART], ids=name)
 def test_python_blocks_run(page, small_models):
     namespace = {"__name__": "docs"} | (given() if page.name == "README.md" else {})
     for line, code in blocks(page, "python"):

@@ -103,7 +103,9 @@ def test_a_data_set_whose_first_image_is_broken_says_so(tmp_path):
 
 def test_what_lies_between_data_and_loss_has_a_face(clip):
     transform = transform_for({"size": 32})
-    loader = Loader(Scenes("train", 6), Collator(SimpleTokenizer(context_length=32)), transform=transform, batch_size=2)
+    loader = Loader(
+        Scenes("train", 6), Collator(SimpleTokenizer(context_length=32)), transform=transform, batch_size=2
+    )
     next(iter(loader))
     assert "<th>next</th><td>batch 1 of epoch 0</td>" in loader._repr_html_()
     assert "bicubic" in transform._repr_html_()

@@ -32,16 +32,24 @@ class Prepared(Shown, Dataset[Sample]):
     Args:
         dataset: With `len` and samples by number.
         steps: One after another.
+        rows: Which of its samples, in this order, such as those that are not held out; None takes all.
+
+    Example:
+        >>> from harmoclip.data.scenes import Scenes
+        >>> scenes = Scenes("train", 10)
+        >>> len(Prepared(scenes, rows=range(8))), len(Prepared(scenes, rows=[8, 9]))
+        (8, 2)
     """
 
-    def __init__(self, dataset: Indexed[Sample], *steps: Step) -> None:
+    def __init__(self, dataset: Indexed[Sample], *steps: Step, rows: Sequence[int] | None = None) -> None:
         self.dataset, self.steps = dataset, steps
+        self.rows = range(len(dataset)) if rows is None else rows
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return len(self.rows)
 
     def __getitem__(self, index: int) -> Sample:
-        sample = self.dataset[index]
+        sample = self.dataset[self.rows[index]]
         for step in self.steps:
             sample = step(sample)
         return sample
@@ -59,7 +67,8 @@ class Prepared(Shown, Dataset[Sample]):
     @property
     def image_ids(self) -> Sequence[int]:
         """Which image each sample is of, as the data set says; without it, each its own."""
-        return getattr(self.dataset, "image_ids", range(len(self)))
+        ids = getattr(self.dataset, "image_ids", range(len(self.dataset)))
+        return [ids[row] for row in self.rows]
 
 
 class SimilarityLinker:
