@@ -87,7 +87,7 @@ def given():
     }
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python") and page != APART], ids=name)
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python") and p != APART], ids=name)
 def test_python_blocks_run(page, small_models):
     namespace = {"__name__": "docs"} | (given() if page.name == "README.md" else {})
     for line, code in blocks(page, "python"):
