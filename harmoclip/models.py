@@ -6,7 +6,7 @@ import copy
 import difflib
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from harmoclip import starter
-from harmoclip.errors import InputError, MissingDependencyError
+from harmoclip.errors import HarmoclipError, InputError, MissingDependencyError
+from harmoclip.hub import from_hub
 from harmoclip.notebook import table
 from harmoclip.tokenizers import Tokenizer, pretrained_tokenizer
 
@@ -161,11 +162,25 @@ def _open_clip(name: str, pretrained: str | None, device: str, **changes: Any) -
         )
     if pretrained is not None:
         _check_weights(name, pretrained)
-    with _fitting(pretrained, name):
+    with _fitting(pretrained, name), _open_clip_hub(name, pretrained):
         model, _, preprocess = open_clip.create_model_and_transforms(
             name, pretrained=pretrained, device=device, **changes
         )
-    return LoadedModel(model, preprocess, open_clip.get_tokenizer(name), name)
+        return LoadedModel(model, preprocess, open_clip.get_tokenizer(name), name)
+
+
+def _open_clip_hub(name: str, pretrained: str | None) -> AbstractContextManager[None]:
+    """`from_hub`, where a model of open_clip has something on the hub: itself, weights, or a tokenizer."""
+    import open_clip
+
+    if name.startswith("local-dir:"):
+        return nullcontext()
+    if pretrained is not None and not Path(pretrained).is_file():
+        return from_hub(f"{name} with the weights {pretrained}")
+    if ":" in name:
+        return from_hub(name)
+    text = (open_clip.get_model_config(name) or {}).get("text_cfg", {})
+    return from_hub(name) if text.get("hf_tokenizer_name") else nullcontext()
 
 
 @contextmanager
@@ -173,6 +188,8 @@ def _fitting(weights: str | None, name: str) -> Iterator[None]:
     """Errors of weights that do not fit their model, in one line that names both."""
     try:
         yield
+    except HarmoclipError:
+        raise
     except Exception as error:  # files of other kinds fail in every way
         if weights is None:
             raise
@@ -245,8 +262,9 @@ def _hugging_face(path: str, device: str, name: str) -> LoadedModel:
             "Hugging Face models need transformers: pip install 'harmoclip[hf]'."
         ) from error
     try:
-        model = transformers.AutoModel.from_pretrained(path).to(device)
-        processor = transformers.AutoImageProcessor.from_pretrained(path)
+        with nullcontext() if Path(path).is_dir() else from_hub(path):
+            model = transformers.AutoModel.from_pretrained(path).to(device)
+            processor = transformers.AutoImageProcessor.from_pretrained(path)
     except OSError as error:
         raise InputError(f"transformers cannot load {path!r}: {error}") from error
     return LoadedModel(model, HfPreprocess(processor), pretrained_tokenizer(path, model.config), name)

@@ -6,9 +6,12 @@ import copy
 import functools
 import inspect
 from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harmoclip.errors import InputError
+from harmoclip.hub import from_hub
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -104,7 +107,8 @@ def pretrained_tokenizer(path: str, config: Any) -> HfTokenizer:
     import transformers
 
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(path)
+        with nullcontext() if Path(path).is_dir() else from_hub(path):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
         raise InputError(f"transformers cannot load a tokenizer from {path!r}: {error}") from error
     if len(tokenizer) <= len(

@@ -15,6 +15,7 @@ ORDER = [
         "tensors",
         "tokenizers",
         "notebook",
+        "hub",
         "lazy",
         "boxes",
         "files",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from harmoclip.data.formats.texts import Pairs, linked_texts, spoken
 from harmoclip.data.linking.by_words import WordLinker
 from harmoclip.data.sample import Sample, image_identity
 from harmoclip.errors import DataError, MissingDependencyError
+from harmoclip.hub import from_hub
 from harmoclip.images import open_image, upright
 from harmoclip.segment import CaptionSegmenter, Phrase
 
@@ -294,13 +296,14 @@ def open_rows(
     except ImportError as error:
         raise MissingDependencyError('These rows need datasets: pip install "harmoclip[data]"') from error
     saved = any((Path(path) / name).is_file() for name in ("dataset_dict.json", "state.json"))
-    try:
-        rows = datasets.load_from_disk(str(path)) if saved else datasets.load_dataset(str(path))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"datasets cannot load {path} ({error}): expected a folder of save_to_disk, files of rows, or a "
-            "name on the Hub."
-        ) from error
+    with nullcontext() if Path(path).exists() else from_hub(str(path)):
+        try:
+            rows = datasets.load_from_disk(str(path)) if saved else datasets.load_dataset(str(path))
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"datasets cannot load {path} ({error}): expected a folder of save_to_disk, files of rows, "
+                "or a name on the Hub."
+            ) from error
     if not isinstance(rows, Mapping):
         rows = {"train": rows}
     if split:
