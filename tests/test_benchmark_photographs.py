@@ -2,17 +2,13 @@
 
 import random
 import sys
-from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
 from flickr import towers
 from flickr.data import Batch, Photograph, Sentence, box_labels
 from flickr.memory import CROP_SHAPE, Crops, TextMemory
+from PIL import Image
 from rivals.bench import Bench, progress_bars
 
 from harmoclip.errors import MissingDependencyError
