@@ -4,15 +4,17 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from harmoclip.segment.english.classes import ATTRIBUTES, HYPERNYMS, SYNONYMS
+from harmoclip.segment.english.singular import singular
 from harmoclip.segment.phrase import Phrase, normalize_phrase, phrase_id
 
 
 def link_mentions(captions: Sequence[Sequence[Phrase]]) -> list[list[int]]:
     """Number the objects that the captions of one image name: phrases with one number mean the same.
 
-    Two phrases are linked where that is sure: their heads are equal or synonyms, their numbers, colors, sizes
-    and ages do not contradict each other, and neither could be linked to another phrase of the other's
-    caption as well. In one caption a later phrase is linked only if it is definite ("the dog", "the animal").
+    Two phrases are linked where that is sure: their heads are equal or synonyms, their numbers, colors,
+    sizes, ages, sides and owners do not contradict each other, and neither could be linked to another phrase
+    of the other's caption as well. In one caption a later phrase is linked only if it is definite ("the dog",
+    "the animal").
 
     Args:
         captions: The phrases of each caption, as a segmenter returned them; one caption, or several.
@@ -85,7 +87,21 @@ def _agree(one: Phrase, other: Phrase, *, wide: bool) -> bool:
         return False
     a, b = one.head.lemma, other.head.lemma
     same = _synonym(a) == _synonym(b) or (wide and b in HYPERNYMS.get(a, ()))
-    return same and not any(_contradict(values, one, other) for values in _EXCLUSIVE)
+    owners = _owner(one.text), _owner(other.text)
+    if not same or (all(owners) and owners[0] != owners[1]):
+        return False
+    return not any(_contradict(values, one, other) for values in _EXCLUSIVE)
+
+
+def _owner(text: str) -> str | None:
+    """What the phrase says it belongs to, is a part of or holds: 'her', "the dog's tail", 'a cup of tea'."""
+    words = text.lower().replace("'s ", " 's ").replace("s' ", " 's ").split()
+    if words[0] in ("his", "her", "its"):
+        return words[0]
+    if "of" in words:
+        return _synonym(singular(words[-1]))
+    place = words.index("'s") if "'s" in words else 0
+    return _synonym(words[place - 1]) if place else None
 
 
 def _contradict(values: dict[str, str], one: Phrase, other: Phrase) -> bool:
@@ -104,7 +120,7 @@ def _is_definite(phrase: Phrase) -> bool:
 
 
 def _is_another(phrase: Phrase) -> bool:
-    return bool({"another", "other", "second", "third", "each"} & set(phrase.text.lower().split()[:3]))
+    return not _OTHERS.isdisjoint(phrase.text.lower().split()[:3])
 
 
 def _is_plural(phrase: Phrase) -> bool:
@@ -121,4 +137,12 @@ def _by_first(groups: Iterable[Sequence[str]]) -> dict[str, str]:
     return {word: group[0] for group in groups for word in group}
 
 
-_EXCLUSIVE = [_by_first(groups) for groups in ATTRIBUTES.values()]
+_OTHERS = frozenset(("another", "each", "other", "others", "second", "somebody", "someone", "third"))
+"""Words of phrases that mean something new, or nothing sure."""
+
+_SIDES = (
+    [["left"], ["right"]],
+    [["front"], ["back", "rear", "hind"]],
+    [["top", "upper"], ["bottom", "lower"]],
+)
+_EXCLUSIVE = [_by_first(groups) for groups in (*ATTRIBUTES.values(), *_SIDES)]

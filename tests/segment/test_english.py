@@ -32,6 +32,15 @@ EXAMPLES = [
     "[Brown and white cows] and [a blue and white cup of coffee]",
     "[a ham and cheese sandwich] with [several bowls] and [plates]",
     "[A bush and tree heavy area] with [a pavilion] and [park bench].",
+    # ends and parts, with what they belong to
+    "[The edge of a cliff] over [the end of the pier], {top|spatial} of [a hill]",
+    "[the hand of a little boy], [the tip of his nose], {the end|spatial} of {the day|time}",
+    # colors that are worn
+    "[Two men] in [all black] near [a girl] dressed in [red, white and blue]",
+    "[A boy] wearing [yellow] and [a girl] in [red and green sweaters] with [others] in [white]",
+    # what is quoted
+    '[A man] with [a red "Free Hugs" sign] that says "[hello]"',
+    '[A U.S. flag] in [Washington D.C.] near [a "no parking" sign]',
     # words that the tagger takes for something else
     "[A brown teddy bear] sitting by [a stop sign].",
     "[A red bus] passes by [an old church].",
@@ -45,7 +54,7 @@ EXAMPLES = [
     "[Two people] on [a wooden cutting board] in [a parking lot]",
     "[tables] and [closed umbrellas] next to [a beach]",
     # what cannot be seen
-    "{something|pronoun} away from him with {others|pronoun}",
+    "{something|pronoun} away from him with [others], by [someone]",
     "[A bowl] with {no tank|absent} and without {a lid|absent}",
     "[A dog] that looks like {Lassy|comparison}",
     "[A giraffe] looking at {the camera|frame}.",
@@ -60,7 +69,7 @@ EXAMPLES = [
     "[A batter] at {a baseball game|event} before {dinner|event}",
     "[People] playing {frisbee|event} in [a park] and playing with [a frisbee]",
     "[A boy] playing {a game|event} of {tennis|event}",
-    "[a woman] in yellow with [cups] of {many sizes|attribute}",
+    "[a woman] in [yellow] by [a wall] painted in yellow with [cups] of {many sizes|attribute}",
     "[A boy] doing {tricks|abstract} in {the air|abstract}",
     "[People] standing in {line|abstract} to get [food] on {display|abstract}",
     "[a hall way] with [a night stand] in [the city center]",

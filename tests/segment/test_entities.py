@@ -35,6 +35,17 @@ def groups(*captions: str) -> set[frozenset[str]]:
         (["A ball by a box. The ball is red."], [{"A ball", "The ball"}]),
         (["A ball lies by a ball."], []),
         (["A man and another man talk. The man laughs."], []),
+        (["A golden retriever lies by a kitten. The dog sleeps."], [{"A golden retriever", "The dog"}]),
+        (["The man's hat is red. The woman's hat is blue."], []),
+        (["The edge of the table is by the edge of the bed."], []),
+        (["The edge of a pool", "The edge of the pool"], [{"The edge of a pool", "The edge of the pool"}]),
+        (
+            ["A bowl of soup by the bowl of rice", "the bowl of soup"],
+            [{"A bowl of soup", "the bowl of soup"}],
+        ),
+        (["The left hand touches the right hand."], []),
+        (["A man in black", "A woman watches someone."], []),
+        (["Someone waves.", "Someone and others run.", "others"], []),
     ],
 )
 def test_linked_where_it_is_sure(captions, linked):

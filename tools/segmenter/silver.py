@@ -19,8 +19,8 @@ from teacher.relations import find_relations
 from teacher.tags import mend
 from teacher.tokens import Tokens
 
-from harmoclip.segment.english.groundable import reasons_against
-from harmoclip.segment.english.joins import join_over_of
+from harmoclip.segment.english import tokens as english
+from harmoclip.segment.english.phrases import judged_chunks
 from harmoclip.segment.reading import read
 
 FURTHEST = 3
@@ -45,18 +45,20 @@ def by_rules(doc: Doc) -> Labels:
     """Words, labels and subjects of a caption."""
     tokens = Tokens.read(doc)
     mend(tokens)
-    base = find_chunks(tokens)
     places = ["O"] * len(tokens)
-    for chunk in base:
+    for chunk in find_chunks(tokens):
         places[chunk.start : chunk.end] = ["B", *["I"] * (chunk.end - chunk.start - 1)]
-    chunks = join_over_of(tokens, base)
-    seen = [c for c, reason in zip(chunks, reasons_against(tokens, chunks), strict=True) if reason is None]
+    labels = _labels(places, tokens.tags)
+    unknown = [0] * len(tokens)
+    as_read = english.Tokens(tokens.words, list(tokens.tags), places, unknown, tokens.starts, tokens.ends)
+    chunks, reasons = judged_chunks(as_read)
+    seen = [chunk for chunk, reason in zip(chunks, reasons, strict=True) if reason is None]
     subjects = [-100] * len(tokens)
     relations = find_relations(tokens, seen)
     for number, chunk in enumerate(seen):
         back = number - relations.get(number, number)
         subjects[chunk.end - 1] = back if 0 < back <= FURTHEST else 0
-    return tokens.words, _labels(places, tokens.tags), subjects
+    return tokens.words, labels, subjects
 
 
 def by_hand(doc: Doc, line: str) -> Labels:

@@ -15,7 +15,9 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from grammar import Grammar, NounPhrases, ing, past, third
+from collected import NounPhrases
+from forms import ing, past, third
+from grammar import Grammar
 from torch import Tensor, nn
 from words import INTRANSITIVE, TRANSITIVE
 

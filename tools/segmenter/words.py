@@ -11,41 +11,58 @@ def _lists(text: str) -> list[list[str]]:
 
 # Verbs before a preposition.
 INTRANSITIVE = _words("""
-    bark bend bike blow bounce bow box camp canoe cartwheel chat cheer chew clap climb compete converse
-    cook cool crawl cross crouch cruise cry cuddle cut cycle dance dangle dash dig dine dive dribble
-    drift drink drive drum eat embrace exercise fall feast fence fight fish flip float fly frolic frown
-    gallop gather gaze gesture glance glide golf grab graze grill grimace grin grind hang hide hike hold
-    hop hover hug huddle hunt hurdle ice-skate jog joke juggle jump kayak kick kiss kneel land laugh lay
-    lead lean leap lick lie listen live load look lounge march meditate meet move nap paddle paint
-    parade pass paw peak peek peer perch perform pet picnic plant play point pose pounce pout practice
-    pray prepare pull punch push race rappel reach read relax rest ride roll rollerblade run sail scale
-    scream shop shout show sing sit skate skateboard ski skip sled sleep slide smell smile smoke snorkel
-    snow snowboard snuggle soak spar spin splash spray sprint squat stand stare step stop stretch stroll
-    strut stumble surf sway swim swing talk teach tilt train travel trot try tug tumble turn twirl twist
-    unicycle vault wade wait wakeboard walk wander watch wave weave whisper windsurf work wrestle yawn
-    yell
+    babble bark beckon bend bicker bike blow bounce bound bow box brawl buzz camp canoe cartwheel charge
+    chat cheer chew chuckle clamber clap climb cling clown collide commute compete converse coo cook
+    cool cower crash crawl creep cringe cross crouch cruise cry cuddle cut cycle dance dangle dash dig
+    dine dip dive dodge doze dribble drift drink drip drive drum eat embrace exercise fall feast fence
+    fidget fight fish flap flex flip float flutter fly frolic frown gallop gather gaze gesture giggle
+    glance glare glide golf grab grapple graze grill grimace grin grind hang hide hike hold hop hover
+    huddle hug hunt hurdle hurry hurtle ice-skate jog joke juggle jump kayak kick kiss kite-surf kneel
+    land laugh lay lead lean leap lick lie linger listen live load look lope lounge lunge march meditate
+    meet mingle moan mosey move nap nibble nod nuzzle paddle paint parade pass paw peak pedal peddle
+    peek peer perch perform pet picnic plant play point ponder pose pounce pout practice prance pray
+    preach prepare prowl pull punch push race rally ramble rappel reach read recline rehearse relax rest
+    ride roll rollerblade romp run rush sail saunter scale scamper scoot scowl scramble scream scurry
+    share shiver shop shout show shrug shuffle sing sit skate skateboard ski skid skip sled sleep slide
+    slouch smell smile smirk smoke sneak snooze snorkel snow snowboard snuggle soak soar somersault spar
+    speed spin splash sprawl spray spring sprint squabble squat squint stalk stand stare step stop
+    stretch stride stroll struggle strut stumble surf sway swerve swim swing swirl swoop tag talk teach
+    tilt tiptoe topple train travel trek trot try tug tumble turn tussle twirl twist twitch unicycle
+    vault vie waddle wade wait wakeboard walk wander warm watch wave weave whisper whistle wiggle
+    windsurf wink wobble work wrestle wriggle yawn yell zoom
 """)
 
 # Verbs before an object.
 TRANSITIVE = _words("""
-    admire aim approach assemble attack balance bathe bite blow board bounce break bring browse brush
-    build bump burn buy carry carve cast catch chase check chew clean climb clip cook cover cross cuddle
-    cut decorate design display dig drag draw drink drive drop dump eat enjoy enter examine exit explore
-    face feed film fish fix flip fly fold follow frost gather give grab grill groom guard guide hang
-    haul have help herd hit hold hug inspect iron jump kick kiss knead lay lead lick lift light like
-    load make measure milk mount move mow navigate nurse observe open overlook pack paint park pass paw
-    pedal peel perform pet photograph pick pitch place plant play plow polish pour prepare present
-    process pull pump punch push put race raise reach read receive record repair ride ring roll rope rub
-    sample saw scale sell serve shake share sharpen shear shine shoot shovel show sketch slice slide
-    smell smoke sniff spot spray spread squeeze stack steer stir stop strike string strum study surround
-    sweep swing tackle take tap taste teach tend test throw tie toss touch tow transport trim try tug
-    turn unload use view visit walk wash watch water wave wear weigh weld wipe work wrap
+    admire aim approach assemble attach attack balance bathe beat bite bless blow board bounce break
+    bring browse brush build bump burn buy caress carry carve cast catch chair chase check chew clean
+    climb clip clutch comfort congratulate cook cover cradle craft cross crush cuddle cuff cut decorate
+    design dig dip display dodge drag drape draw drink drive drop dump dunk eat enjoy enter examine exit
+    explore eye face fan feed fetch file film fish fix fling flip fly fold follow frost gather give grab
+    grasp grease greet grill grip groom guard guide hammer hang haul have hear help herd hit hold hook
+    hug inspect iron juggle jump kick kiss knead lace lasso launch lay lead leash lick lift light like
+    list load lower make measure milk mop mount move mow navigate nibble notice nudge nurse nuzzle
+    observe offer open overlook pack paint park pass paw pedal peel perform pet photograph pick pin
+    pitch place plant play plow pluck poke polish pop pound pour prepare present process pull pump punch
+    purchase push put race raise ram reach read receive record repair retrieve ride ring roast rock roll
+    rope row rub sample sand saw scale scoop scratch seal sell serve set sew shade shake share sharpen
+    shear shine ship shoot shovel show signal sip sketch skin slap slice slide smash smell smoke sniff
+    sort spear spin split spoon spot spray spread squeeze stack staple steer stir stop straddle strike
+    string stroke strum study style surround swat sweep swing tackle tag take tap taste teach tend test
+    throw tie tile toss touch tow track trail transport trap trim try tug turn twist unload use view
+    visit walk wash watch water wave wear weigh weld whip wipe work wrap zip
 """)
 
 PREPOSITIONS = _lists("""
     in | on | at | with | near | by | over | under | through | across | into | onto | beside | behind |
     along | around | down | up | off | past | from | to | for | in front of | next to | on top of | out
     of | towards | against | between | among | above | below | toward | beneath | inside | outside
+""")
+
+# 'rows of corn'
+ARRANGEMENTS = _words("""
+    array bits bunch bunches clusters dots group groups heap heaps layers line lines pair pairs patch
+    patches piece pieces pile piles row rows set sets stack stacks streaks strings strip strips wisps
 """)
 
 # 'a man rock climbing'
@@ -89,6 +106,13 @@ PAST = dict(
 """)
 )
 
+# Between a thing and another: 'a banner advertising pizza', 'a table piled with food'.
+OF_SIGNS = _words("""
+    advertising announcing bearing carrying containing depicting displaying featuring filled holding
+    labeled marked named offering overlooking painted piled printed promoting pulling reading saying
+    selling serving showing spraying supporting surrounding titled
+""")
+
 # What things do.
 OF_THINGS = _words("""
     set rise shine fall flow splash crash fly hang sit stand lie drive pass turn float burn smoke blow
@@ -131,16 +155,19 @@ PERSONS = _words("""
     wakeboarder waiter waitress wakeboarders welder whippet windsurfer wrestler yogi youngster youth
 """)
 CLOTHES = _words("""
-    apron attire backpack bandana beanie belt bib bikini blazer blouse bonnet boots bracelet cape cap
-    cardigan cloak clothing coat collar costume costumes dress earmuffs earrings fedora fatigues
-    flip-flops floaties garb garment gear glasses gloves goggles gown hardhat harness headband
-    headphones headscarf headscarves helmet helmets hoodie jacket jeans jersey jerseys jumpsuit kilt
-    kimono kimonos leash leggings leotard mask mittens muzzle necklace outfit outfits overalls overcoat
-    pads pajamas pants parka polo ponytail poncho raincoat robe robes sandals sari saris sarong scarf
-    scrubs shades shirt shirts shorts skirt sleeves slippers smock sneakers snowsuit socks spandex
-    spectacles stockings suit suits sunglasses suspenders swimsuit sweater sweatshirt tank-top tattoos
-    tee-shirt tie tights top toga trunks turban turbans tutu tuxedo uniform uniforms unitard veil vest
-    visor waders wetsuit wig windbreaker
+    apron attire backpack bandana beanie belt bib bikini blazer blouse bonnet boots bows bracelet
+    bracelets cap cape caps cardigan chaps cleats cloak clothes clothing coat coats collar costume
+    costumes dress dresses earmuffs earrings fatigues fedora flip-flops floaties garb garment gear
+    glasses gloves goggles gown hardhat harness headband headgear headphones headscarf headscarves
+    headwraps helmet helmets hoodie hoods jacket jackets jeans jersey jerseys jumpsuit jumpsuits kilt
+    kimono kimonos knee-pads lanyard leash leggings leotard leotards life-jacket mask mittens muzzle
+    necklace necklaces outfit outfits overalls overcoat pads pajamas pants parka polo poncho ponchos
+    ponytail raincoat ribbons robe robes rompers sandals sari saris sarong scarf scarves scrubs shades
+    shirt shirts shoes shorts skirt skirts sleeves slippers smock sneakers snowsuit snowsuits socks
+    spandex spectacles stockings straps stripes suit suits sunglasses suspenders sweater sweaters
+    sweatpants sweatshirt sweatshirts swimsuit t-shirt t-shirts tank-top tattoos tee-shirt tie tights
+    toga top trousers trunks turban turbans tutu tuxedo uniform uniforms unitard veil vest vests visor
+    waders wetsuit wetsuits wig windbreaker wings wristbands
 """)
 OBJECTS = _words("""
     accordion alley aquarium arch arena backboard ball balloon bagpipes bandage banjo banner bar barbell
@@ -197,6 +224,23 @@ COMPOUNDS_ING = _lists("""
     alley | bowling ball | ironing board | moving train | flying disc | flying saucer | training bra |
     petting zoo | changing room | hunting dog | herding dog
 """)
+# 'a ski lift', 'face paint': the last word of many is a verb elsewhere
+COMPOUNDS = _lists("""
+    ski lift | ski lifts | head wrap | head wraps | bike rack | coat rack | face paint | body paint |
+    beer tap | water spray | drink cart | yoga pose | drag race | pole vault | stunt jump | carnival
+    ride | rope swing | tire swing | grass seeds | paint brush | hair cut | door frame | window shade |
+    lamp shade | street fight | snow fight | food fight | pillow fight | mountain peak | mountain peaks
+    | hill climb | cliff face | rock face | rock wall | water slide | playground slide | bus stop | stop
+    sign | street light | traffic lights | hand stand | fruit stand | lemonade stand | park bench | tree
+    branch | tree limb | tree stump | picture frame | photo shoot | tennis match | boat race | sack race
+    | bike race | horse race | foot race | card game | bird feed | fish catch | dog bowl | dog tags |
+    name tag | price tags | back flip | front flip | cart wheel | pony ride | hay ride | sand dunes |
+    snow drift | dirt track | race track | train tracks | bicycle tires | bungee cords | bow tie | neck
+    tie | arm bands | tattoo sleeve | protest march | dance pose | dance moves | ballet jump | birthday
+    cake | picnic spread | baby carriage | golf swing | soccer kick | goal kick | karate kick | head
+    dress | head scarf | hard hat | rain coat | life vest | swim trunks | swim cap | hockey stick | drum
+    set | drum sticks | piano keys | guitar case | laundry line | clothes line | food line | finish line
+""")
 AFTER_PARTICIPLE = _lists("""
     rolled up | bundled up | beat up | fenced in | worn out | cut out | blown up | dressed up | propped
     up | boarded up | dirty looking | older looking | surprised looking | angry looking | funny looking
@@ -204,7 +248,12 @@ AFTER_PARTICIPLE = _lists("""
     covered | tree lined | well dressed | freshly cut | light brown | dark blue | bright red | light
     blue | dark green | bright yellow | pale pink | navy blue | neon green | hot pink | royal blue |
     deep blue | two piece | long sleeved | short sleeved | half eaten | fast moving | very large | very
-    small | rather big
+    small | rather big | serious looking | tired looking | elderly looking | medium sized | large sized
+    | child sized | knee deep | waist deep | chest deep | ankle deep | wheelchair bound | low hanging |
+    low riding | four wheel | single file | bright orange | light green | dark red | brown haired |
+    curly haired | fur lined | fenced off | roped off | run down | spread out | very still | very tall |
+    would be | oddly shaped | brightly painted | scantily clad | graffiti covered | wide eyed | black
+    haired
 """)
 MANNER = _words("""
     calmly carefully closely excitedly eagerly furiously gently gleefully happily intently joyfully

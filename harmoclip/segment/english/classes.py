@@ -133,21 +133,35 @@ SYNONYMS = _groups("""
 """)
 """Groups of nouns, in the singular, that can mean the same object."""
 
+_DOGS = """
+    beagle boxer bulldog chihuahua collie corgi dachshund dalmatian greyhound hound husky labrador mutt
+    poodle pug retriever rottweiler shepherd spaniel terrier
+"""
+_BIRDS = "crow duck eagle goose gull hawk hen owl parrot peacock pigeon robin rooster seagull sparrow swan"
+
 HYPERNYMS = {
-    "animal": _words("""
+    "animal": _words(f"""
         bear bird calf camel cat cow deer dog donkey elephant giraffe goat horse kitten lamb lion monkey
-        pig pony puppy rabbit sheep squirrel tiger zebra
+        pig pony puppy rabbit sheep squirrel tiger zebra {_DOGS} {_BIRDS}
     """),
+    "dog": _words(_DOGS),
+    "bird": _words(_BIRDS),
     "vehicle": _words("automobile bus car jeep motorbike motorcycle scooter suv taxi tractor truck van"),
+    "car": _words("convertible jeep limousine sedan suv taxi"),
+    "boat": _words("canoe ferry kayak rowboat sailboat yacht"),
+    "train": _words("locomotive subway tram"),
     "person": _words("""
         adult baby batter biker boarder boy bride catcher chef child cook cowboy customer cyclist
-        daughter driver father female fisherman friend gentleman girl groom guy jockey kid kitten lady
-        male man mother motorcyclist officer passenger pedestrian pitcher player policeman rider sailor
+        daughter driver father female fisherman friend gentleman girl groom guy jockey kid lady male man
+        mother motorcyclist officer passenger pedestrian pitcher player policeman rider sailor
         skateboarder skater skier snowboarder soldier son spectator student surfer teacher teenager
         toddler umpire vendor woman worker
     """),
-    "pet": _words("cat dog kitten puppy rabbit"),
-    "building": _words("barn cathedral church house skyscraper tower"),
+    "child": _words("baby boy girl infant toddler"),
+    "pet": _words(f"cat dog kitten puppy rabbit {_DOGS}"),
+    "building": _words("barn cathedral church house lighthouse skyscraper tower"),
     "fruit": _words("apple banana orange pear strawberry"),
+    "flower": _words("carnation daisy lily orchid rose sunflower tulip"),
+    "tree": _words("maple oak palm pine willow"),
 }
 """What "the animal" can mean."""

@@ -18,7 +18,7 @@ def is_frame(tokens: Tokens, chunk: Chunk, *, first: bool) -> bool:
     if lx.noun_in(word, lx.CAMERA_SHOTS | lx.SCENES) and _in_picture(tokens, chunk):
         return True
     if word == "scene" and after != "of":
-        return False
+        return tokens.words[chunk.start : chunk.end] == ["the", "scene"]
     return first and lx.noun_in(word, lx.FRAMES) and after in lx.FRAME_FOLLOWERS
 
 

@@ -7,11 +7,12 @@ from harmoclip.segment.english.absence import find_absent
 from harmoclip.segment.english.chunks import Chunk
 from harmoclip.segment.english.frames import is_frame
 from harmoclip.segment.english.tokens import Tokens
+from harmoclip.segment.english.worn import is_worn
 
 
 def reasons_against(tokens: Tokens, chunks: Sequence[Chunk]) -> list[str | None]:
     """Why each phrase of a caption cannot be grounded; None where it can."""
-    reasons = [_reason(tokens, chunk, first=chunk is chunks[0]) for chunk in chunks]
+    reasons = [reason_against(tokens, chunk, first=chunk is chunks[0]) for chunk in chunks]
     absent = find_absent(tokens, chunks)
     return [
         "absent" if missing and reason != "pronoun" else reason
@@ -19,7 +20,8 @@ def reasons_against(tokens: Tokens, chunks: Sequence[Chunk]) -> list[str | None]
     ]
 
 
-def _reason(tokens: Tokens, chunk: Chunk, *, first: bool) -> str | None:
+def reason_against(tokens: Tokens, chunk: Chunk, *, first: bool = False) -> str | None:
+    """Why a phrase on its own cannot be grounded; None where it can."""
     head = tokens.word(chunk.head).removesuffix("s")
     if tokens.word(chunk.head - 1) in lx.OBJECT_COMPOUNDS.get(head, ()):
         return None
@@ -54,7 +56,7 @@ def _is_spatial(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
     if chunk.end != chunk.last + 1 or not lx.noun_in(word, lx.SPATIAL):
         return False
     modifiers = tokens.words[chunk.start + (tokens.tag(chunk.start) in ("DT", "PRP$")) : chunk.last]
-    if word == "back" and tokens.tag(chunk.start) == "PRP$":  # a part of the body
+    if word in ("back", "backs") and tokens.tag(chunk.start) == "PRP$":  # a part of the body
         return False
     if word == "base" and tokens.word(chunk.end) != "of":  # of a baseball field
         return False
@@ -73,7 +75,7 @@ def _is_time(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
 
 
 def _is_event(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
-    """'a baseball game', 'for dinner', 'playing frisbee', 'takes a swing'."""
+    """'a baseball game', 'for dinner', 'playing frisbee', 'a game of frisbee', 'takes a swing'."""
     word = tokens.word(chunk.head)
     if word == "swing" and tokens.word(chunk.start - 1) in lx.TAKERS:
         return True
@@ -83,14 +85,18 @@ def _is_event(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
         word in lx.SPORTS or (word in lx.BARE_EVENTS and tokens.tag(chunk.start - 1) == "IN")
     ):
         return True
-    return tokens.word(chunk.start - 1).startswith("play") and lx.noun_in(word, lx.PLAYED | lx.SPORTS)
+    before = tokens.word(chunk.start - 1)
+    played = before.startswith("play") or (before == "of" and tokens.word(chunk.start - 2) in lx.ACTIVITIES_OF)
+    return played and lx.noun_in(word, lx.PLAYED | lx.SPORTS)
 
 
 def _is_attribute(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
-    """'in yellow', 'many sizes'."""
+    """'in many sizes', 'painted in yellow'; 'a man in yellow' wears something."""
     word = tokens.word(chunk.head)
     if lx.noun_in(word, lx.ATTRIBUTES):
         return True
+    if is_worn(tokens, chunk.start):
+        return False
     bare = all(w in lx.COLORS or w in lx.COLOR_MODIFIERS for w in tokens.words[chunk.start : chunk.end])
     return (
         bare and word in lx.COLORS and (word not in lx.COLOR_OBJECTS or tokens.word(chunk.start - 1) == "in")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from harmoclip.segment.english import lexicon as lx
 from harmoclip.segment.english.chunks import Chunk
 from harmoclip.segment.english.frames import is_frame
+from harmoclip.segment.english.groundable import reason_against
 from harmoclip.segment.english.tokens import Tokens
 
 
@@ -31,6 +32,13 @@ def _join(tokens: Tokens, first: Chunk, second: Chunk, *, leading: bool) -> list
     attribute = lx.noun_in(tokens.word(second.head), lx.ATTRIBUTES)
     if lx.noun_in(word, lx.HOLDERS) and not definite and not attribute:
         return [replace(first, end=second.end)]
-    if lx.noun_in(word, lx.DEPICTIONS):
+    if lx.noun_in(word, lx.DEPICTIONS) or _is_part(tokens, first, second):
         return [replace(first, end=second.end)]
     return [second, first]
+
+
+def _is_part(tokens: Tokens, first: Chunk, second: Chunk) -> bool:
+    """'the edge of the pool', 'the hand of a boy'; but not 'top of a hill', 'the end of the day'."""
+    named = first.end - first.start > 1 and tokens.tag(first.start) in ("DT", "CD", "JJ")
+    part = lx.noun_in(tokens.word(first.head), lx.ENDS | lx.BODY_PARTS)
+    return named and part and reason_against(tokens, second) is None

@@ -40,6 +40,17 @@ HOLDERS = _words("""
     tube tumbler vase wad wagon wall wave wheelbarrow wreath
 """)
 
+# A definite X says which end of Y is meant: one phrase with head X, 'the edge of the pool'.
+ENDS = _words("""
+    bank base bottom brink crest edge end foot lip peak ridge rim shore shoreline summit surface tip top
+""")
+
+# Parts of a body: 'the hand of a boy' is one phrase with head X, as 'a boy's hand' is.
+BODY_PARTS = _words("""
+    ankle arm belly cheek chest chin ear elbow eye face finger foot forehead fur hair hand head hip knee
+    lap leg lip mouth neck nose paw shoulder tail thigh thumb tongue tooth waist wrist
+""")
+
 # X shows Y, and Y itself is not there: one phrase with head X.
 DEPICTIONS = _words("""
     bust cartoon cutout diorama drawing face figurine illustration image map model mural outline
@@ -55,8 +66,8 @@ WRAPPERS = _words("content contents exterior inside interior outside remnant res
 PRONOUNS = _words("""
     all another any anybody anyone anything both each everybody everyone everything few half he her hers
     herself him himself his i it its itself many me mine most myself no-one nobody none nothing one ones
-    other others ours several she some somebody someone something that their theirs them themselves
-    these they this those us we what which who whom you yours yourself
+    other ours self several she some something that their theirs them themselves these they this those us we
+    what which who whom you yours yourself
 """)
 
 # First words of phrases that name what is not there.
@@ -110,7 +121,9 @@ FRAME_FOLLOWERS = _words("""
     showing shows taken that with
 """)
 
-ALWAYS_FRAMES = _words("angle close close-up closeup footage glimpse overview perspective up view")
+ALWAYS_FRAMES = _words(
+    "angle close close-up closeup footage glimpse overview perspective up view viewer viewpoint"
+)
 
 # What these do is a guess or an impression: 'suggesting a recent rain'.
 GUESSERS = _words("""
@@ -157,10 +170,10 @@ BARE_TIMES = _words("fall spring sunrise sunset")
 EVENTS = _words("""
     activity adventure anniversary auction battle biking boarding break catch celebration ceremony
     championship chat climb competition concert conference contest convention conversation cooking
-    cycling dance demonstration discussion drill drinking driving eating event exercise exhibition
+    cycling dance demonstration discussion drinking driving eating event exercise exhibition
     expedition festival fight fishing flight flying funeral game gathering graduation grazing hike
     hiking hit inning interview journey jump jumping kiteboarding landing lesson marathon match meeting
-    nap outing parade parasailing party performance picnic pitch play playing playoff practice
+    nap outing parasailing party performance picnic pitch play playing playoff practice
     presentation race racing reception recital rest reunion ride riding rodeo round run running sailing
     serve session shopping show sitting skateboarding skating skiing sledding snowboarding speech
     standing stroll surfing swimming takeoff talk talking throw tour tournament training travel
@@ -168,7 +181,7 @@ EVENTS = _words("""
 """)
 
 # Events after a preposition and without an article.
-BARE_EVENTS = _words("breakfast brunch dessert dinner home lunch school supper surf work")
+BARE_EVENTS = _words("breakfast brunch dessert dinner home lunch school supper work")
 
 SPORTS = _words("""
     badminton baseball basketball billiards bowling boxing catch chess cricket croquet dodgeball doubles
@@ -177,7 +190,7 @@ SPORTS = _words("""
 """)
 
 # Activities after "play".
-PLAYED = _words("card frisbee game nintendo playstation sport videogame wii xbox")
+PLAYED = _words("ball card frisbee game nintendo playstation sport videogame wii xbox")
 
 # 'a game of frisbee': neither can be seen.
 ACTIVITIES_OF = _words("game match round sport")
@@ -190,7 +203,7 @@ OBJECT_COMPOUNDS = {
     "run": _words("ski"),
     "way": _words("alley arch door drive entry hall high rail run sub walk"),
     "stand": _words("food fruit night tv"),
-    "ride": _words("amusement carnival"),
+    "ride": _words("amusement carnival fair fairground park theme"),
     "display": _words("flower food fruit store window"),
     "swing": _words("porch tire"),
 }
@@ -201,14 +214,14 @@ ABSTRACT = _words("""
     balance beauty business call calm calmness camaraderie captivity care celebration chance chaos charm
     cheer cheerfulness choice close closeness comfort company competition completion concentration
     concept concern condition confinement confusion conjunction construction consumption contemplation
-    contrast cosiness coziness creativity culture curiosity danger decision degree delight departure
+    contrast cosiness coziness creativity culture curiosity danger date decision degree delight departure
     depth detail dignity disarray disgust distress diversity drama duty dynamism effect elegance emotion
     emphasis energy enjoyment enthusiasm environment essence example excitement existence experience
     exploration extent fact fashion fear feel feeling femininity flair flight focus force formation
-    freedom friendliness friendship fun function functionality genre gesture grace grandeur gravity
+    freedom friendliness friendship fun function functionality genre grace grandeur gravity
     happiness harmony help hint history honor hope horseback hospitality humor idea illusion impression
     individuality information innocence inspiration instance intensity intention interest intimacy
-    intrigue isolation job joy joyfulness juxtaposition kind knowledge leisure life liveliness
+    intrigue isolation job joy joyfulness juxtaposition kind knowledge language leisure life liveliness
     loneliness look loose love luxury majesty manner melancholy memory mid mid-air midair mode moment
     mood motion movement mystery name narrative nature need nostalgia number opportunity optimism
     opulence order organization ownership pace peace perfection personality playfulness pleasure plenty
@@ -218,7 +231,7 @@ ABSTRACT = _words("""
     skill sleep solitude sophistication sort speed spirit spontaneity state status stillness strength
     stunt style surprise symmetry sync synch tandem tension theme thought title togetherness tone
     tradition tranquility tranquillity transit transport transportation travel tribute trick turn type
-    unison unity use version vibe vibrancy vitality warmth watch way whimsy width wild wonder
+    unison unity use version vibe vibrancy vitality warmth way whimsy width wild wonder
 """)
 
 # Abstract after a preposition and without an article.
@@ -246,10 +259,18 @@ COLORS = _words("""
     yellow
 """)
 
+# 'all black', 'bright red'
+SHADES = _words("all bright dark hot light mostly neon pale solid")
+
+# Words before the color of clothes.
+WEARING = _words("wear wearing wears")
+DRESSED = _words("all attired clad clothed decked dressed outfitted uniformed")
+SOMEBODY = _words("another one other others somebody someone those three two")
+
 # 'multi-colored'
 COLORED = _words("color colored colour coloured hued tinted toned")
 
-COLOR_MODIFIERS = _words("a all and bright dark deep light pale solid the")
+COLOR_MODIFIERS = _words("a and deep the") | SHADES
 
 # Colours that are things too.
 COLOR_OBJECTS = _words("cream gold lavender orange silver violet")
@@ -262,11 +283,14 @@ MATERIALS = _words("""
 """)
 
 PEOPLE_AND_ANIMALS = _words("""
-    adult animal baby batter bear biker bird boarder boy bride bull calf cat catcher chef child children
-    cook couple cow cowboy crowd cub customer cyclist daughter dog driver duck elephant family father
-    female fisherman friend gentleman giraffe girl goat goose groom group guy horse jockey kid kitten
-    lady lamb lion male man men monkey mother motorcyclist officer owl parrot passenger pedestrian
-    people person pig pigeon pitcher player policeman pony puppy rabbit rider sailor seagull sheep
-    skateboarder skater skier snowboarder soldier son spectator squirrel student surfer swan teacher
-    team teenager tiger toddler umpire vendor woman women worker zebra
+    adult animal athlete baby ballerina band batter bear bicyclist biker bird boarder boxer boy
+    bridesmaid bride bull calf cat catcher cheerleader chef child children climber clown cook couple cow
+    cowboy crowd cub customer cyclist dancer daughter dog driver duck elephant family father female
+    fighter fisherman footballer friend gentleman giraffe girl goalie goalkeeper goat goose groom group
+    guy gymnast hiker horse jockey jogger kid kitten lady lamb lion male man men monk monkey mother
+    motorcyclist musician nun nurse officer opponent owl parrot passenger pedestrian performer people
+    person pig pigeon pitcher player policeman pony puppy rabbit racer referee rider runner sailor
+    seagull sheep singer skateboarder skater skier snowboarder soldier son spectator squirrel student
+    surfer swan swimmer teacher team teammate teenager tiger toddler umpire vendor woman women worker
+    wrestler zebra
 """)

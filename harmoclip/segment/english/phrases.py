@@ -7,6 +7,7 @@ from harmoclip.segment.english.joins import join_over_of
 from harmoclip.segment.english.relations import find_relations
 from harmoclip.segment.english.singular import singular
 from harmoclip.segment.english.tokens import Tokens
+from harmoclip.segment.english.worn import mark_worn
 from harmoclip.segment.phrase import Attribute, AttributeKind, Head, Phrase, Relation
 from harmoclip.segment.reading import Reading
 
@@ -21,11 +22,17 @@ def english_phrases(reading: Reading, *, keep_all: bool) -> list[Phrase]:
         keep_all: Whether to keep phrases that cannot be grounded.
     """
     caption, tokens = reading.caption, Tokens.read(reading)
-    chunks = join_over_of(tokens, find_chunks(tokens))
-    reasons = reasons_against(tokens, chunks)
+    chunks, reasons = judged_chunks(tokens)
     kept = [i for i, reason in enumerate(reasons) if keep_all or reason is None]
     relations = find_relations(tokens, caption, chunks, reasons, {i: n for n, i in enumerate(kept)})
     return [_phrase(tokens, caption, chunks[i], reasons[i], relations[i]) for i in kept]
+
+
+def judged_chunks(tokens: Tokens) -> tuple[list[Chunk], list[str | None]]:
+    """The noun phrases of a caption, and why each cannot be grounded; None where it can."""
+    mark_worn(tokens)
+    chunks = join_over_of(tokens, find_chunks(tokens))
+    return chunks, reasons_against(tokens, chunks)
 
 
 def _phrase(
