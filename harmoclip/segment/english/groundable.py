@@ -86,7 +86,9 @@ def _is_event(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
     ):
         return True
     before = tokens.word(chunk.start - 1)
-    played = before.startswith("play") or (before == "of" and tokens.word(chunk.start - 2) in lx.ACTIVITIES_OF)
+    played = before.startswith("play") or (
+        before == "of" and tokens.word(chunk.start - 2) in lx.ACTIVITIES_OF
+    )
     return played and lx.noun_in(word, lx.PLAYED | lx.SPORTS)
 
 

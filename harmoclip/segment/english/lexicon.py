@@ -265,7 +265,7 @@ SHADES = _words("all bright dark hot light mostly neon pale solid")
 # Words before the color of clothes.
 WEARING = _words("wear wearing wears")
 DRESSED = _words("all attired clad clothed decked dressed outfitted uniformed")
-SOMEBODY = _words("another one other others somebody someone those three two")
+SOMEBODY = _words("another other others somebody someone those")
 
 # 'multi-colored'
 COLORED = _words("color colored colour coloured hued tinted toned")
@@ -283,7 +283,7 @@ MATERIALS = _words("""
 """)
 
 PEOPLE_AND_ANIMALS = _words("""
-    adult animal athlete baby ballerina band batter bear bicyclist biker bird boarder boxer boy
+    adult animal athlete baby ballerina band bandmate batter bear bicyclist biker bird boarder boxer boy
     bridesmaid bride bull calf cat catcher cheerleader chef child children climber clown cook couple cow
     cowboy crowd cub customer cyclist dancer daughter dog driver duck elephant family father female
     fighter fisherman footballer friend gentleman giraffe girl goalie goalkeeper goat goose groom group

@@ -20,7 +20,7 @@ def is_worn(tokens: Tokens, start: int) -> bool:
     before, who = tokens.word(start - 1), tokens.word(start - 2)
     if before in lx.WEARING:
         return True
-    person = lx.noun_in(who, lx.PEOPLE_AND_ANIMALS) or who in lx.SOMEBODY
+    person = lx.noun_in(who, lx.PEOPLE_AND_ANIMALS) or who in lx.SOMEBODY or tokens.tag(start - 2) == "CD"
     return before == "in" and (person or who in lx.DRESSED)
 
 
