@@ -55,7 +55,7 @@ class ClauseMaker:
 
     def in_colored(self) -> list[Token]:
         """'in red and white shoes', which differs from 'in red and white' by its noun alone."""
-        noun = self.random.choice(wd.CLOTHES)
+        noun = self.random.choice(wd.CLOTHES + wd.OBJECTS)
         tag = "NNS" if singular(noun) != noun else "NN"
         return [*self._how_worn(), *inside([*self._colors(), (noun, tag)])]
 
