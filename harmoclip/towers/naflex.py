@@ -55,6 +55,11 @@ class Patches:
         return len(self.pixel_values)
 
     @property
+    def shape(self) -> torch.Size:
+        """`[B, N, 3 * P * P]`, the shape of the patches."""
+        return self.pixel_values.shape
+
+    @property
     def device(self) -> torch.device:
         """Where the patches are."""
         return self.pixel_values.device

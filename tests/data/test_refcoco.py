@@ -77,7 +77,8 @@ def test_empty_expressions_are_left_out_and_names_of_2017_are_found(folder):
 def test_the_splitter_can_be_chosen(folder):
     refs = [ref(7, "test", "by google")]
     (folder / "refcoco" / "refs(google).p").write_bytes(pickle.dumps(refs))
-    assert RefCoco(folder / "refcoco", "test", images=folder, by="google")._rows[0].right[0] == ["by google"]
+    chosen = RefCoco(folder / "refcoco", "test", images=folder / "train2014", by="google")
+    assert chosen[0].phrase_texts == ("by google",)
     with pytest.raises(DataError, match=r"no split 'test': did you mean 'testA'\? Expected one of testA"):
         RefCoco(folder / "refcoco", "test", images=folder)
     with pytest.raises(DataError, match=r"no refs\(umd\)\.p"):
