@@ -69,12 +69,12 @@ def table(rows: dict[str, Summary], *, titles: dict[str, str] = TITLES, cost: bo
     best = {side: max(row[side] for row in rows.values()) for side in titles}
     lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
     for name, row in rows.items():
-        cells = [name, str(len(row["seeds"]["r1"]))]
+        seeds = len(row["seeds"]["r1"])
+        cells = [name, str(seeds)]
         for side in titles:
             value = f"{row[side]:.3f}"
-            cells.append(
-                (f"**{value}**" if row[side] == best[side] else value) + f" ± {row[f'{side}_sd']:.3f}"
-            )
+            spread = f" ± {row[f'{side}_sd']:.3f}" if seeds > 1 else ""
+            cells.append((f"**{value}**" if row[side] == best[side] else value) + spread)
         if cost:
             cells += _cost(row)
         lines.append("| " + " | ".join(cells) + " |")
