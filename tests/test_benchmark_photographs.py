@@ -10,6 +10,7 @@ from flickr.data import Batch, Photograph, Sentence, box_labels
 from flickr.memory import CROP_SHAPE, Crops, TextMemory
 from PIL import Image
 from rivals.bench import Bench, progress_bars
+from rivals.report import summary, table
 
 from harmoclip.errors import MissingDependencyError
 
@@ -177,3 +178,11 @@ def test_averaged_weights_are_measured_without_another_training(tmp_path, monkey
     assert bench.started(0) == bench.finished_start(0) == {"weight": 0.0}
     assert bench.finished("ours", 0, 5, 0.75) == {"weight": 0.75}
     assert OneWeight.trained == 1
+
+
+def test_a_row_of_one_seed_has_no_spread():
+    rows = {"one": summary([{"r1": 0.25}]), "two": summary([{"r1": 0.5}, {"r1": 0.75}])}
+    assert table(rows, titles={"r1": "R@1"}).splitlines()[2:] == [
+        "| one | 1 | 0.250 |",
+        "| two | 2 | **0.625** ± 0.177 |",
+    ]

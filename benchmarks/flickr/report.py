@@ -68,4 +68,5 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 def _section(title: str, note: str, rows: dict[str, Any]) -> list[str]:
-    return [f"## {title}\n\n{note}\n", table(rows, titles=TITLES), ""] if rows else []
+    """A table with its title; nothing where a row has none to be compared with."""
+    return [f"## {title}\n\n{note}\n", table(rows, titles=TITLES), ""] if len(rows) > 1 else []
