@@ -27,7 +27,7 @@ def main(
 
     with harmoclip.harmonize(model, tokenizer=tokenizer) as harmo:
         print(harmo)
-        optimizer = torch.optim.AdamW(harmo.parameters(), lr=1e-4)
+        optimizer = torch.optim.AdamW(harmo.parameters(), lr=1e-5)
         step = 0
         while step < steps:
             for images, texts, grounding in loader:
