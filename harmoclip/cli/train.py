@@ -68,7 +68,7 @@ class TrainingProgress:
     def step(self, status: Status) -> None:
         """A step was made."""
         short = [f"loss {status.losses['loss']:.3f}", *scores(status.measures)]
-        pace = [f"lr {status.rate:.1e}", f"{status.images_per_second:.0f} img/s"]
+        pace = [f"lr {status.rate:.1e}", f"{_two_digits(status.images_per_second)} img/s"]
         if self.progress.live:
             self.advance(status.step, " ".join([*short, *pace]))
         else:
@@ -87,6 +87,11 @@ def scores(measures: Mapping[str, float]) -> list[str]:
         return []
     recall = (measures["i2t_r1"] + measures["t2i_r1"]) / 2
     return [f"R@1 {recall:.1%}", f"box {measures['box_top1']:.1%}"]
+
+
+def _two_digits(value: float) -> str:
+    """A rate as people read it: 120, 12, 1.2."""
+    return f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
 
 
 def _short(name: str) -> str:
