@@ -1,9 +1,9 @@
 """Boxes and captions without links: a model says which phrase belongs to which box.
 
-By default on generated scenes, whose own links then tell how often the model is right; `--data` takes a JSON
-lines file, whose boxes are of `--unit` and `--box-format`. A model without weights guesses: give `--pretrained`
-a name of open_clip or a file that `harmoclip train` wrote. `harmoclip data prepare` does the same for a whole
-data set and writes it down.
+By default on generated scenes, whose own links then tell how often the model is right; `--data` takes a
+JSON lines file, whose boxes are of `--unit` and `--box-format`. A model without weights guesses: give
+`--pretrained` a name of open_clip or a file that `harmoclip train` wrote. `harmoclip data prepare` does
+the same for a whole data set and writes it down.
 """
 
 from pathlib import Path
