@@ -73,7 +73,8 @@ class Phrase:
         start: First character, counted in the caption as given.
         end: One past the last character.
         head: What it is: "dogs" in "two brown dogs", "people" in "a group of people".
-        attributes: Adjectives, colors, numbers and materials that stand in the phrase.
+        attributes: Adjectives, colors, numbers and materials that stand in the phrase. A color that is worn
+            ("a man in red") is both the head and an attribute.
         relations: Relations of which this phrase is the subject.
         reason: None for a phrase that names something visible; else why it does not: "pronoun", "absent",
             "comparison", "frame", "spatial", "time", "event", "attribute" or "abstract".

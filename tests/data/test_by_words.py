@@ -78,3 +78,8 @@ def test_crowds_are_only_many():
         (0, "People"),
         (1, "People"),
     ]
+
+
+def test_worn_colors_are_no_fruit():
+    phrases = segment("A man in orange eats an orange.")
+    assert WordLinker([("orange",)])(phrases, [0], [1.0]) == [(0, 2)]

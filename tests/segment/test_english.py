@@ -160,6 +160,7 @@ def test_attributes(segment):
         ("A stained-glass window", [("stained-glass", "material")]),
         ("A half-eaten t-shirt sandwich", [("half-eaten", "adjective")]),
         ("A b&amp;w cat", [("b&amp;w", "color")]),
+        ("dressed in white and red", [("white", "color"), ("red", "color")]),
     ],
 )
 def test_attributes_that_are_several_words_to_a_parser(segment, caption, attributes):

@@ -42,7 +42,8 @@ class WordLinker:
     The longest name counts, so that "a teddy bear" is no bear. "Two dogs" are the two largest dog boxes, "a
     dog" is the largest, "dogs" are all of them. Where the boxes do not tell which ones are meant - there are
     more than the phrase speaks of, of much the same size, or two phrases speak of the same category, such as
-    "a man and a woman" - there is no link: a missing link costs less than a wrong one.
+    "a man and a woman" - there is no link: a missing link costs less than a wrong one. Nor is there one for
+    a color that is worn: "a man in orange" says nothing of fruit.
 
     Args:
         names: For each category its names in the singular, the usual one first.
@@ -95,7 +96,8 @@ class WordLinker:
         before = phrase.text[: phrase.head.start - phrase.start].casefold().split()
         head, lemma = phrase.head.text.casefold(), phrase.head.lemma.casefold()
         definite = before[:1] in (["the"], ["this"], ["that"], ["these"], ["those"])
-        categories = self._named([*before, lemma]) or self._named([*before, head])
+        worn = any(attribute.start == phrase.head.start for attribute in phrase.attributes)
+        categories = () if worn else self._named([*before, lemma]) or self._named([*before, head])
         return _Meant(number, categories, _count(before, phrase), lemma, definite)
 
     def _named(self, words: list[str]) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from harmoclip.segment.english.joins import join_over_of
 from harmoclip.segment.english.relations import find_relations
 from harmoclip.segment.english.singular import singular
 from harmoclip.segment.english.tokens import Tokens
-from harmoclip.segment.english.worn import mark_worn
+from harmoclip.segment.english.worn import is_worn, mark_worn
 from harmoclip.segment.phrase import Attribute, AttributeKind, Head, Phrase, Relation
 from harmoclip.segment.reading import Reading
 
@@ -57,8 +57,9 @@ def _head(tokens: Tokens, caption: str, i: int) -> Head:
 
 def _attributes(tokens: Tokens, caption: str, chunk: Chunk) -> tuple[Attribute, ...]:
     found = []
+    color = tokens.word(chunk.head) in lx.COLORS and is_worn(tokens, chunk.start)
     for i in range(chunk.start, chunk.end):
-        kind = _kind(tokens, i) if i not in (chunk.head, chunk.last) else None
+        kind = _kind(tokens, i) if color or i not in (chunk.head, chunk.last) else None
         if kind is not None:
             start, end = tokens.starts[i], tokens.ends[i]
             found.append(Attribute(caption[start:end], start, end, kind))
