@@ -256,15 +256,25 @@ class Grounding:
                     f"{name} has {len(rows)} rows, but the batch has {images} images: "
                     "expected one row an image."
                 )
-        for given, size, column in zip(
-            self._bounds, (images, texts, context_length), ("image_index", "text_index", "spans"), strict=True
-        ):
+        sizes = images, texts, context_length
+        columns = ("image_index",), ("text_index", "more_captions"), ("spans",)
+        for given, size, named in zip(self._bounds, sizes, columns, strict=True):
             if given > size:
                 raise GroundingError(
-                    f"{column} reaches {given - 1 if column != 'spans' else given}, "
-                    f"but the batch has {images} images and {texts} texts of {context_length} tokens. "
-                    "Give the grounding of this batch, and drop phrases that the tokenizer cut off."
+                    f"{self._beyond(given, named)}, but the batch has {images} images and {texts} texts of "
+                    f"{context_length} tokens. Give the grounding of this batch, and drop phrases that the "
+                    "tokenizer cut off."
                 )
+
+    def _beyond(self, bound: int, columns: Sequence[str]) -> str:
+        """Where one of the columns reaches a bound, in words."""
+        for column in columns:
+            values: Tensor | None = getattr(self, column)
+            highest = bound if column == "spans" else bound - 1
+            found = [] if values is None else (values == highest).nonzero().tolist()
+            if found:
+                return f"{column} reaches {highest} in row {found[0][0]}"
+        raise AssertionError(f"nothing reaches {bound}")
 
     def check_texts_are_used(self, images: int, texts: int) -> None:
         """Raise a GroundingError where a row of the texts is neither a caption nor holds a phrase."""

@@ -124,8 +124,11 @@ def test_texts_that_nothing_uses_and_phrases_of_no_text(clip):
     harmo = harmoclip.harmonize(clip)
     with pytest.raises(GroundingError, match=r"texts\[6\] is used by nothing"):
         harmo(images, torch.cat([texts, texts[:1]]), grounding)
-    with pytest.raises(GroundingError, match="text_index reaches 5"):
+    with pytest.raises(GroundingError, match="text_index reaches 5 in row 3"):
         harmo(images, texts[:5], grounding)
+    more = Grounding.empty().replace(more_captions=torch.tensor([[-1], [3], [8]]))
+    with pytest.raises(GroundingError, match="more_captions reaches 8 in row 2"):
+        harmo(images, texts, more)
     with pytest.raises(GroundingError, match="captioned has 3 rows, but the batch has 2 images"):
         harmo(images[:2], texts[:2], Grounding.empty().replace(captioned=grounding.captioned))
     with pytest.raises(InputError, match="3 images and 2 captions"):

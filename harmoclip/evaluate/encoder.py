@@ -64,7 +64,8 @@ class Encoder:
             neither resized nor cropped again.
 
     Raises:
-        InputError: The preprocessing does not give one tensor of a fixed size.
+        InputError: The preprocessing does not give one tensor of a fixed size; or, when texts are encoded,
+            the tokenizer gives rows of another length than the model reads.
 
     Example:
         >>> import harmoclip, open_clip
@@ -218,6 +219,7 @@ class Encoder:
 
     def _encode_texts(self, texts: list[str], model: bytes) -> Tensor:
         ids = self.tokenizer(texts)
+        self.harmo.towers.text.check_rows(ids)
         keys = [digest(model, "text", row) for row in ids] if self.cache else []
         return self._cached(
             keys,

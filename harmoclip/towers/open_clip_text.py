@@ -122,10 +122,11 @@ class OpenClipText(TextTower):
                 owner.attn_mask = mask.new_full((length, length), float("-inf")).triu_(1)
 
     def check_rows(self, ids: Tensor) -> None:
-        """`CLIP` adds its whole table to a row; `TextTransformer` takes shorter rows too."""
+        """`CLIP` adds its whole table to a row; a causal `TextTransformer` cuts its mask for CoCa alone."""
         super().check_rows(ids)
-        adds_all = hasattr(self.holder, "encode_text")
-        if adds_all and ids.shape[1] < self.context_length and not torch.compiler.is_compiling():
+        causal = getattr(self.holder, "attn_mask", None) is not None
+        whole = hasattr(self.holder, "encode_text") or (causal and self.holder.cls_emb is None)
+        if whole and ids.shape[1] < self.context_length and not torch.compiler.is_compiling():
             raise self.wrong_length(f"texts are rows of {ids.shape[1]} tokens")
 
     def known_special(self) -> SpecialTokens | None:

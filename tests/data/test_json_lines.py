@@ -92,6 +92,7 @@ def test_a_row_reads_back_to_the_same_sample():
             r"negative \(0, 3\) points to nothing",
         ),
         ({"caption": "a dog", "links": [[0, 0]]}, "links without phrases"),
+        ({"caption": "a dog", "negatives": [[0, 0]]}, "negatives without phrases"),
         ({"caption": "a dog", "phrases": [], "links": [[0, 0]]}, "points to nothing"),
     ],
 )

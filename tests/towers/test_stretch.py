@@ -11,6 +11,7 @@ from open_clip.model import CLIP, CustomTextCLIP
 
 import harmoclip
 from harmoclip.errors import InputError, UnsupportedModelError
+from harmoclip.evaluate.encoder import Encoder
 from harmoclip.stretch import stretched_table
 from harmoclip.tokenizers import HfTokenizer, with_length
 from harmoclip.towers import find_towers
@@ -148,6 +149,9 @@ def test_the_tokenizer_follows_and_the_old_one_is_refused(family):
     assert harmoclip.harmonize(model).tokenizer(["a dog"]).shape == (1, 80)
     with pytest.raises(InputError, match="gives rows of 32 tokens, and the model reads rows of 80"):
         harmoclip.harmonize(model, tokenizer=old)
+    encoder = Encoder(harmoclip.harmonize(model), torch.as_tensor, old, ready=True)
+    with pytest.raises(InputError, match="texts are rows of 32 tokens, and the model reads rows of 80"):
+        encoder.text_vectors(["a dog"])
     new, fresh = stretched.tokenizer, clip_model(family)
     with pytest.raises(InputError, match="gives rows of 80 tokens, and the model reads rows of 32"):
         harmoclip.harmonize(fresh, tokenizer=new)

@@ -93,7 +93,8 @@ def from_row(
     where = f"sample {key!r}" if key == name or not name else f"sample {key!r} ({name})"
     caption = _caption(row, where)
     if "phrases" not in row and ("links" in row or "negatives" in row):
-        raise DataError(f"{where}: links without phrases point to nothing; give both or neither.")
+        given = "links" if "links" in row else "negatives"
+        raise DataError(f"{where}: {given} without phrases point to nothing; give both or neither.")
     placed = declared_boxes(plain(row.get("boxes", [])), image.size, box_format, unit, where=where)
     phrases = (
         tuple(_phrase(caption, phrase, where) for phrase in _list(row, "phrases", where))
