@@ -1,8 +1,11 @@
 """What every test shares: seeds, NaN in fresh memory, small models, the optional real data."""
 
+import inspect
 import os
+from functools import partialmethod
 from pathlib import Path
 
+import click.testing
 import pytest
 import torch
 from hypothesis import settings
@@ -10,6 +13,9 @@ from hypothesis import settings
 from harmoclip import Grounding
 from tests.helpers.tiny_clips import random_boxes, random_texts, small_config
 from tests.helpers.warning_policy import ours_are_errors
+
+if "mix_stderr" in inspect.signature(click.testing.CliRunner).parameters:  # click before 8.2
+    click.testing.CliRunner.__init__ = partialmethod(click.testing.CliRunner.__init__, mix_stderr=False)
 
 settings.register_profile("harmoclip", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("harmoclip")

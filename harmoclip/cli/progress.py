@@ -47,7 +47,7 @@ class Progress:
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[note]}", style="cyan", table_column=Column()),  # the one that wraps
         )
-        self._bars = Bars(*columns, console=self.console, refresh_per_second=4, disable=not self.live)
+        self._bars = Bars(*columns, console=self.console, refresh_per_second=4)
 
     @property
     def live(self) -> bool:
@@ -55,11 +55,13 @@ class Progress:
         return self.console.is_terminal
 
     def __enter__(self) -> Self:
-        self._bars.start()
+        if self.live:  # some releases of rich end what they never drew with an empty line
+            self._bars.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._bars.stop()
+        if self.live:
+            self._bars.stop()
 
     def task(self, title: str, total: int | None = None, done: int = 0) -> Advance:
         """A bar of its own; what is returned moves it.

@@ -142,6 +142,8 @@ SETTINGS = [
 def test_every_setting_of_a_processor_gives_its_pixels(name, pillow, settings):
     if pillow and not PILLOW_BY_NAME:
         pytest.skip("transformers 4 has no class of this name")
+    if name == "SiglipImageProcessor" and not PILLOW_BY_NAME and "crop_size" in settings:
+        pytest.skip("the processor of transformers 4 cuts nothing, whatever it is told")
     processor = getattr(transformers, name + "Pil" * pillow)(**settings)
     transform = transform_for(processor)
     for width, height in SIZES:

@@ -125,6 +125,8 @@ def _coco_row(image: Entry, boxes: list[Entry], label: Any, names: Sequence[str]
 
 def _row(path: str, found: Any, names: Sequence[str]) -> Described:
     labels = [int(i) for i in (() if found.class_id is None else found.class_id)]
+    if unknown := sorted({i for i in labels if not 0 <= i < len(names)}):
+        raise DataError(f"{path}: a box has the class {unknown[0]}, and there are {len(names)} class names.")
     return Described(
         files=(path,),
         key=path,

@@ -147,7 +147,8 @@ def _timm(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _hugging_face(processor: Any) -> dict[str, Any]:
     name = type(processor).__name__
-    wanted, has_crop = _sizes(processor.size or {}), bool(getattr(processor, "do_center_crop", False))
+    wanted = _sizes(getattr(processor, "size", None) or {})
+    has_crop = bool(getattr(processor, "do_center_crop", False))
     crop = _sizes(processor.crop_size or {}) if has_crop else {}
     short = wanted.get("shortest_edge")
     fixed = (wanted.get("height"), wanted.get("width"))
@@ -202,6 +203,8 @@ def _channels(value: float | Sequence[float]) -> tuple[float, ...]:
 
 
 def _sizes(size: Any) -> dict[str, int]:
+    if isinstance(size, int):
+        return {"height": size, "width": size}
     return {key: value for key, value in dict(size).items() if value is not None}
 
 
