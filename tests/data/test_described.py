@@ -226,7 +226,7 @@ def test_yolo(tmp_path, supervision):
     with pytest.raises(DataError, match="no split 'test'"):
         open_dataset(tmp_path, split="test")
     (tmp_path / "labels/train/a.txt").write_text("9 0.5 0.5 0.5 1.0\n")
-    with pytest.raises(DataError, match="supervision cannot read|has the class 9"):
+    with pytest.raises(DataError, match=r"supervision cannot read|has the class 9"):
         open_dataset(tmp_path)
 
 
