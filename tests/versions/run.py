@@ -55,7 +55,8 @@ ROWS = {
 
 def uv(*arguments: str, **environment: str) -> str:
     """What uv prints."""
-    command = [shutil.which("uv") or f"{sys.executable} -m uv", *arguments]
+    found = shutil.which("uv")
+    command = [*([found] if found else [sys.executable, "-m", "uv"]), *arguments]
     run = subprocess.run(
         command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
     )
@@ -79,7 +80,8 @@ def run_row(row: Row, log: Path, tests: list[str]) -> dict[str, object]:
     """Make the environment, run the tests in it, and tell what came out."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="harmoclip-versions-") as folder:
-        python, cache = f"{folder}/bin/python", f"{folder}/cache"
+        python = f"{folder}/bin/python"
+        cache = os.environ.get("UV_CACHE_DIR", f"{folder}/cache")
         try:
             uv("venv", "--quiet", "--clear", "--python", row.python, folder)
             uv("pip", "install", "--quiet", "--python", python, *requirements(row), UV_CACHE_DIR=cache)
