@@ -6,9 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
-
 from harmoclip.train.log import read_lines
+from tests.helpers.processes import communicate, kill_tree
 
 ALONE = [sys.executable, "-m", "harmoclip", "train"]
 _TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
@@ -29,7 +28,8 @@ def start(launcher, options, out):
 def finish(launcher, options, out):
     """Run to the end; what it said."""
     process = start(launcher, options, out)
-    said = process.communicate(timeout=300)[1]
+    _, said, ended = communicate(process, timeout=300)
+    assert ended, f"no end in 300 s: {said}"
     assert process.returncode == 0, said
     return said
 
@@ -42,8 +42,6 @@ def kill_after(lines, launcher, options, out):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    launcher_and_workers = psutil.Process(process.pid)
-    for running in [launcher_and_workers, *launcher_and_workers.children(recursive=True)]:
-        running.kill()
+    kill_tree(process)
     process.communicate()
     return len(read_lines(out / "losses.jsonl"))

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.helpers.processes import communicate
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tests" / "helpers" / "ranks.py"
 CHECKS = [
@@ -39,23 +41,25 @@ def launch(ranks: int, names: tuple[str, ...]) -> dict[str, list[str]]:
     """The faults of each check, all checks in one launch."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
+    process = subprocess.Popen(
         [*command, "-m", "tests.helpers.ranks", *names],
         cwd=ROOT,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env=env,
-        timeout=400,
-        check=False,
     )
-    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"check"')]
-    assert lines, done.stderr[-4000:]
-    return {line["check"]: line["faults"] for line in lines}
+    said, errors, ended = communicate(process, timeout=600)
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith('{"check"')]
+    faults = {line["check"]: line["faults"] for line in lines}
+    if process.returncode:
+        faults["launch"] = [errors[-4000:] if ended else "no end in 600 s"]
+    return faults
 
 
 def assert_passes(ranks: int, name: str, cases: list[tuple[int, str]]):
     faults = launch(ranks, tuple(check for world, check in cases if world == ranks))
-    assert name in faults, f"did not run; the checks before it: {faults}"
+    assert name in faults, f"did not run; what ran before it: {faults}"
     assert not faults[name], faults[name][0]
 
 
