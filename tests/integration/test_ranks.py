@@ -51,7 +51,9 @@ def launch(ranks: int, names: tuple[str, ...]) -> dict[str, list[str]]:
     )
     said, errors, ended = communicate(process, timeout=600)
     lines = [json.loads(line) for line in said.splitlines() if line.startswith('{"check"')]
-    faults = {line["check"]: line["faults"] for line in lines}
+    faults = {line["check"]: [] for line in lines}
+    for line in lines:
+        faults[line["check"]] += line["faults"]
     if process.returncode:
         faults["launch"] = [errors[-4000:] if ended else "no end in 600 s"]
     return faults
@@ -60,7 +62,7 @@ def launch(ranks: int, names: tuple[str, ...]) -> dict[str, list[str]]:
 def assert_passes(ranks: int, name: str, cases: list[tuple[int, str]]):
     faults = launch(ranks, tuple(check for world, check in cases if world == ranks))
     assert name in faults, f"did not run; what ran before it: {faults}"
-    assert not faults[name], faults[name][0]
+    assert not faults[name], "\n".join(faults[name])
 
 
 @pytest.mark.parametrize(("ranks", "name"), CASES)
