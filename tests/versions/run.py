@@ -56,7 +56,6 @@ ROWS = {
     "2.14": Row("2.14.1"),
     "newest": Row(),
     "newest, Python 3.13": Row(python="3.13"),
-    "newest, Python 3.14": Row(python="3.14"),
 }
 
 
