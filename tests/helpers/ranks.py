@@ -325,7 +325,7 @@ def main(names):
     checks = {name: CHECKS[name]() for name in names or CHECKS}
     for check in checks.values():
         next(check)
-    dist.init_process_group(chosen, timeout=timedelta(seconds=120))
+    dist.init_process_group(chosen, timeout=timedelta(seconds=300))
     passed = torch.zeros(1)
     for name, check in checks.items():
         try:
