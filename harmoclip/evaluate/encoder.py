@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -86,6 +87,7 @@ class Encoder:
     ready: bool = False
     device: torch.device = field(init=False)
     input_size: tuple[int, int] = field(init=False, default=(0, 0))
+    _held: bytes = field(init=False, default=b"", repr=False)
 
     def __post_init__(self) -> None:
         self.harmo.eval()
@@ -191,20 +193,24 @@ class Encoder:
     def dense_vectors(self, samples: Samples) -> Iterator[tuple[list[Sample], Tensor]]:
         """Batches of samples with the vectors `[B, H, W, D]` of their images' patches, on the CPU.
 
-        Boxes are cut at the edges, and left out where nothing of them is in the image.
+        Boxes are cut at the edges, and left out where nothing of them is in the image. An image that several
+        samples of a batch have is encoded once. No cache keeps these vectors: they are hundreds for an image.
 
         Raises:
             EvaluationError: Some vectors are not finite or all zeros.
         """
-        for rows in self._batches(len(samples), "dense"):
-            batch = [
-                usable.sample for usable in self._in_threads(lambda i: keep_usable_boxes(samples, i), rows)
-            ]
-            dense = self._dense(self._squares(batch)).cpu()
-            # a rectifier may leave a patch without any feature, but not a whole image
-            finite(dense.flatten(0, 2), "patch vectors", patch_name(batch, dense))
-            check_vectors(dense.flatten(1), "images by their patches", partial(sample_name, batch))
-            yield batch, dense
+        with self._same_weights():
+            for rows in self._batches(len(samples), "dense"):
+                read = self._in_threads(lambda i: keep_usable_boxes(samples, i), rows)
+                batch = [usable.sample for usable in read]
+                inputs = self._squares(batch)
+                place: dict[bytes, int] = {}
+                each = [place.setdefault(digest(image), len(place)) for image in inputs]
+                dense = self._dense(inputs[[each.index(i) for i in range(len(place))]]).cpu()[each]
+                # a rectifier may leave a patch without any feature, but not a whole image
+                finite(dense.flatten(0, 2), "patch vectors", patch_name(batch, dense))
+                check_vectors(dense.flatten(1), "images by their patches", partial(sample_name, batch))
+                yield batch, dense
 
     # ------------------------------------------------------------------ from inputs to vectors
 
@@ -286,7 +292,16 @@ class Encoder:
         return self.harmo.encode_dense(inputs.to(self.device))
 
     def _model_digest(self) -> bytes:
-        return weights_digest(self.harmo.model) if self.cache else b""
+        return self._held or (weights_digest(self.harmo.model) if self.cache else b"")
+
+    @contextmanager
+    def _same_weights(self) -> Iterator[None]:
+        """The weights do not change inside: they are digested once."""
+        self._held = self._model_digest()
+        try:
+            yield
+        finally:
+            self._held = b""
 
     # ------------------------------------------------------------------ from images to inputs
 

@@ -3,6 +3,7 @@ import torch
 from PIL import Image
 
 from harmoclip.data import Sample
+from harmoclip.evaluate.cache import VectorCache
 from harmoclip.evaluate.samples import crop_boxes
 from harmoclip.prompts import sentences
 from tests.helpers.small_world import preprocess, small_encoder, tokenizer
@@ -57,3 +58,29 @@ def test_samples_without_a_box_take_part():
     found = encoder.region_vectors(samples)
     assert found.vectors.shape == (2, 24)
     assert found.counts == [0, 2]
+
+
+def test_an_image_of_several_samples_is_looked_at_once(monkeypatch):
+    encoder, seen = small_encoder(), []
+    encoder.batch_size, encoder.cache = 3, VectorCache()
+    dense = encoder.harmo.encode_dense
+    monkeypatch.setattr(
+        encoder.harmo, "encode_dense", lambda images: seen.append(len(images)) or dense(images)
+    )
+    hashed = []
+    monkeypatch.setattr(
+        "harmoclip.evaluate.encoder.weights_digest", lambda model: hashed.append(1) or b"weights"
+    )
+    one, other = (Image.effect_noise((32, 32), 90).convert("RGB") for _ in range(2))
+    samples = [Sample(image, f"caption {i}") for i, image in enumerate([one, other, one, one])]
+    found = []
+    for batch, patches in encoder.dense_vectors(samples):
+        encoder.text_vectors([sample.caption for sample in batch])
+        found += list(patches)
+    assert seen == [2, 1]
+    assert hashed == [1]  # of both batches, and of the texts between them
+    torch.testing.assert_close(found[0], found[2])
+    torch.testing.assert_close(found[0], found[3], atol=1e-6, rtol=1e-5)
+    assert (found[0] - found[1]).abs().max() > 1e-3
+    encoder.text_vectors(["another"])
+    assert hashed == [1, 1]
