@@ -171,7 +171,7 @@ def _name_and_weights(text: str) -> tuple[str, str | None]:
 
 def _title(model: str, pretrained: str | None, after: str | None) -> str:
     """The models' names; only an architecture without weights of its own is random."""
-    brings_weights = Path(model).is_dir() or ":" in model
+    brings_weights = Path(model).is_dir() or ":" in model or model == "starter"
     before = model if brings_weights else f"{model}: {pretrained or 'random weights'}"
     return before + (f" and {after}" if after else "")
 

@@ -20,6 +20,9 @@ from harmoclip.evaluate.samples import Samples
 from harmoclip.evaluate.tradeoff import trade_off
 from harmoclip.segment import phrase_id
 
+MEASURES = ("i2t_r1", "i2t_r5", "t2i_r1", "t2i_r5", "box_top1", "trade_off")
+"""What `both_sides` gives."""
+
 
 @dataclass(frozen=True)
 class Questions:
@@ -45,7 +48,7 @@ def both_sides(encoder: Encoder, samples: Samples, class_names: Sequence[str] | 
         class_names: The text of each label; None asks for the phrases that are linked to a box instead.
 
     Returns:
-        `i2t_r1`, `i2t_r5`, `t2i_r1`, `t2i_r5`, `box_top1`, `trade_off`, all in [0, 1].
+        The `MEASURES`, all in [0, 1].
 
     Raises:
         DataError: No box has a name.

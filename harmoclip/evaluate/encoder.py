@@ -133,7 +133,8 @@ class Encoder:
         Raises:
             EvaluationError: Some vectors are not finite or all zeros, or there is no text.
         """
-        row = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+        by_length = sorted(dict.fromkeys(texts), key=len)  # texts of one length share less padding
+        row = {text: i for i, text in enumerate(by_length)}
         distinct, model = list(row), self._model_digest()
         parts = [
             self._encode_texts([distinct[i] for i in rows], model)
@@ -230,7 +231,7 @@ class Encoder:
         return self._cached(
             keys,
             len(ids),
-            lambda rows: list(self.harmo.towers.encode_text(ids[rows].to(self.device))[:, None]),
+            lambda rows: list(self.harmo.towers.encode_captions(ids[rows].to(self.device))[:, None]),
         )
 
     def _pooled(self, batch: list[Sample], masks: list[Tensor | None], model: bytes) -> Tensor:

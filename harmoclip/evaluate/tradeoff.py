@@ -30,8 +30,17 @@ def trade_off(measures: Mapping[str, float], region: str = "box_top1") -> float:
     values = finite([measures[name] for name in needed], "measures", lambda row: needed[row])
     if values.min() < 0 or values.max() > 1:
         raise InputError(f"measures are {values.tolist()}: expected fractions in [0, 1].")
-    one, other = mean_recall(measures), measures[region]
-    return 2 * one * other / (one + other) if one + other else 0.0
+    return harmonic_mean([mean_recall(measures), measures[region]])
+
+
+def harmonic_mean(values: Sequence[float]) -> float:
+    """High only where all values are: the reciprocal of the mean of their reciprocals; 0 where one is 0.
+
+    Example:
+        >>> harmonic_mean([0.5, 0.25]), harmonic_mean([0.5, 0.0])
+        (0.3333333333333333, 0.0)
+    """
+    return len(values) / sum(1 / value for value in values) if all(values) else 0.0
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:

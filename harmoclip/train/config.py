@@ -134,7 +134,18 @@ class EvaluationConfig:
     """How both sides are watched; the weights with the best trade-off are kept."""
 
     path: str | None = key(None, "held-out data of the same format; null: the same path")
-    split: str | None = key(None, "the held-out part; no path and no split: no evaluation")
+    split: str | None = key(None, "the held-out part; no path and no split: it is not measured")
+    yardsticks: tuple[str, ...] = key(
+        (),
+        "yardsticks to measure as well, before the first step too, as `harmoclip evaluate --on` has them: "
+        "[YARDSTICK=FOLDER, YARDSTICK:SPLIT=FOLDER]",
+    )
+    options: tuple[str, ...] = key((), "what else these are told, as [KEY=VALUE, ...]")
+    best: tuple[str, ...] = key(
+        (),
+        "the measures whose harmonic mean is the trade-off, such as [retrieval-coco-val2017, "
+        "fg-ovd-hard-dense/fg_ovd_top1]; none: trade_off, or the first yardstick of each side",
+    )
     every: int = key(500, "steps", may_change=True, least=1)
     samples: int = key(1000, "at most so many", least=1)
 

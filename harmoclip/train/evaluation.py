@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
 from harmoclip.data import Sample
-from harmoclip.evaluate.both_sides import both_sides
+from harmoclip.errors import InputError, unknown_name
+from harmoclip.evaluate.both_sides import MEASURES, both_sides
 from harmoclip.evaluate.encoder import Encoder
+from harmoclip.evaluate.registry import tasks_on
+from harmoclip.evaluate.task import Request, Task
+from harmoclip.evaluate.tradeoff import harmonic_mean
 from harmoclip.harmonized import Harmonized
+from harmoclip.models import LoadedModel
 from harmoclip.tokenizers import Tokenizer
+from harmoclip.train.config import EvaluationConfig
 
 
 def measure(
@@ -39,3 +45,74 @@ def measure(
         return dict(both_sides(encoder, samples, class_names))
     finally:
         harmo.train(training)
+
+
+class Yardsticks:
+    """The yardsticks of a run, and what says which of its weights are the best.
+
+    Args:
+        chosen: What the configuration says.
+        held_out: Whether both sides are measured on held-out samples.
+
+    Attributes:
+        tasks: What is measured beside the held-out samples.
+        best: The measures that decide; none where nothing is measured.
+
+    Raises:
+        InputError: No yardstick or no measure has a name that was given.
+        DataError: The data of a yardstick is not in its layout.
+    """
+
+    def __init__(self, chosen: EvaluationConfig, *, held_out: bool) -> None:
+        request = Request("", options=chosen.options)
+        self.tasks = tasks_on(chosen.yardsticks, request) if chosen.yardsticks else []
+        self.best = chosen.best or (("trade_off",) if held_out else _one_of_each_side(self.tasks))
+        known = [*(MEASURES if held_out else ()), *(task.key for task in self.tasks)]
+        for name in self.best:
+            if name.partition("/")[0] not in known:
+                raise InputError(unknown_name("evaluation.best names", name, known))
+
+    def measure(self, harmo: Harmonized, loaded: LoadedModel, batch_size: int) -> dict[str, float]:
+        """Every number of every task, as `task/metric`, and the one that stands for it, as `task`.
+
+        Args:
+            harmo: The model; its mode is restored.
+            loaded: Its preprocessing and its tokenizer.
+            batch_size: Images or texts encoded at a time.
+
+        Raises:
+            InputError: A measure that decides is no fraction.
+            EvaluationError: The model gives vectors that are not finite or all zeros.
+        """
+        training, found = harmo.training, {}
+        try:
+            encoder = Encoder(harmo, loaded.preprocess, loaded.tokenizer, batch_size)
+            for task in self.tasks:
+                metrics = task.run(encoder)
+                found[task.key] = task.headline(metrics)
+                for metric in map(metrics.metric, metrics):
+                    name = f"{task.key}/{metric.name}"
+                    if name in self.best and metric.unit != "fraction":
+                        raise InputError(
+                            f"evaluation.best names {name!r}, which is a {metric.unit}: expected fractions."
+                        )
+                    found[name] = metric.value
+        finally:
+            harmo.train(training)
+        return found
+
+    def score(self, measures: Mapping[str, float]) -> float:
+        """The harmonic mean of what decides: high only where all of it is.
+
+        Raises:
+            InputError: A measure that decides was not taken.
+        """
+        for name in self.best:
+            if name not in measures:
+                raise InputError(unknown_name("evaluation.best names", name, measures))
+        return harmonic_mean([measures[name] for name in self.best])
+
+
+def _one_of_each_side(tasks: Sequence[Task]) -> tuple[str, ...]:
+    """The first task of whole images and the first of regions, of those that there are."""
+    return tuple({task.side: task.key for task in reversed(tasks)}.values())

@@ -79,7 +79,7 @@ class Log:
         self._measures: Mapping[str, float] = {}
         if accelerator.is_main_process:
             for name in (LOSSES, MEASURES):
-                _cut(folder / name, step)
+                _cut(folder / name, step or -1)  # a new run measures before its first step
             self._measures = dict((read_lines(folder / MEASURES) or [{}])[-1])
         self.watch.begin(step, steps)
 

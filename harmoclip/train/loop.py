@@ -23,7 +23,7 @@ from harmoclip.train.config import Config, keys
 from harmoclip.train.config_file import differences, load_config, to_yaml
 from harmoclip.train.crop_cache import CropCache
 from harmoclip.train.data import Batches, Counted, Counts, check_grounding, held_out
-from harmoclip.train.evaluation import measure
+from harmoclip.train.evaluation import Yardsticks, measure
 from harmoclip.train.export import export
 from harmoclip.train.log import LOSSES, MEASURES, Log, Unwatched, Watch, read_lines
 from harmoclip.train.model import build, frozen_copy, load, ready_for_shards
@@ -88,6 +88,7 @@ class Run:
         self.batches = Batches(config, self.loaded, self.accelerator)
         self.checkpoints.parts = {"progress": self.position, "batches": self.batches}
         self.held_out = held_out(config, self.loaded)
+        self.yardsticks = Yardsticks(config.evaluation, held_out=self.held_out is not None)
         self.linker = self._linker()  # of the model as it was loaded
         harmo = build(self.loaded, config.objective, config.lora)
         if self.accelerator.distributed_type == DistributedType.FSDP:
@@ -114,13 +115,15 @@ class Run:
         log.say(f"{self._about()}, from step {position.step} of {config.steps}")
         if self.held_out is not None and self.held_out.broken:  # the same on every process
             self._note_broken(self.held_out.broken, log)
+        if position.step == 0 and self.yardsticks.tasks:
+            self._evaluate(log)
         while position.step < config.steps:
             losses, counts = self._step(batches, log)
             position.step += 1
             position.seen += counts
             log.step(position.step, losses, self.optimizer.param_groups[0]["lr"], counts.samples)
             self._check_seen()
-            if self.held_out is not None and self._due(config.evaluation.every):
+            if self.yardsticks.best and self._due(config.evaluation.every):
                 self._evaluate(log)
             if self._due(config.checkpoint.every):
                 if self.crops is not None:
@@ -223,16 +226,22 @@ class Run:
 
     def _evaluate(self, log: Log) -> None:
         """Measure both sides; keep the weights where their trade-off is the best so far."""
-        assert self.held_out is not None
-        samples, class_names, _ = self.held_out
         harmo: Harmonized = self.accelerator.unwrap_model(self.harmo)
-        chosen = (harmo, samples, self.loaded.tokenizer, class_names, self.config.data.batch_size)
         with self.accelerator.autocast():
-            measures = call_gathered(harmo, lambda: measure(*chosen))
+            measures = call_gathered(harmo, lambda: self._measures(harmo))
         log.measures(self.position.step, measures)
-        if self.position.best is None or measures["trade_off"] > self.position.best:
-            self.position.best = measures["trade_off"]
+        score = self.yardsticks.score(measures)
+        if self.position.best is None or score > self.position.best:
+            self.position.best = score
             self._export("best")
+
+    def _measures(self, harmo: Harmonized) -> dict[str, float]:
+        """On the held-out samples, and by the yardsticks."""
+        batch_size, found = self.config.data.batch_size, {}
+        if self.held_out is not None:
+            samples, class_names, _ = self.held_out
+            found = measure(harmo, samples, self.loaded.tokenizer, class_names, batch_size)
+        return found | self.yardsticks.measure(harmo, self.loaded, batch_size)
 
     def _export(self, name: str) -> None:
         state = self.accelerator.get_state_dict(self.harmo)
