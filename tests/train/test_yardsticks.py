@@ -66,12 +66,14 @@ def test_beside_held_out_samples_both_kinds_of_names_count(config, tmp_path):
 
 
 def test_own_data_with_its_options_and_the_same_curve_after_a_stop(config, tmp_path):
-    write_lines(Scenes("test", 4), tmp_path / "mine.jsonl")
+    scenes = Scenes("test", 4)
+    write_lines([scenes[i].replace(labels=None) for i in range(4)], tmp_path / "mine.jsonl")
     assert len(JsonLines(tmp_path / "mine.jsonl")) == 4
     own = [f"evaluation.yardsticks=[own={tmp_path / 'mine.jsonl'}]", "evaluation.options=[unit=fraction]"]
     first, second = tmp_path / "whole", tmp_path / "parts"
     train(config(first, *own, "evaluation.every=2", "steps=4"))
     run = Run(config(second, *own, "evaluation.every=2", "steps=4"))
+    run._take_up()
     run._evaluate(run._log())  # stopped before its first step
     train(config(second, *own, "evaluation.every=2", "steps=4"))
     assert json.dumps(measures_of(first)) == json.dumps(measures_of(second))
@@ -94,7 +96,7 @@ def test_names_are_checked_before_the_run(config, tmp_path, more, message):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("i2t_r2", "did you mean 'retrieval-scenes/i2t_r1'"), ("i2t_median_rank", "which is a rank")],
+    [("i2t_r2", "did you mean 'retrieval-scenes/i2t_r5'"), ("i2t_median_rank", "which is a rank")],
 )
 def test_metrics_are_checked_before_the_first_step(config, tmp_path, name, message):
     run = Run(config(tmp_path / "run", *ON, f"evaluation.best=[retrieval-scenes/{name}]"))
