@@ -7,8 +7,10 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import open_clip
 import pytest
 import torch
+from torch.torch_version import TorchVersion
 
 from tests.helpers.processes import communicate
 
@@ -32,6 +34,8 @@ if not (torch.cuda.is_available() or hasattr(torch.cpu.Stream, "record_event")):
     CHECKS, CORE, ALONE = (
         [name for name in names if not name.startswith("fsdp")] for names in (CHECKS, CORE, ALONE)
     )
+if TorchVersion(open_clip.__version__) < "2.32":  # its reentrant checkpoints run a block once under DDP
+    CHECKS = [name for name in CHECKS if name != "checkpointing_and_copies_under_ddp"]
 CASES = [(1, name) for name in ALONE] + [(2, name) for name in CHECKS] + [(4, name) for name in CORE]
 SLOW = [(4, name) for name in CHECKS if name not in CORE]
 
