@@ -18,8 +18,10 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin: 1.6rem 0 .4rem; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 td, th { padding: .25rem .7rem; border-bottom: 1px solid #d1d9e0; white-space: nowrap; text-align: right; }
 td:first-child, th:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
-th, td:first-child { white-space: normal; overflow-wrap: break-word; max-width: 11rem; vertical-align: bottom; }
-th button { all: unset; cursor: pointer; max-width: 11rem; overflow-wrap: break-word; } th button:focus-visible { outline: 2px solid #0969da; }
+th, td:first-child { white-space: normal; overflow-wrap: break-word; max-width: 11rem;
+  vertical-align: bottom; }
+th button { all: unset; cursor: pointer; max-width: 11rem; overflow-wrap: break-word; }
+th button:focus-visible { outline: 2px solid #0969da; }
 th[aria-sort=ascending] button::after { content: " \\2191"; }
 th[aria-sort=descending] button::after { content: " \\2193"; }
 .best { font-weight: 700; } .up { color: #1a7f37; } .down { color: #cf222e; }
