@@ -121,7 +121,7 @@ def test_commands_exist(page):
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_no_block_goes_unread(page):
     found = {m["language"] for m in BLOCK.finditer(page.read_text(encoding="utf-8"))}
-    assert found <= {"python", "bash", "console", "json", "text", "bibtex"}
+    assert found <= {"python", "bash", "console", "json", "yaml", "text", "bibtex"}
     for _, code in blocks(page, "json"):
         json.loads(code)
     for _, code in blocks(page, "bash"):
@@ -129,10 +129,13 @@ def test_no_block_goes_unread(page):
             assert (ROOT / script).is_file()
 
 
-def test_configuration_keys_in_commands_are_real():
+def test_configuration_keys_are_real(tmp_path):
     from harmoclip.train import load_config
 
     for page in PAGES:
+        for _, code in blocks(page, "yaml"):
+            (tmp_path / "run.yaml").write_text(code)
+            load_config(tmp_path / "run.yaml")
         for words in commands(page):
             if words[0] == "train":
                 load_config(None, [word for word in words[1:] if "=" in word])
