@@ -46,7 +46,7 @@ def test_measures_follow_the_vectors(clip):
     ids = {f"name {i}": v for i, v in enumerate(vectors)}
     ids |= {"a": clip.encode_image(images)[0], "b": clip.encode_image(images)[1]}
     order = list(ids)
-    harmo.towers.encode_text = lambda rows: torch.stack([ids[order[int(i)]] for i in rows[:, 0]])
+    clip.encode_text = lambda rows: torch.stack([ids[order[int(i)]] for i in rows[:, 0]])
     harmo.train()
     found = measure(
         harmo, samples, lambda texts: torch.tensor([[order.index(t)] * 16 for t in texts]), order[:4], 1
