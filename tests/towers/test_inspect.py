@@ -45,11 +45,11 @@ def test_inspect_all_counts(monkeypatch):
     monkeypatch.setattr(zoo, "names", lambda: ["ViT-B-32", "roberta-ViT-B-32"])
     result = run("--all")
     assert result.exit_code == 0
-    assert "2 of 2 architectures harmonize" in result.output
+    assert "2 of 2 architectures harmonize" in result.stderr
     monkeypatch.setattr(zoo, "build", lambda name: torch.nn.Linear(2, 2))
     result = run("--all")
     assert result.exit_code == 1
-    assert "0 of 2 architectures harmonize" in result.output
+    assert "0 of 2 architectures harmonize" in result.stderr
 
 
 def test_one_model_or_all():
