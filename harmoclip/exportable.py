@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
@@ -19,7 +19,7 @@ OPSET = 18
 _IMAGES, _REGIONS = torch.export.Dim("images", min=1), torch.export.Dim("regions", min=0)
 
 
-class Exportable(nn.Module):
+class Exportable(nn.Module, ABC):
     """What `Harmonized` computes of tensors alone; a program made of it runs without harmoclip.
 
     Such a program can refuse nothing: the vector of an impossible box, such as one in pixels, is NaN.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from rivals.report import table
+from rivals.report import table, write_files
 
 TITLES = {
     "r1": "R@1",
@@ -22,20 +21,8 @@ TITLES = {
 
 def write_report(results: dict[str, Any], folder: Path) -> None:
     """Write `photographs.json`, `photographs.md` and `photographs.png`."""
-    from harmoclip.evaluate.figures import draw_tradeoff
-
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "photographs.json").write_text(json.dumps(results, indent=1) + "\n")
-    (folder / "photographs.md").write_text(markdown(results))
-    rows = results["equal_steps"]
-    figure = draw_tradeoff(
-        {name: (row["r1"], row["box_top1"]) for name, row in rows.items()},
-        spread={name: (row["r1_sd"], row["box_top1_sd"]) for name, row in rows.items()},
-        xlabel="retrieval R@1",
-        ylabel="box Top-1 of 100 nouns",
-        title="photographs: same start, same steps",
-    )
-    figure.savefig(folder / "photographs.png", dpi=120)
+    title = "photographs: same start, same steps"
+    write_files(results, markdown(results), folder / "photographs", "box Top-1 of 100 nouns", title)
 
 
 def markdown(results: dict[str, Any]) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-SIDES = ("r1", "r5", "box_top1", "novel_top1")
 TITLES = {"r1": "R@1", "r5": "R@5", "box_top1": "box Top-1", "novel_top1": "held-out pairs"}
 
 Summary = dict[str, Any]
@@ -22,21 +21,35 @@ def summary(runs: list[dict[str, float]]) -> Summary:
 
 def write_report(results: dict[str, Any], folder: Path) -> None:
     """Write `tradeoff.json`, `tradeoff.md` and `tradeoff.png`."""
+    write_files(
+        results, markdown(results), folder / "tradeoff", "box Top-1 of 64 names", "same start, same steps"
+    )
+
+
+def write_files(results: dict[str, Any], text: str, stem: Path, boxes: str, title: str) -> None:
+    """Write results as JSON, their text as Markdown, and both sides at equal steps as a plot.
+
+    Args:
+        results: With `equal_steps`, a `Summary` for each objective.
+        text: In Markdown.
+        stem: The files without their suffixes.
+        boxes: The label of the axis of boxes.
+        title: Of the plot.
+    """
     from harmoclip.evaluate.figures import draw_tradeoff
 
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tradeoff.json").write_text(json.dumps(results, indent=1) + "\n")
-    (folder / "tradeoff.md").write_text(markdown(results))
-    points = {name: (s["r1"], s["box_top1"]) for name, s in results["equal_steps"].items()}
-    spread = {name: (s["r1_sd"], s["box_top1_sd"]) for name, s in results["equal_steps"].items()}
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    stem.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
+    stem.with_suffix(".md").write_text(text)
+    rows = results["equal_steps"]
     figure = draw_tradeoff(
-        points,
-        spread=spread,
+        {name: (row["r1"], row["box_top1"]) for name, row in rows.items()},
+        spread={name: (row["r1_sd"], row["box_top1_sd"]) for name, row in rows.items()},
         xlabel="retrieval R@1",
-        ylabel="box Top-1 of 64 names",
-        title="same start, same steps",
+        ylabel=boxes,
+        title=title,
     )
-    figure.savefig(folder / "tradeoff.png", dpi=120)
+    figure.savefig(stem.with_suffix(".png"), dpi=120)
 
 
 def markdown(results: dict[str, Any]) -> str:

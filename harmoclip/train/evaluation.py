@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 
@@ -39,10 +40,17 @@ def measure(
         DataError: No box has a name.
         EvaluationError: The model gives vectors that are not finite or all zeros.
     """
-    training = harmo.training
-    try:
+    with _mode_restored(harmo):
         encoder = Encoder(harmo, torch.as_tensor, tokenizer, batch_size, ready=True)
         return dict(both_sides(encoder, samples, class_names))
+
+
+@contextmanager
+def _mode_restored(harmo: Harmonized) -> Iterator[None]:
+    """Encoders put a model into evaluation mode; afterwards it trains on."""
+    training = harmo.training
+    try:
+        yield
     finally:
         harmo.train(training)
 
@@ -84,8 +92,8 @@ class Yardsticks:
             InputError: A measure that decides is no fraction.
             EvaluationError: The model gives vectors that are not finite or all zeros.
         """
-        training, found = harmo.training, {}
-        try:
+        found: dict[str, float] = {}
+        with _mode_restored(harmo):
             encoder = Encoder(harmo, loaded.preprocess, loaded.tokenizer, batch_size)
             for task in self.tasks:
                 metrics = task.run(encoder)
@@ -97,8 +105,6 @@ class Yardsticks:
                             f"evaluation.best names {name!r}, which is a {metric.unit}: expected fractions."
                         )
                     found[name] = metric.value
-        finally:
-            harmo.train(training)
         return found
 
     def score(self, measures: Mapping[str, float]) -> float:

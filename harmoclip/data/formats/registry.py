@@ -64,11 +64,6 @@ def known_formats() -> Mapping[str, Format]:
     return {name: _FORMATS[name] for name in (*_BUILT_IN, *_FORMATS)}
 
 
-def known_options() -> list[str]:
-    """The options of all formats together, and `cache`."""
-    return sorted({"cache", *(option for found in known_formats().values() for option in found.options)})
-
-
 def options_of(format: str) -> tuple[str, ...]:
     """The options that a format has; `cache` where a segmenter finds its phrases.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from harmoclip.data import Sample, open_dataset
@@ -100,10 +101,10 @@ def among_negatives(encoder: Encoder, samples: Samples, regions: Regions = "dens
         EvaluationError: Some vectors are not finite or all zeros.
     """
     found = encoder.region_vectors(samples, regions)
-    starts = [sum(found.counts[:i]) for i in range(len(found.counts))]
+    starts = accumulate(found.counts, initial=0)
     asked = [
         (start + row, texts)
-        for start, sample in zip(starts, found.samples, strict=True)
+        for start, sample in zip(starts, found.samples, strict=False)  # the last start is the end
         for row, texts in _with_negatives(sample)
     ]
     rows = [row for row, _ in asked]
