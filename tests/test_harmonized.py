@@ -4,18 +4,13 @@ import io
 import pytest
 import torch
 import torch.nn.functional as F
-from open_clip.transformer import VisionTransformer
 from torch.utils.checkpoint import checkpoint
 
 import harmoclip
 from harmoclip import Grounding
 from harmoclip.errors import CaptureError, GroundingError, InputError, UnsupportedModelError
-from tests.helpers.tiny_clips import random_boxes, random_texts, small_config
+from tests.helpers.tiny_clips import needs_parts_of_forward, random_boxes, random_texts, small_config
 
-of_today = pytest.mark.skipif(
-    not hasattr(VisionTransformer, "_embeds"),
-    reason="this open_clip has no parts of the forward to compare with",
-)
 NAMES = {"loss", "global_contrastive_loss", "lexeme_region_loss", "global_region_loss"}
 
 
@@ -86,7 +81,7 @@ def test_own_loop_gives_the_same_region_loss(clip, batch):
     torch.testing.assert_close(harmo.region_loss(captured, grounding), expected)
 
 
-@of_today
+@needs_parts_of_forward
 def test_forward_intermediates_is_captured(clip, batch):
     images, texts, grounding = batch
     harmo = harmoclip.harmonize(clip)
@@ -106,7 +101,7 @@ def test_global_vectors_are_the_models_own(clip, batch):
     torch.testing.assert_close(harmo.towers.text.global_vectors(captured.text), vectors[1])
 
 
-@of_today
+@needs_parts_of_forward
 def test_value_path_equals_attention_to_oneself(clip, batch):
     """The last block run with a mask that lets every token see itself alone."""
     images = batch[0]
@@ -120,7 +115,7 @@ def test_value_path_equals_attention_to_oneself(clip, batch):
     torch.testing.assert_close(harmo.encode_dense(images), F.normalize(x, dim=-1).unflatten(1, (4, 4)))
 
 
-@of_today
+@needs_parts_of_forward
 def test_regions_pool_before_they_project(clip, batch):
     images = batch[0]
     harmo = harmoclip.harmonize(clip, dense="plain")

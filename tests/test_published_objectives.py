@@ -10,7 +10,9 @@ from torchvision.ops import roi_align
 import harmoclip
 from harmoclip import Grounding, Options
 from harmoclip.losses import Positives
-from tests.helpers.tiny_clips import random_boxes, random_texts, small_config
+from tests.helpers.tiny_clips import needs_parts_of_forward, random_boxes, random_texts, small_config
+
+pytestmark = needs_parts_of_forward
 
 PLAIN = Positives(same_box=0.0, same_image=0.0, overlap=None)  # only the linked phrase is right
 CLIPSELF = Options(

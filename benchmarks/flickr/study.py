@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Settings:
     blocks: int = 3  # of the image tower that are trained, of 16
     train_photographs: int | None = None  # None for all
     rates: tuple[float, float] = (3e-4, 1e-3)  # of pretrained layers, of projections
+    bfloat16: bool = field(default_factory=torch.cpu._is_avx512_bf16_supported)  # ten times slower on other CPUs
 
     @property
     def key(self) -> str:
@@ -93,7 +94,7 @@ class PhotographStudy(Study):
             {"params": [p for n, p in trained if ("proj.weight" in n) == chosen], "lr": rate}
             for chosen, rate in ((False, rest), (True, projections))
         ]
-        return Training(objective, groups, steps, bfloat16=True)
+        return Training(objective, groups, steps, bfloat16=self.settings.bfloat16)
 
     def batches(self, seed: int, skip: int = 0) -> Iterator[Batch]:
         """Random batches of distinct photographs, each with a random caption of its own."""
