@@ -121,14 +121,14 @@ class Batch:
 class Split:
     """The photographs of one split and their lower features."""
 
-    def __init__(self, folder: Path, name: str, tokenizer: Tokenizer, crops: Crops, most: int | None) -> None:
+    def __init__(self, folder: Path, tokenizer: Tokenizer, crops: Crops, most: int | None = None) -> None:
         photographs: dict[str, Photograph] = {}
-        for s in pickle.loads((folder / f"{name}-sentences.pkl").read_bytes()):
+        for s in pickle.loads((folder / "sentences.pkl").read_bytes()):
             own = photographs.setdefault(s["key"], Photograph(s["key"], s["boxes"], [])).sentences
             own.append(Sentence(s["caption"], tuple(s["spans"]), tuple(s["links"]), tuple(s["found"])))
         self.photographs = list(photographs.values())[:most]
-        self.features = np.load(folder / f"{name}-features.npy", mmap_mode="r")
-        self.folder, self.name, self.tokenizer, self.memory = folder, name, tokenizer, crops
+        self.features = np.load(folder / "features.npy", mmap_mode="r")
+        self.folder, self.tokenizer, self.memory = folder, tokenizer, crops
         self._align = align(tokenizer)
 
     def __len__(self) -> int:
@@ -153,7 +153,7 @@ class Split:
     @cached_property
     def prepared(self) -> list[list[Prepared]]:
         """Every caption of every photograph as tokens; computed once and kept as a file."""
-        path = self.folder / f"{self.name}-tokens-{len(self)}.pkl"
+        path = self.folder / f"tokens-{len(self)}.pkl"
         if not path.exists():
             every = [[tuple(self.prepare(p, s)) for s in p.sentences] for p in self.photographs]
             path.write_bytes(pickle.dumps(every))

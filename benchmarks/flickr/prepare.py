@@ -18,21 +18,24 @@ from harmoclip.segment import CaptionSegmenter
 SHAPE = (192, 7, 7)
 
 
-def prepare(data: Path, folder: Path, split: str, blocks: int, bar: Any) -> None:
-    """Write `SPLIT-features.npy` `[N, 192, 7, 7]` and `SPLIT-sentences.pkl`, if they are not there.
+def prepare(data: Path, folder: Path, split: str, blocks: int, most: int | None, bar: Any) -> Path:
+    """The folder of `features.npy` `[N, 192, 7, 7]` and `sentences.pkl`, which are written if they are not there.
 
     Args:
         data: A folder in the layout of Flickr30k Entities.
-        folder: Where to write.
+        folder: Where to write, in a folder of the split's own.
         split: `train` or `val`.
         blocks: How many blocks of the image tower are trained; the others are computed here.
+        most: How many photographs, the first ones; None for all.
         bar: From a title and a total to a callback `(done, loss)`.
     """
-    features, sentences = folder / f"{split}-features.npy", folder / f"{split}-sentences.pkl"
+    folder /= split if most is None else f"{split}-{most}"
+    folder.mkdir(parents=True, exist_ok=True)
+    features, sentences = folder / "features.npy", folder / "sentences.pkl"
     if features.exists() and sentences.exists():
-        return
+        return folder
     samples = Flickr30kEntities(data, split)
-    rows, images = read(samples, bar(f"reading {split}", len(samples)))
+    rows, images = read(samples, most, bar(f"reading {split}", len(samples)))
     part = features.with_suffix(".part")
     write_features(images, part, blocks, bar(f"features of {split}", len(images)))
     segmented = CaptionSegmenter().pipe(row["caption"] for row in rows)
@@ -51,19 +54,23 @@ def prepare(data: Path, folder: Path, split: str, blocks: int, bar: Any) -> None
         show(done + 1, 0.0)
     part.rename(features)
     sentences.write_bytes(pickle.dumps(rows))
+    return folder
 
 
-def read(samples: Any, show: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Every sentence, and the image of every photograph."""
+def read(samples: Any, most: int | None, show: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Every sentence, and the image of every photograph, of so many photographs."""
     rows: list[dict[str, Any]] = []
     images: dict[str, Any] = {}
     for i in range(len(samples)):
         s = samples[i]
+        if s.key not in images and len(images) == most:
+            break
         images.setdefault(s.key, s.image)
         rows.append(
             {"key": s.key, "caption": s.caption, "boxes": s.boxes, "spans": s.spans, "links": s.links}
         )
         show(i + 1, 0.0)
+    show(len(samples), 0.0)
     return rows, images
 
 

@@ -57,20 +57,17 @@ class PhotographStudy(Study):
         self.settings, self.folder = settings, work / f"blocks-{settings.blocks}"
         self.key, self.start_steps, self.steps = settings.key, settings.start_steps, settings.steps
         self.folder.mkdir(parents=True, exist_ok=True)
-        for split in ("val", "train"):
-            prepare(data, self.folder, split, settings.blocks, bar)
+        val = prepare(data, self.folder, "val", settings.blocks, None, bar)
+        train = prepare(data, self.folder, "train", settings.blocks, settings.train_photographs, bar)
         self.tokenizer = pair_tokenizer()
         self.crops = Crops(data / "flickr30k-images", lambda: lower_layers(settings.blocks))
         self.texts = cut_text_tower(pretrained_pair())
         self.texts.load(self.folder)
         self.crops.load(self.folder)
-        self.train = self._split("train", settings.train_photographs)
+        self.train = Split(train, self.tokenizer, self.crops)
         classes = frequent_heads(self.train, CLASSES)
-        self.asked = Questions(self._split("val", None), classes)
-        self.asked_of_train = Questions(self._split("train", ASKED_OF_TRAIN), classes)
-
-    def _split(self, name: str, most: int | None) -> Split:
-        return Split(self.folder, name, self.tokenizer, self.crops, most)
+        self.asked = Questions(Split(val, self.tokenizer, self.crops), classes)
+        self.asked_of_train = Questions(Split(train, self.tokenizer, self.crops, ASKED_OF_TRAIN), classes)
 
     def identity(self, name: str) -> str:
         """The rival's name, or a digest of all options of ours."""

@@ -81,7 +81,7 @@ class TimmMap(ImageTower):
 def blocks_of_stages(trunk: Any) -> tuple[nn.Module, ...]:
     """The blocks of all stages, however the network calls them.
 
-    Where no stage says `blocks`: the modules of the longest list, and of other lists of the same class.
+    Where no stage says `blocks`: the modules of the longest list of one class, and of other lists of that class.
     """
     stages = getattr(trunk, "stages", getattr(trunk, "layers", ()))
     if len(stages) and all(parts(stage, "blocks") for stage in stages):
@@ -92,9 +92,9 @@ def blocks_of_stages(trunk: Any) -> tuple[nn.Module, ...]:
         if isinstance(module, nn.ModuleList | nn.Sequential)
         and all(name.isdigit() for name, _ in module.named_children())
     ]
-    longest: list[nn.Module] = max(lists, key=len, default=[])
-    alike = [blocks for blocks in lists if blocks and all(type(b) is type(longest[0]) for b in blocks)]
-    return tuple(block for blocks in alike for block in blocks)
+    alike = [blocks for blocks in lists if len({type(block) for block in blocks}) == 1]
+    longest: list[nn.Module] = max(alike, key=len, default=[])
+    return tuple(block for blocks in alike if type(blocks[0]) is type(longest[0]) for block in blocks)
 
 
 def _pool(trunk: Any) -> Any:
