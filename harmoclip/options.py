@@ -64,6 +64,8 @@ class Options:
         temperatures: One learned temperature, the model's (`shared`), or one more for each region term
             (`separate`), which begin at the model's.
         positives: Which phrases are right for which boxes beyond the links.
+        distinct_phrases: Whether a region chooses among the distinct phrases of the batch, each of which
+            stands once, or among all linked ones, where frequent phrases are held down.
         row_negatives: Whether a grounding's negatives join their region's row of the lexeme-region loss; the
             term `hard_negative` judges them in a loss of their own, where it has a weight.
         local_loss: With several ranks, each takes its own rows against all columns; False lets every rank
@@ -104,6 +106,10 @@ class Options:
     )
     positives: Positives = field(
         default_factory=Positives, metadata={"meaning": "which phrases are right beyond the links"}
+    )
+    distinct_phrases: bool = field(
+        default=True,
+        metadata={"meaning": "each phrase stands once among a region's choices, however frequent"},
     )
     row_negatives: bool = field(
         default=True, metadata={"meaning": "negatives join the row of their region in the lexeme-region loss"}

@@ -19,7 +19,7 @@ SHAPE = (192, 7, 7)
 
 
 def prepare(data: Path, folder: Path, split: str, blocks: int, most: int | None, bar: Any) -> Path:
-    """The folder of `features.npy` `[N, 192, 7, 7]` and `sentences.pkl`, which are written if they are not there.
+    """The folder of `features.npy` `[N, 192, 7, 7]` and `sentences.pkl`, written if they are not there.
 
     Args:
         data: A folder in the layout of Flickr30k Entities.

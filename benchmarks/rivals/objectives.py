@@ -93,7 +93,7 @@ class RegionPhrase(Objective):
         r, g = self.regions(captured, batch, unit_tokens=False), batch.grounding
         with torch.no_grad():
             p = self.model.encode_text(batch.phrase_ids)
-        contrast = LexemeRegionLoss(Positives(same_box=0.0, overlap=None))
+        contrast = LexemeRegionLoss(Positives(same_box=0.0, overlap=None), distinct_phrases=False)
         loss: Tensor = contrast(r, p, g.links, g.phrase_id, g.image_index, self.model.logit_scale)
         return loss
 

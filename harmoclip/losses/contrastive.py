@@ -43,6 +43,7 @@ def symmetric_contrast(
     *,
     present: Gathered | None = None,
     own_negatives: Gathered | None = None,
+    repeats: Tensor | None = None,
     compete: bool = True,
     local_loss: bool = True,
 ) -> Tensor:
@@ -57,6 +58,8 @@ def symmetric_contrast(
         logit_bias: Learned bias; where it is given, the sigmoid form is taken.
         present: `[N]` bool, which of the N take part; all of them where it is None.
         own_negatives: `[N]`, from `own_negatives`: what negatives of its own add to the loss of each row.
+        repeats: `[N]` of all ranks, how often each column occurs among them: rows then choose among distinct
+            columns. The sigmoid form leaves it out.
         compete: Whether the positives of a row lower each other's share of the softmax (`softmax_losses`), or
             each is compared with the negatives alone (`separate_softmax_losses`).
         local_loss: Each rank takes its own rows against all columns, instead of all against all.
@@ -78,9 +81,11 @@ def symmetric_contrast(
         both = [
             row_losses(
                 l2_normalize(part(one)), l2_normalize(other.all), row_labels, column_labels, target, scale,
-                logit_bias, absent, None if extra is None else part(extra), compete,
+                logit_bias, absent, None if extra is None else part(extra), times, compete,
             )
-            for one, other, extra in ((rows, columns, own_negatives), (columns, rows, back))
+            for one, other, extra, times in (
+                (rows, columns, own_negatives, repeats), (columns, rows, back, None)
+            )
         ]  # fmt: skip
         losses = torch.stack(both).mean(0)
         total: int | Tensor = sum(rows.counts)
@@ -100,16 +105,17 @@ def row_losses(
     bias: Tensor | None = None,
     absent: Tensor | None = None,
     own_negatives: Tensor | None = None,
+    repeats: Tensor | None = None,
     compete: bool = True,
 ) -> Tensor:
     """The loss `[N]` of each row `[N, D]` among columns `[M, D]`, in chunks of rows where logits are many.
 
     A chunk keeps nothing of its logits and computes them again in backward, so memory grows with N + M.
-    `absent` is `[M]`; the other arguments are those of `symmetric_contrast`.
+    `absent` and `repeats` are `[M]`; the other arguments are those of `symmetric_contrast`.
     """
     extra = () if own_negatives is None else (own_negatives,)
     by_row = (*row_labels, *extra)
-    fixed = (columns, column_labels, target, scale, bias, absent, compete)
+    fixed = (columns, column_labels, target, scale, bias, absent, repeats, compete)
     chunks = 1
     while len(rows) * len(columns) > chunks * MAX_LOGITS:
         chunks *= 2  # powers of two: torch.compile meets few different numbers of chunks
@@ -128,6 +134,7 @@ def _losses(
     scale: Tensor,
     bias: Tensor | None,
     absent: Tensor | None,
+    repeats: Tensor | None,
     compete: bool,
 ) -> Tensor:
     row_labels, extra = tuple(by_row[: len(column_labels)]), by_row[len(column_labels) :]
@@ -140,10 +147,14 @@ def _losses(
         weight = weight.masked_fill(absent, 0)
     if bias is not None:
         return sigmoid_losses(logits, weight, *extra)
-    return (softmax_losses if compete else separate_softmax_losses)(logits, weight, *extra)
+    if not compete:
+        return separate_softmax_losses(logits, weight, *extra)
+    return softmax_losses(logits, weight, *extra, repeats=repeats)
 
 
-def softmax_losses(logits: Tensor, weight: Tensor, own_negatives: Tensor | None = None) -> Tensor:
+def softmax_losses(
+    logits: Tensor, weight: Tensor, own_negatives: Tensor | None = None, *, repeats: Tensor | None = None
+) -> Tensor:
     """Cross entropy `[N]` of each row against its positives.
 
     `-sum_j t_ij log softmax(logits_i)_j / sum_j t_ij`: InfoNCE where a row has one positive, the supervised
@@ -153,8 +164,13 @@ def softmax_losses(logits: Tensor, weight: Tensor, own_negatives: Tensor | None 
         logits: `[N, M]`.
         weight: `[N, M]` t, in [0, 1], more than 0 somewhere in each row that counts.
         own_negatives: `[N]`, the log of the sum of exp over logits of each row's own negatives.
+        repeats: `[M]`, how often each column stands among the M: the loss is that of distinct columns.
     """
-    everything = logits.logsumexp(1)
+    if repeats is None:
+        everything = logits.logsumexp(1)
+    else:
+        repeats = repeats.to(logits.dtype)
+        everything, weight = (logits - repeats.log()).logsumexp(1), weight / repeats
     if own_negatives is not None:
         everything = torch.logaddexp(everything, own_negatives)
     return everything - (weight * logits).sum(1) / _at_least_some(weight.sum(1))

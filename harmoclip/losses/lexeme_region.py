@@ -25,6 +25,10 @@ class LexemeRegionLoss(nn.Module):
 
     Args:
         positives: The weights of phrases that are no plain negatives.
+        distinct_phrases: A region chooses among the distinct phrases of the batch, each of which stands once
+            however many links it has (the loss learns how likely a phrase is, as with the logits adjusted by
+            frequency of arXiv 2007.07314); False lets it stand as often as it is linked, so that frequent
+            phrases are held down. The sigmoid form knows no such choice.
         local_loss: Each rank takes its own links against all links, instead of all against all.
 
     Raises:
@@ -38,9 +42,16 @@ class LexemeRegionLoss(nn.Module):
         ... )
     """
 
-    def __init__(self, positives: Positives | None = None, *, local_loss: bool = True) -> None:
+    def __init__(
+        self,
+        positives: Positives | None = None,
+        *,
+        distinct_phrases: bool = True,
+        local_loss: bool = True,
+    ) -> None:
         super().__init__()
         self.positives = positives or Positives()
+        self.distinct_phrases = distinct_phrases
         self.local_loss = local_loss
 
     def forward(
@@ -87,6 +98,7 @@ class LexemeRegionLoss(nn.Module):
         rows = gather(full_precision(regions)[region], link_counts)
         columns = gather(full_precision(forms)[:, phrase].transpose(0, 1), link_counts)
         known = self._labels(links, phrase_id, image_index, boxes, image_id, link_counts)
+        repeats = occurrences(known[0].all[:, 0]) if self.distinct_phrases else None
 
         def one_form(form: int) -> Tensor:
             extra = None
@@ -101,6 +113,7 @@ class LexemeRegionLoss(nn.Module):
                 logit_scale,
                 logit_bias,
                 own_negatives=None if extra is None else self._of_rows(extra, link_counts),
+                repeats=repeats,
                 local_loss=self.local_loss,
             )
 
@@ -127,11 +140,19 @@ class LexemeRegionLoss(nn.Module):
         return (labels,) if boxes is None else (labels, gather(boxes[region], counts))
 
 
+def occurrences(labels: Tensor) -> Tensor:
+    """How often each of the labels `[N]` is among them, int64 `[N]`."""
+    labels = labels.contiguous()
+    ordered = labels.sort().values
+    return torch.searchsorted(ordered, labels, right=True) - torch.searchsorted(ordered, labels)
+
+
 @dataclass(frozen=True)
 class LexemeRegionTerm(Term):
     """Each linked region against the phrases of the batch, as a term of the objective."""
 
     positives: Positives
+    distinct_phrases: bool
     row_negatives: bool
     local_loss: bool
 
@@ -143,7 +164,9 @@ class LexemeRegionTerm(Term):
         """The loss of a batch."""
         batch, counts = step.grounding, step.counts
         none = tuple(0 for _ in counts.links)
-        return LexemeRegionLoss(self.positives, local_loss=self.local_loss)(
+        return LexemeRegionLoss(
+            self.positives, distinct_phrases=self.distinct_phrases, local_loss=self.local_loss
+        )(
             step.vectors["regions"],
             step.vectors["phrases"],
             batch.links,

@@ -81,7 +81,7 @@ class TimmMap(ImageTower):
 def blocks_of_stages(trunk: Any) -> tuple[nn.Module, ...]:
     """The blocks of all stages, however the network calls them.
 
-    Where no stage says `blocks`: the modules of the longest list of one class, and of other lists of that class.
+    Where no stage says `blocks`: the longest list of modules of one class, and other lists of that class.
     """
     stages = getattr(trunk, "stages", getattr(trunk, "layers", ()))
     if len(stages) and all(parts(stage, "blocks") for stage in stages):

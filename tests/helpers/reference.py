@@ -14,14 +14,16 @@ def iou(a, b):
     return shared / ((ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - shared)
 
 
-def row_loss(logits, share, sigmoid):
+def row_loss(logits, share, sigmoid, repeats=None):
     if sigmoid:
         terms = [
             t * (1 + (-z).exp()).log() + (1 - t) * (1 + z.exp()).log()
             for z, t in zip(logits, share, strict=True)
         ]
         return sum(terms)
-    total = sum(z.exp() for z in logits).log()
+    repeats = repeats or [1] * len(logits)
+    share = [t / n for t, n in zip(share, repeats, strict=True)]
+    total = sum(z.exp() / n for z, n in zip(logits, repeats, strict=True)).log()
     return sum(t * (total - z) for z, t in zip(logits, share, strict=True)) / sum(share)
 
 
@@ -45,8 +47,11 @@ def contrast_of_photographs(image, text, image_id, log_scale, bias=None):
     return (sum(forth) + sum(back)) / (2 * len(image))
 
 
-def contrast(rows, columns, share, log_scale, bias=None):
-    """Mean over both directions of the mean over rows; share[i][j] is how far column j is right for row i."""
+def contrast(rows, columns, share, log_scale, bias=None, repeats=None):
+    """Mean over both directions of the mean over rows; share[i][j] is how far column j is right for row i.
+
+    Among the columns, each counts as the `repeats`-th part of one.
+    """
     count = len(rows)
     scale = min(log_scale.exp(), torch.tensor(100.0, dtype=log_scale.dtype))
     logit = [
@@ -54,7 +59,7 @@ def contrast(rows, columns, share, log_scale, bias=None):
         for i in range(count)
     ]
     sigmoid = bias is not None
-    forth = [row_loss(logit[i], share[i], sigmoid) for i in range(count)]
+    forth = [row_loss(logit[i], share[i], sigmoid, repeats) for i in range(count)]
     back = [row_loss([row[j] for row in logit], [row[j] for row in share], sigmoid) for j in range(count)]
     return (sum(forth) + sum(back)) / (2 * count)
 
@@ -76,11 +81,16 @@ def pair_shares(links, phrase_id, image_index, boxes, same_box, same_image, over
     return [[share(one, other) for other in pairs] for one in pairs]
 
 
-def lexeme_region(regions, lexemes, links, phrase_id, image_index, boxes, positives, log_scale, bias=None):
+def lexeme_region(
+    regions, lexemes, links, phrase_id, image_index, boxes, positives, log_scale, bias=None, distinct=True
+):
     shares = pair_shares(links, phrase_id, image_index, boxes, *positives)
     rows = [regions[r] for r, _ in links.tolist()]
     columns = [lexemes[p] for _, p in links.tolist()]
-    return contrast(rows, columns, shares, log_scale, bias)
+    linked = phrase_id[links[:, 1]].tolist()
+    return contrast(
+        rows, columns, shares, log_scale, bias, [linked.count(p) for p in linked] if distinct else None
+    )
 
 
 def global_region(regions, image_index, target, log_scale, bias=None):
@@ -105,10 +115,14 @@ def lexeme_region_with_negatives(regions, lexemes, links, phrase_id, negatives, 
         return float(phrase_id[p] == phrase_id[q])
 
     total, sigmoid = 0, bias is not None
+    linked = [int(phrase_id[q]) for _, q in pairs]
+    repeats = [linked.count(q) for q in linked]
     for r, p in pairs:
         own = [logit(r, n) for s, n in wrong if s == r]
         row = [logit(r, q) for _, q in pairs] + own
-        total = total + row_loss(row, [share(p, q) for _, q in pairs] + [0.0] * len(own), sigmoid)
+        total = total + row_loss(
+            row, [share(p, q) for _, q in pairs] + [0.0] * len(own), sigmoid, repeats + [1] * len(own)
+        )
     for _, p in pairs:
         if not sigmoid:
             total = total + row_loss([logit(r, p) for r, _ in pairs], [share(p, q) for _, q in pairs], False)

@@ -1,5 +1,8 @@
+import math
+
 import pytest
 import torch
+import torch.nn.functional as F
 
 from harmoclip.errors import InputError
 from harmoclip.losses import LexemeRegionLoss, Positives
@@ -32,15 +35,16 @@ def scene():
         (0.75, 0.25, 0.5),
     ],
 )
-def test_it_is_the_loop_written_loss(positives, bias):
+@pytest.mark.parametrize("distinct", [True, False])
+def test_it_is_the_loop_written_loss(positives, bias, distinct):
     regions, lexemes, boxes = scene()
     log_scale = torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
     inputs = (regions, lexemes, log_scale)
-    loss = LexemeRegionLoss(Positives(*positives))(
+    loss = LexemeRegionLoss(Positives(*positives), distinct_phrases=distinct)(
         regions, lexemes, LINKS, PHRASE, IMAGE, log_scale, bias, boxes=boxes
     )
     expected = reference.lexeme_region(
-        regions, lexemes, LINKS, PHRASE, IMAGE, boxes, positives, log_scale, bias
+        regions, lexemes, LINKS, PHRASE, IMAGE, boxes, positives, log_scale, bias, distinct
     )
     torch.testing.assert_close(loss, expected, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(
@@ -75,6 +79,20 @@ def test_equal_phrases_do_not_push_each_other_away():
     call = torch.tensor([[0, 0], [1, 1]]), torch.tensor([3, 3]), torch.tensor([0, 1]), torch.tensor(3.0)
     LexemeRegionLoss(Positives(overlap=None))(regions, lexemes, *call).backward()
     torch.testing.assert_close(regions.grad, torch.zeros(2, 8), rtol=0, atol=1e-6)
+
+
+def test_a_region_chooses_among_distinct_phrases():
+    """Ten links of one phrase weigh as much in the choice of another region as one link does."""
+    regions, phrases = torch.randn(12, 8), torch.randn(3, 8)
+    phrase = torch.tensor([0] * 10 + [1, 2])
+    loss = LexemeRegionLoss(Positives(same_box=0.0, overlap=None))(
+        regions, phrases, torch.stack([torch.arange(12), phrase], 1), torch.arange(3), torch.arange(12),
+        torch.tensor(2.0),
+    )  # fmt: skip
+    logits = math.exp(2.0) * F.normalize(regions, dim=1) @ F.normalize(phrases, dim=1).T
+    choices = F.cross_entropy(logits, phrase)
+    back = [row.logsumexp(0) - row[phrase == k].mean() for k, row in enumerate(logits.T)]
+    torch.testing.assert_close(loss, (choices + torch.stack([back[k] for k in phrase]).mean()) / 2)
 
 
 def test_forms_are_averaged():
