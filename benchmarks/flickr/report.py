@@ -33,10 +33,12 @@ def markdown(results: dict[str, Any]) -> str:
         f"EfficientNet-Lite0 (the last {s['blocks']} of its 16 blocks, its head and projection trained) and "
         f"MiniLM-L6 (its last layer and projection trained) on Flickr30k Entities, batch {s['batch_size']}; "
         f"{s['start_steps']} steps on captions alone make the start of each seed, then {s['steps']} steps of "
-        "each objective. Mean and standard deviation over seeds. R@1 and R@5 are the mean of both directions "
-        "among 999 held-out photographs with five captions each; boxes are named among the 100 most frequent "
-        "head nouns; phrases choose among the boxes of their photograph; attributes are colors, numbers and "
-        "materials, each among its kind.\n",
+        f"each objective. harmoclip's recipe ends with an average of {s['share']} of the trained weights and "
+        "the rest of the start's (`harmoclip.interpolate`); CLIPSelf's has one of its own. Mean and standard "
+        "deviation over seeds. R@1 and R@5 are the mean of both directions among 999 held-out photographs "
+        "with five captions each; boxes are named among the 100 most frequent head nouns; phrases choose "
+        "among the boxes of their photograph; attributes are colors, numbers and materials, each among its "
+        "kind.\n",
         "## Equal steps\n",
         table(results["equal_steps"], titles=TITLES, cost=True),
         "\n`step` is one update on the same batches in turns (median, 20th and 80th percentile); `held` is "
@@ -44,8 +46,7 @@ def markdown(results: dict[str, Any]) -> str:
         "phrase of the caption is in the image; its share is chosen on training photographs.\n",
         *_section(
             "Averaged with the start",
-            "The same runs; each weight is 0.7 of the trained one and 0.3 of the start's "
-            "(`harmoclip.interpolate`).",
+            f"The same runs, all with {s['share']} of the trained weights and the rest of the start's.",
             results["averaged"],
         ),
         *_section("Equal time", "As many steps as ours takes time for.", results["equal_time"]),

@@ -118,5 +118,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "LRC 0.5": {"weights": {"lexeme_region": 0.5}},
     "balance": {"balance": True},
     "separate temperatures": {"temperatures": "separate"},
+    "phrases as often as linked": {"distinct_phrases": False},
     "no GC": {"weights": {"global_contrastive": 0.0}},
 }
