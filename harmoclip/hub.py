@@ -28,7 +28,8 @@ def from_hub(name: str) -> Iterator[None]:
     from huggingface_hub import constants
 
     offline = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = alone = offline or not reachable(constants.ENDPOINT)
+    alone = offline or not reachable(constants.ENDPOINT)
+    _set_offline(alone)
     try:
         yield
     except HarmoclipError:
@@ -41,7 +42,16 @@ def from_hub(name: str) -> Iterator[None]:
             f"network, or give a local folder or file. The library said: {' '.join(str(error).split()):.200}"
         ) from error
     finally:
-        constants.HF_HUB_OFFLINE = offline
+        _set_offline(offline)
+
+
+def _set_offline(offline: bool) -> None:
+    """Tell the library, whose sessions before 1.0 keep what they were told when they were made."""
+    import huggingface_hub
+
+    huggingface_hub.constants.HF_HUB_OFFLINE = offline
+    if forget := getattr(huggingface_hub.utils, "reset_sessions", None):
+        forget()
 
 
 def reachable(address: str) -> bool:

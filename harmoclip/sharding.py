@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import nn
+from torch.torch_version import TorchVersion
 
 Args = ParamSpec("Args")
 Result = TypeVar("Result")
+
+# in a backward pass, a module that runs again after its own turn stays in shards before torch 2.12, and gets
+# inputs of the wrong precision before 2.14
+GATHERS_AGAIN = torch.__version__ >= TorchVersion("2.14")
 
 
 def call_gathered(
@@ -38,3 +43,8 @@ def is_sharded(module: Any) -> bool:
     from torch.distributed.fsdp import FSDPModule
 
     return isinstance(module, FSDPModule)
+
+
+def runs_again(modules: Iterable[nn.Module]) -> bool:
+    """Whether a backward pass can run them once more: not in shards of FSDP2 before torch 2.14."""
+    return GATHERS_AGAIN or not any(map(is_sharded, modules))

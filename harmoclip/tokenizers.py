@@ -109,7 +109,7 @@ def pretrained_tokenizer(path: str, config: Any) -> HfTokenizer:
     try:
         with nullcontext() if Path(path).is_dir() else from_hub(path):
             tokenizer = transformers.AutoTokenizer.from_pretrained(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:  # the last of transformers 4, for files that lack
         raise InputError(f"transformers cannot load a tokenizer from {path!r}: {error}") from error
     if len(tokenizer) <= len(
         tokenizer.all_special_ids

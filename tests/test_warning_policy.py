@@ -10,7 +10,9 @@ from tests.helpers.warning_policy import ours_are_errors
 
 THEIRS = """
 import warnings
-from functools import wraps
+from functools import partial, wraps
+
+compiled = partial(warnings.warn, "use new", DeprecationWarning)
 
 def old(stacklevel=1):
     warnings.warn("use new", DeprecationWarning, stacklevel=stacklevel)
@@ -41,6 +43,9 @@ def uses_old():
 def uses_decorated():
     theirs.decorated()
 
+def uses_compiled():
+    theirs.compiled()
+
 def runs(function):
     function()
 """
@@ -68,6 +73,7 @@ def test_a_deprecated_call_that_we_make_fails(packages):
     theirs, others = packages
     for call in (
         theirs.old,
+        theirs.compiled,
         lambda: theirs.old(2),
         theirs.decorated,
         lambda: others.runs(lambda: theirs.old(2)),
@@ -80,6 +86,7 @@ def test_a_deprecated_call_inside_another_package_does_not(packages):
     _, others = packages
     others.uses_old()
     others.uses_decorated()
+    others.uses_compiled()
     with pytest.warns(DeprecationWarning, match="use new"):  # it is still given
         others.uses_old()
 

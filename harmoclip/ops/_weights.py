@@ -10,6 +10,7 @@ from torch import Tensor
 
 from harmoclip.boxes import snap_to_edges
 from harmoclip.errors import InputError
+from harmoclip.ops.backends import exporting
 
 Grid = tuple[int, int]
 
@@ -165,4 +166,9 @@ def impossible_as_nan(boxes: Tensor) -> Tensor:
     boxes = snap_to_edges(boxes)
     inside = ((boxes >= 0) & (boxes <= 1)).all(1, keepdim=True)
     ordered = (boxes[:, :2] <= boxes[:, 2:]).all(1, keepdim=True)
-    return torch.where(inside & ordered, boxes, torch.nan)
+    return torch.where(inside & ordered, boxes, nan_like(boxes))
+
+
+def nan_like(values: Tensor) -> Tensor | float:
+    """NaN; computed in a program, as torch before 2.9 cannot save one that holds the number."""
+    return values.new_zeros(()) / 0 if exporting() else torch.nan

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from harmoclip.errors import InputError
 from harmoclip.ops._layout import checked_index
-from harmoclip.ops._weights import compute_dtype
+from harmoclip.ops._weights import compute_dtype, nan_like
 from harmoclip.ops.mask_pool import mask_product
 
 
@@ -46,4 +46,6 @@ def span_pool(tokens: Tensor, spans: Tensor, text_index: Tensor, *, backend: str
     weights = inside.to(compute_dtype(tokens.dtype))
     weights = weights / weights.sum(1, keepdim=True).clamp(min=1)
     possible = (start >= 0) & (end <= length) & (start <= end)
-    return mask_product(tokens, torch.where(possible, weights, torch.nan), text_index, 0, False, backend)
+    return mask_product(
+        tokens, torch.where(possible, weights, nan_like(weights)), text_index, 0, False, backend
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from harmoclip.grounding import Grounding
 from harmoclip.notebook import table
 from harmoclip.ops import region_pool
 from harmoclip.recompute import recomputed
+from harmoclip.sharding import runs_again
 from harmoclip.tokenizers import Tokenizer, padded
 from harmoclip.towers.phrases import SpecialTokens, phrase_rows, special_tokens, used_columns
 
@@ -193,11 +194,15 @@ class TextTower(Tower):
         for count, longest in grounding.plan.groups:
             if count:
                 group = self.phrase_texts(ids, grounding, rows[:count], longest)
-                vectors.append(recomputed(self.encode, group))
+                vectors.append(self.encode_twice(self.encode, group))
             else:
-                vectors.append(recomputed(self.encode, ids[:1])[:0])
+                vectors.append(self.encode_twice(self.encode, ids[:1])[:0])
             rows = rows[count:]
         return torch.cat(vectors)[grounding.plan.row_of]
+
+    def encode_twice(self, encode: Callable[[Tensor], Tensor], ids: Tensor) -> Tensor:
+        """Encode now, and again in the backward pass, which keeps nothing; once where shards forbid it."""
+        return recomputed(encode, ids) if runs_again(self.blocks) else encode(ids)
 
     def phrase_texts(self, ids: Tensor, grounding: Grounding, phrases: Tensor, longest: int) -> Tensor:
         """Token ids of the given phrases as texts of their own; `longest` of their spans is known.
@@ -314,8 +319,8 @@ class Towers:
 
     def encode_captions(self, ids: Tensor) -> Tensor:
         """The same of texts whose tokens nobody reads, without the padding that all rows share."""
-        cut = self.text.without_padding(ids) if self._libraries_own() else ids
-        return self.encode_text(ids) if cut is ids else self.text.encode(cut)
+        cut = self.text.without_padding(ids)
+        return self.encode_text(ids) if cut is ids or not self._libraries_own() else self.text.encode(cut)
 
     def _libraries_own(self) -> bool:
         """Whether `encode_text` is what the text tower knows, and no user's."""

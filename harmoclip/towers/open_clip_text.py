@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from harmoclip.capture import TapPoint, TextActivations, TextTaps, first_input
 from harmoclip.errors import InputError
 from harmoclip.grounding import Grounding
-from harmoclip.recompute import recomputed
 from harmoclip.tokenizers import Tokenizer
 from harmoclip.towers.base import TextTower, optional, parts
 from harmoclip.towers.phrases import CLIP_WORDS, SpecialTokens, pack
@@ -85,7 +84,7 @@ class OpenClipText(TextTower):
         if not self.short_rows_are_exact():
             return super().encode_phrases(ids, grounding)
         if not len(grounding.spans):
-            return recomputed(self.encode, ids[:1])[:0]
+            return self.encode_twice(self.encode, ids[:1])[:0]
         phrases = grounding.plan.first
         texts = self.phrase_texts(ids, grounding, phrases, grounding.plan.longest)
         start = self.special.start
@@ -97,7 +96,7 @@ class OpenClipText(TextTower):
             x = self._run(ids, packed.position, packed.mask)[packed.row, column]
             return self.project(self.holder.ln_final(x))
 
-        return recomputed(encode, packed.ids)[grounding.plan.row_of]
+        return self.encode_twice(encode, packed.ids)[grounding.plan.row_of]
 
     def short_rows_are_exact(self) -> bool:
         """Whether attention is causal, without an appended class token, and pooled by the text's own end."""

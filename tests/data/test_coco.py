@@ -55,7 +55,7 @@ def folder(tmp_path):
         path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     for image in images[:2]:
         colors = np.full((image["height"], image["width"]), 90, np.uint8)
-        Image.fromarray(colors, "L").save(tmp_path / "val2017" / image["file_name"])
+        Image.fromarray(colors).save(tmp_path / "val2017" / image["file_name"])
     return tmp_path
 
 

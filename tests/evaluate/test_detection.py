@@ -24,6 +24,7 @@ def write_coco(root, boxes, categories, name="instances_val2017", **image):
     picture.paste((0, 250, 0), (60, 10, 90, 40))
     picture.save(root / "val2017" / "7.png")
     content = {
+        "info": {},
         "images": [{"id": 7, "file_name": "7.png", "width": 100, "height": 50, **image}],
         "annotations": [
             {"id": i + 1, "image_id": 7, "category_id": c, "bbox": b} for i, (b, c) in enumerate(boxes)

@@ -6,6 +6,7 @@ import copy
 import warnings
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -112,9 +113,12 @@ def missing(name: str) -> str:
     import open_clip
     import transformers
     from open_clip.model import CLIPVisionCfg
+    from timm.models.eva import EvaBlockPostNorm
 
     if name in OPEN_CLIP and name not in open_clip.list_models():
         return "open_clip"
+    if name == "EVA02-E-14" and "swiglu_align_to" not in signature(EvaBlockPostNorm).parameters:
+        return "timm"
     if name in (*TRANSFORMERS, *PARTS) and not hasattr(transformers, name):
         return "transformers"
     return "open_clip" if name == "custom-blocks" and not hasattr(CLIPVisionCfg, "qk_norm") else ""

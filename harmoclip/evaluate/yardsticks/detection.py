@@ -241,7 +241,7 @@ def _complete(content: Entry) -> Entry:
         {"id": i, "iscrowd": 0, "area": box["bbox"][2] * box["bbox"][3], **box}
         for i, box in enumerate(content["annotations"], 1)
     ]
-    return {**content, "annotations": boxes}
+    return {"info": {}, **content, "annotations": boxes}
 
 
 def _looked_for(annotations: Annotations, results: Sequence[Entry]) -> list[Entry]:
