@@ -13,6 +13,7 @@ from torch import Tensor
 
 from harmoclip.data import Sample
 from harmoclip.data.formats.boxes import unit_boxes
+from harmoclip.data.formats.coco_json import file_name
 from harmoclip.data.formats.entries import Entry, Id
 from harmoclip.data.formats.files import read_json
 from harmoclip.errors import DataError
@@ -60,7 +61,7 @@ class CocoBoxes:
         self.images, self.segments = Path(images), segments
         classes = [c for c in content["categories"] if c["name"] not in without]
         categories = sorted(classes, key=lambda c: c["id"])
-        self.class_names = tuple(spoken(c["name"]) for c in categories)
+        self.class_names = tuple(spoken_class(c["name"]) for c in categories)
         self.is_thing = tuple(bool(c.get("isthing", 1)) for c in categories)
         self.frequency = tuple(c.get("frequency", "") for c in categories)
         self._class = {c["id"]: i for i, c in enumerate(categories)}
@@ -114,16 +115,6 @@ class CocoBoxes:
         return ids == torch.tensor([b["id"] for b in boxes])[:, None, None]
 
 
-def file_name(image: Entry) -> str:
-    """The file of an entry of `images`; LVIS gives its address, whose end is the split's folder and the file.
-
-    Example:
-        >>> file_name({"coco_url": "http://images.cocodataset.org/val2017/000000000009.jpg"})
-        'val2017/000000000009.jpg'
-    """
-    return str(image.get("file_name") or "/".join(image["coco_url"].split("/")[-2:]))
-
-
 def _image_file(folder: Path, name: str) -> Path:
     """The file of an image, with as many of the folders that its name has as there are."""
     parts = Path(name).parts
@@ -167,12 +158,12 @@ def _beyond(box: Entry, smallest: float, largest: float) -> bool:
     return width * height < smallest**2 or width * height > largest**2
 
 
-def spoken(name: str) -> str:
+def spoken_class(name: str) -> str:
     """COCO's, LVIS's and ADE20K's own spellings as words, the first of several names.
 
     Example:
-        >>> spoken("wall-other-merged"), spoken("bow_(decorative_ribbons)"), spoken("building, edifice")
-        ('wall', 'bow', 'building')
+        >>> spoken_class("wall-other-merged"), spoken_class("building, edifice")
+        ('wall', 'building')
     """
     name = re.sub(r"_?\(.*?\)", "", name).replace("_", " ").partition(",")[0]
     return name.removesuffix("-merged").removesuffix("-other").replace("-stuff", "").replace("-", " ")

@@ -1,7 +1,7 @@
 """What the segmenter finds: phrases, their attributes and their relations."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -102,6 +102,10 @@ class Phrase:
             "groundable": self.reason or "yes",
         }
         return table(self.text, {name: value for name, value in rows.items() if value})
+
+
+Segment = Callable[[str], Sequence[Phrase]]
+"""From a caption to its phrases, as a `CaptionSegmenter` does it."""
 
 
 class Phrases(list[Phrase]):

@@ -10,12 +10,12 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
+from harmoclip.boxes import Unit as Unit
 from harmoclip.boxes import clip_boxes
 from harmoclip.data.sample import follow
 from harmoclip.errors import DataError, InputError, unknown_name
 
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
-Unit = Literal["fraction", "pixel"]
 Corners = tuple[float, float, float, float]
 
 _ROUNDING = 1.0

@@ -13,13 +13,12 @@ from torch.utils.data import Dataset
 
 from harmoclip.data.dataset import Shown
 from harmoclip.data.formats.boxes import PlacedBoxes, place_boxes
-from harmoclip.data.formats.entries import Entry, Id
+from harmoclip.data.formats.entries import Entry, Id, labels_of
 from harmoclip.data.linking.by_words import Link, WordLinker
 from harmoclip.data.sample import Sample, image_identity
 from harmoclip.images import open_image
 from harmoclip.segment import CaptionSegmenter, Phrase
-
-Segment = Callable[[str], Sequence[Phrase]]
+from harmoclip.segment.phrase import Segment
 
 
 class Category(NamedTuple):
@@ -70,11 +69,11 @@ class CaptionedBoxes(Shown, Dataset[Sample]):
     ) -> None:
         self._rows, self._boxes = list(rows), defaultdict(list, boxes)
         self._image_file, self._segment, self._upright = image_file, segment, upright
-        order = sorted(categories, key=lambda key: (isinstance(key, str), key))
-        self._class = {key: number for number, key in enumerate(order)}
-        self.class_names = tuple(categories[key].names[0] for key in order)
-        self.is_thing = tuple(categories[key].is_thing for key in order)
-        self._linker = WordLinker([categories[key].names for key in order])
+        self._class = labels_of(categories)
+        classes = [categories[key] for key in self._class]
+        self.class_names = tuple(category.names[0] for category in classes)
+        self.is_thing = tuple(category.is_thing for category in classes)
+        self._linker = WordLinker([category.names for category in classes])
 
     def __len__(self) -> int:
         return len(self._rows)

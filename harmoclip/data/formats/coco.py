@@ -5,26 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from harmoclip.data.formats.captioned import CaptionedBoxes, Segment
-from harmoclip.data.formats.coco_json import (
-    choose_split,
-    listed,
-    read_boxes,
-    read_captions,
-    read_categories,
-    read_images,
-)
+from harmoclip.data.formats.coco_folder import CocoFolder
+from harmoclip.data.formats.coco_json import named_boxes
 from harmoclip.data.formats.coco_names import COCO_SYNONYMS
-from harmoclip.data.formats.entries import Faults, OnBroken
-from harmoclip.data.formats.files import read_json
+from harmoclip.data.formats.entries import OnBroken
 from harmoclip.data.formats.registry import register_format
-
-_LAYOUT = (
-    "COCO's layout: annotations/captions_{split}.json, annotations/instances_{split}.json and {split}/*.jpg"
-)
+from harmoclip.segment.phrase import Segment
 
 
-class CocoCaptions(CaptionedBoxes):
+class CocoCaptions(CocoFolder):
     """One sample a caption, with every box of its image; phrases are linked through the categories' names.
 
     Images come in the order of the captions file, each with all its captions. Crowd boxes are kept, and
@@ -59,28 +48,15 @@ class CocoCaptions(CaptionedBoxes):
         upright: bool = True,
         on_broken: OnBroken | None = None,
     ) -> None:
-        root, faults = Path(folder), Faults(on_broken)
-        self.split = choose_split(root, split, _LAYOUT)
-        expected = _LAYOUT.format(split=self.split)
-        said, boxed = f"captions_{self.split}.json", f"instances_{self.split}.json"
-        captions = read_json(root / "annotations" / said, "images", "annotations", expected=expected)
-        instances = read_json(root / "annotations" / boxed, "annotations", "categories", expected=expected)
-        images = read_images(captions["images"], said, faults)
-        categories = read_categories(
-            instances["categories"], lambda c: (c["name"], *synonyms.get(c["name"], ())), boxed, faults
-        )
-        known = listed(captions["images"])
-        rows = read_captions(captions["annotations"], images, said, faults, others=known)
-        own = known | listed(instances.get("images"))
-        boxes = read_boxes(instances["annotations"], images, categories, boxed, faults, own_images=own)
-        faults.raise_any()
         super().__init__(
-            rows,
-            boxes,
-            categories,
-            image_file=lambda image: root / self.split / image["file_name"],
+            folder,
+            split,
+            "instances",
+            lambda category: (category["name"], *synonyms.get(category["name"], ())),
+            named_boxes,
             segment=segment,
             upright=upright,
+            on_broken=on_broken,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from harmoclip.data.formats.captioned import Category
@@ -116,8 +116,13 @@ def read_boxes(
         own_images: The ids that the boxes' own file lists: boxes of these, where they have no caption, are
             passed over.
     """
-    named = complete(entries, BOX_OF_IMAGE, what="annotation", file=file, faults=faults)
+    named = named_boxes(entries, file, faults)
     return group_boxes(named, images, categories, file, faults, own_images=own_images)
+
+
+def named_boxes(entries: object, file: str, faults: Faults) -> Iterator[tuple[str, Entry]]:
+    """COCO's `annotations` with boxes, each with a name for messages."""
+    return complete(entries, BOX_OF_IMAGE, what="annotation", file=file, faults=faults)
 
 
 def group_boxes(
@@ -145,6 +150,21 @@ def group_boxes(
     if passed and not found:
         faults.add(f"{file}: none of the images of its {passed} boxes has a caption.")
     return found
+
+
+def file_of_url(url: str) -> str:
+    """The file of an image that LVIS names by its place on the web.
+
+    Example:
+        >>> file_of_url("http://images.cocodataset.org/train2017/000000391895.jpg")
+        'train2017/000000391895.jpg'
+    """
+    return "/".join(url.split("/")[-2:])
+
+
+def file_name(image: Entry) -> str:
+    """The file of an image, by its name or, in LVIS, by its place on the web."""
+    return str(image.get("file_name") or file_of_url(str(image.get("coco_url", ""))))
 
 
 def listed(entries: object) -> set[Id]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
-from harmoclip.data.formats.entries import NUMBER, TEXT, Entry, Kind
+from harmoclip.data.formats.entries import NUMBER, STRING, TEXT, Entry
 from harmoclip.data.formats.files import first_existing, read_json
 from harmoclip.data.formats.registry import register_format
 from harmoclip.data.formats.texts import Described, DescribedImages
@@ -17,8 +17,7 @@ from harmoclip.errors import DataError
 _LAYOUT = "the layout of DCI: complete/*.json or annotations/*.json, and photos/"
 _KEYS = ("image", "short_caption", "extra_caption", "mask_data")
 _UNUSABLE = 2
-_STRING = Kind(lambda value: isinstance(value, str), "text")
-_MASK = {"label": _STRING, "caption": _STRING, "mask_quality": NUMBER}
+_MASK = {"label": STRING, "caption": STRING, "mask_quality": NUMBER}
 
 
 class Dci(DescribedImages):
@@ -68,7 +67,7 @@ class _Rows(Sequence[Described]):
     def __getitem__(self, index: int) -> Described: ...
     @overload
     def __getitem__(self, index: slice) -> list[Described]: ...
-    def __getitem__(self, index: int | slice) -> Any:
+    def __getitem__(self, index: int | slice) -> Described | list[Described]:
         found = self._files[index]
         return [_row(path) for path in found] if isinstance(found, list) else _row(found)
 
@@ -89,7 +88,7 @@ def _row(path: Path) -> Described:
     )
 
 
-def _checked(mask: Any, name: str, path: Path) -> Entry:
+def _checked(mask: object, name: str, path: Path) -> Entry:
     """A mask that has what is read of it."""
     for key, kind in _MASK.items():
         if not isinstance(mask, dict) or not kind.holds(mask.get(key)):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from harmoclip.data.formats.coco_json import choose_split, read_boxes, read_categories, splits_of
-from harmoclip.data.formats.entries import ID, SIZE, Entry, Faults, OnBroken, complete
+from harmoclip.data.formats.coco_json import choose_split, file_name, read_boxes, read_categories, splits_of
+from harmoclip.data.formats.entries import ID, SIZE, Entry, Faults, Id, OnBroken, complete, labels_of
 from harmoclip.data.formats.files import check_split, read_json
 from harmoclip.data.formats.registry import register_format
 from harmoclip.data.formats.texts import Described, DescribedImages, spoken
@@ -103,14 +103,14 @@ def _coco(path: Path, images: Path, upright: bool, faults: Faults) -> DescribedI
     categories = read_categories(content["categories"], lambda c: (spoken(c["name"]),), path.name, faults)
     boxes = read_boxes(content["annotations"], entries, categories, path.name, faults)
     faults.raise_any()
-    order = sorted(categories, key=lambda key: (isinstance(key, str), key))
-    names, label = tuple(categories[key].names[0] for key in order), {key: i for i, key in enumerate(order)}
+    label = labels_of(categories)
+    names = tuple(categories[key].names[0] for key in label)
     rows = [_coco_row(entry, boxes.get(key, []), label, names) for key, entry in entries.items()]
     return DescribedImages(rows, images, _LAYOUT, box_format="xywh", class_names=names, upright=upright)
 
 
-def _coco_row(image: Entry, boxes: list[Entry], label: Any, names: Sequence[str]) -> Described:
-    file = str(image.get("file_name") or "/".join(str(image.get("coco_url", "")).split("/")[-2:]))
+def _coco_row(image: Entry, boxes: list[Entry], label: dict[Id, int], names: Sequence[str]) -> Described:
+    file = file_name(image)
     labels = [label[box["category_id"]] for box in boxes]
     return Described(
         files=(file,),

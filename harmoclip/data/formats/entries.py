@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from harmoclip.data.formats.boxes import is_box, is_number
@@ -26,6 +26,8 @@ ID = Kind(
     lambda value: isinstance(value, int | str) and not isinstance(value, bool), "a whole number or text"
 )
 TEXT = Kind(lambda value: isinstance(value, str) and bool(value.strip()), "text")
+STRING = Kind(lambda value: isinstance(value, str), "text")
+"""Text that may be empty."""
 SIZE = Kind(lambda value: is_number(value) and value > 0, "a number over 0")
 NUMBER = Kind(lambda value: is_number(value), "a number")
 LIST = Kind(lambda value: isinstance(value, list), "a list")
@@ -110,6 +112,17 @@ def _fault(entry: object, kinds: Mapping[str, Kind]) -> str | None:
         if not kind.holds(entry[key]):
             return f"has the {key} {entry[key]!r:.60}: expected {kind.expected}"
     return None
+
+
+def labels_of(ids: Iterable[Id]) -> dict[Id, int]:
+    """The label of each class: its place in the order of the categories' ids.
+
+    Example:
+        >>> labels_of([7, "a", 3])
+        {3: 0, 7: 1, 'a': 2}
+    """
+    order = sorted(ids, key=lambda key: (isinstance(key, str), key))
+    return {key: label for label, key in enumerate(order)}
 
 
 def not_listed(value: Id, known: Container[Id], what: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
@@ -20,15 +21,14 @@ from harmoclip.data.formats.files import check_split
 from harmoclip.data.formats.registry import register_format
 from harmoclip.data.formats.rows import Row, plain
 from harmoclip.data.formats.texts import Pairs, linked_texts, spoken
-from harmoclip.data.linking.by_words import WordLinker
+from harmoclip.data.linking.by_words import Names, WordLinker, with_synonyms
 from harmoclip.data.sample import Sample, image_identity
 from harmoclip.errors import DataError, MissingDependencyError
 from harmoclip.hub import from_hub
 from harmoclip.images import open_image, upright
 from harmoclip.segment import CaptionSegmenter, Phrase
+from harmoclip.segment.phrase import Segment
 
-Segment = Callable[[str], Sequence[Phrase]]
-Names = Sequence[str | Sequence[str]]
 Caption = str | Callable[[Row], str] | None
 _EXPECTED = 'expected {"bbox": [[x, y, w, h], ...], "category": [...]}, or a list of such objects'
 
@@ -83,7 +83,7 @@ class ReadObjects:
         segment: Segment | None = None,
     ) -> None:
         check_box_options(box_format, unit)
-        self.names = None if names is None else _with_synonyms(names)
+        self.names = None if names is None else with_synonyms(names)
         self.image, self.caption, self.objects = image, caption, objects
         self.box, self.category, self.image_id = box, category, image_id
         self.box_format, self.unit = box_format, unit
@@ -157,7 +157,7 @@ class ReadObjects:
             )
         return caption
 
-    def _columns(self, objects: Any, key: str) -> tuple[list[object], list[int | str]]:
+    def _columns(self, objects: object, key: str) -> tuple[list[object], list[int | str]]:
         rows = [objects] if isinstance(objects, Mapping) else objects
         try:
             if isinstance(objects, Mapping):
@@ -193,7 +193,7 @@ class ReadObjects:
         if len(numbers) < len(categories):
             words = list(dict.fromkeys(map(str, categories)))
             labels = [words.index(str(word)) for word in categories]
-            return WordLinker([[word] for word in words])(phrases, labels, areas)
+            return WordLinker(words)(phrases, labels, areas)
         return [] if self.names is None else self._linker(phrases, numbers, areas)
 
     @cached_property
@@ -256,41 +256,39 @@ class ObjectStream(Shown, IterableDataset[Sample]):
             yield self.read(row, str(number))
 
 
-def open_rows(
-    path: str | Path,
-    split: str | None = None,
-    *,
-    names: Names | None = None,
-    image: str = "image",
-    caption: Caption = "caption",
-    objects: str = "objects",
-    box: str = "bbox",
-    category: str = "category",
-    image_id: str = "image_id",
-    box_format: BoxFormat = "xywh",
-    unit: Unit = "pixel",
-    segment: Segment | None = None,
-) -> ObjectRows:
+def open_rows(path: str | Path, split: str | None = None, **options: Any) -> ObjectRows:
     """The samples of a data set of Hugging Face: saved to a folder, files of rows, or on the Hub.
 
     Args:
         path: The folder of `save_to_disk`, or what `datasets.load_dataset` takes.
         split: Which of its splits; None takes the only one.
-        names: This and all that follow are those of `ReadObjects`.
-        image: The key of the image.
-        caption: The key of the caption; None or "" for rows without one.
-        objects: The key of the objects.
-        box: The objects' key of the box.
-        category: The objects' key of the category.
-        image_id: The key of what is equal for rows of one image.
-        box_format: What a box's four numbers are.
-        unit: Of boxes: pixels of the image, or a share of its size.
-        segment: From a caption to its phrases.
+        **options: Those of `ReadObjects`.
 
     Raises:
         MissingDependencyError: datasets is not installed.
         DataError: There is no such data set, or it has several splits and none is named.
     """
+    splits = _load(path)
+    if split:
+        check_split(split, splits, Path(path))
+    name = split or (next(iter(splits)) if len(splits) == 1 else None)
+    if name is None:
+        raise DataError(f"split is {split!r}; {path} has {', '.join(splits)}: name one of them.")
+    return ObjectRows(splits[name], **options)
+
+
+def _signature() -> inspect.Signature:
+    """That of `open_rows` with the options of `ReadObjects`, for `help` and for the format's options."""
+    own, read = (inspect.signature(of).parameters.values() for of in (open_rows, ReadObjects))
+    named = [p for p in own if p.kind is not p.VAR_KEYWORD]
+    return inspect.Signature([*named, *(p.replace(kind=p.KEYWORD_ONLY) for p in read)])
+
+
+open_rows.__signature__ = _signature()  # type: ignore[attr-defined]
+
+
+def _load(path: str | Path) -> Mapping[str, Rows]:
+    """The splits of a data set by name."""
     try:
         import datasets
     except ImportError as error:
@@ -304,38 +302,15 @@ def open_rows(
                 f"datasets cannot load {path} ({error}): expected a folder of save_to_disk, files of rows, "
                 "or a name on the Hub."
             ) from error
-    if not isinstance(rows, Mapping):
-        rows = {"train": rows}
-    if split:
-        check_split(split, rows, Path(path))
-    name = split or (next(iter(rows)) if len(rows) == 1 else None)
-    if name is None:
-        raise DataError(f"split is {split!r}; {path} has {', '.join(rows)}: name one of them.")
-    return ObjectRows(
-        rows[name],
-        names,
-        image=image,
-        caption=caption,
-        objects=objects,
-        box=box,
-        category=category,
-        image_id=image_id,
-        box_format=box_format,
-        unit=unit,
-        segment=segment,
-    )
+    return rows if isinstance(rows, Mapping) else {"train": rows}
 
 
 def _reader(rows: object, names: Names | None, options: dict[str, Any]) -> ReadObjects:
     read = ReadObjects(names, **options)
     if names is None:
         found = _class_names((getattr(rows, "features", None) or {}).get(read.objects), read.category)
-        read.names = None if found is None else _with_synonyms(found)
+        read.names = None if found is None else with_synonyms(found)
     return read
-
-
-def _with_synonyms(names: Names) -> list[list[str]]:
-    return [[name] if isinstance(name, str) else list(name) for name in names]
 
 
 def _class_names(objects: Any, category: str) -> list[str] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch.utils.data import Dataset
 from harmoclip.data.dataset import Shown
 from harmoclip.data.formats.boxes import BoxFormat, Unit, check_box_options
 from harmoclip.data.formats.registry import register_format
-from harmoclip.data.formats.rows import Segment, from_row, read_class_names
+from harmoclip.data.formats.rows import SpanFinder, from_row, parse_row, read_class_names
 from harmoclip.data.sample import Sample, image_identity
 from harmoclip.errors import DataError
 from harmoclip.images import open_image
@@ -58,7 +57,7 @@ class JsonLines(Shown, Dataset[Sample]):
         path: str | Path,
         *,
         images: str | Path | None = None,
-        segment: Segment | None = None,
+        segment: SpanFinder | None = None,
         box_format: BoxFormat = "xyxy",
         unit: Unit = "fraction",
         class_names: Sequence[str] | None = None,
@@ -128,13 +127,7 @@ class JsonLines(Shown, Dataset[Sample]):
         with self.path.open("rb") as file:
             file.seek(self._lines[index].start)
             line = file.readline()
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{self._name(index)} is not JSON: {error}.") from error
-        if not isinstance(row, dict):
-            raise DataError(f"{self._name(index)} is {row!r:.60}: expected a JSON object.")
-        return row
+        return parse_row(line, self._name(index))
 
     def _name(self, index: int) -> str:
         return f"{self.path.name} line {self._lines[index].number}"

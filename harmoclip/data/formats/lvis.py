@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from harmoclip.data.formats.captioned import CaptionedBoxes, Segment
-from harmoclip.data.formats.coco_json import read_boxes, read_captions, read_categories
+from harmoclip.data.formats.captioned import CaptionedBoxes
+from harmoclip.data.formats.coco_json import file_of_url, read_boxes, read_captions, read_categories
 from harmoclip.data.formats.coco_names import COCO_SYNONYMS
 from harmoclip.data.formats.entries import ID, LIST, SIZE, TEXT, Entry, Faults, Id, OnBroken, complete
 from harmoclip.data.formats.files import check_split, first_existing, read_json
 from harmoclip.data.formats.registry import register_format
 from harmoclip.data.formats.texts import spoken
 from harmoclip.errors import DataError
+from harmoclip.segment.phrase import Segment
 
 _LAYOUT = (
     "lvis_v1_{split}.json in the folder or its annotations/, with COCO's annotations/captions_*2017.json and "
@@ -60,7 +61,9 @@ class Lvis(CaptionedBoxes):
         path = first_existing(root, name, f"annotations/{name}", expected=expected)
         content = read_json(path, "images", "annotations", "categories", expected=expected)
         listed = complete(content["images"], _IMAGE, what="image", file=name, faults=faults)
-        images: dict[Id, Entry] = {image["id"]: {**image, "file_name": _file(image)} for _, image in listed}
+        images: dict[Id, Entry] = {
+            image["id"]: {**image, "file_name": file_of_url(image["coco_url"])} for _, image in listed
+        }
         categories = read_categories(content["categories"], _names, name, faults)
         rows = _captions(root, images, expected, faults)
         boxes = read_boxes(content["annotations"], images, categories, name, faults)
@@ -92,11 +95,6 @@ def _captions(
 
 def _with_crowd(box: Entry, image: Entry) -> Entry:
     return {**box, "iscrowd": box["category_id"] in image["not_exhaustive_category_ids"]}
-
-
-def _file(image: Entry) -> str:
-    """`train2017/000000391895.jpg`; version 1 names no file, but where the image is on the web."""
-    return "/".join(image["coco_url"].split("/")[-2:])
 
 
 def _names(category: Entry) -> tuple[str, ...]:

@@ -5,28 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from harmoclip.data.formats.captioned import CaptionedBoxes, Segment
-from harmoclip.data.formats.coco_json import (
-    BOX_OF_IMAGE,
-    choose_split,
-    group_boxes,
-    listed,
-    read_captions,
-    read_categories,
-    read_images,
-)
+from harmoclip.data.formats.coco_folder import CocoFolder
+from harmoclip.data.formats.coco_json import BOX_OF_IMAGE
 from harmoclip.data.formats.coco_names import COCO_SYNONYMS
 from harmoclip.data.formats.coco_stuff_names import STUFF_SYNONYMS
 from harmoclip.data.formats.entries import ID, LIST, Entry, Faults, OnBroken, complete
-from harmoclip.data.formats.files import read_json
 from harmoclip.data.formats.registry import register_format
-
-_LAYOUT = (
-    "COCO's layout: annotations/captions_{split}.json, annotations/panoptic_{split}.json and {split}/*.jpg"
-)
+from harmoclip.segment.phrase import Segment
 
 
-class CocoPanoptic(CaptionedBoxes):
+class CocoPanoptic(CocoFolder):
     """One sample a caption, with the tight box of every segment of its image, such as the sky's.
 
     Args:
@@ -56,27 +44,15 @@ class CocoPanoptic(CaptionedBoxes):
         upright: bool = True,
         on_broken: OnBroken | None = None,
     ) -> None:
-        root, faults = Path(folder), Faults(on_broken)
-        self.split = choose_split(root, split, _LAYOUT)
-        expected = _LAYOUT.format(split=self.split)
-        said, boxed = f"captions_{self.split}.json", f"panoptic_{self.split}.json"
-        captions = read_json(root / "annotations" / said, "images", "annotations", expected=expected)
-        panoptic = read_json(root / "annotations" / boxed, "annotations", "categories", expected=expected)
-        images = read_images(captions["images"], said, faults)
-        categories = read_categories(panoptic["categories"], _names, boxed, faults)
-        known = listed(captions["images"])
-        rows = read_captions(captions["annotations"], images, said, faults, others=known)
-        segments = _segments(panoptic["annotations"], boxed, faults)
-        own = known | listed(panoptic.get("images"))
-        boxes = group_boxes(segments, images, categories, boxed, faults, own_images=own)
-        faults.raise_any()
         super().__init__(
-            rows,
-            boxes,
-            categories,
-            image_file=lambda image: root / self.split / image["file_name"],
+            folder,
+            split,
+            "panoptic",
+            _names,
+            _segments,
             segment=segment,
             upright=upright,
+            on_broken=on_broken,
         )
 
 

@@ -12,13 +12,14 @@ from harmoclip.data.formats.coco_json import read_boxes, read_categories, read_i
 from harmoclip.data.formats.entries import (
     ID,
     LIST,
+    STRING,
     TEXT,
     Entry,
     Faults,
     Id,
-    Kind,
     OnBroken,
     complete,
+    labels_of,
     not_listed,
 )
 from harmoclip.data.formats.files import check_split, first_existing, read_json
@@ -31,7 +32,6 @@ _LAYOUT = (
     "and instances.json"
 )
 _SPLITTERS = ("unc", "umd", "google")
-_STRING = Kind(lambda value: isinstance(value, str), "text")
 _REFERENCE = {"image_id": ID, "ann_id": ID, "split": TEXT, "sentences": LIST}
 
 
@@ -75,8 +75,7 @@ class RefCoco(DescribedImages):
         content = read_json(root / "instances.json", "images", "annotations", "categories", expected=_LAYOUT)
         self._sizes = read_images(content["images"], "instances.json", faults)
         categories = read_categories(content["categories"], lambda c: (c["name"],), "instances.json", faults)
-        order = sorted(categories, key=lambda key: (isinstance(key, str), key))
-        self._class = {key: row for row, key in enumerate(order)}
+        self._class = labels_of(categories)
         objects = read_boxes(content["annotations"], self._sizes, categories, "instances.json", faults)
         self._objects = defaultdict(list, objects)
         rows = [self._row(key, said) for key, said in self._expressions(path, split, faults).items()]
@@ -87,7 +86,7 @@ class RefCoco(DescribedImages):
             "COCO's images",
             box_format="xywh",
             once=False,  # each is asked in an evaluation
-            class_names=[categories[key].names[0] for key in order],
+            class_names=[categories[key].names[0] for key in self._class],
             upright=upright,
         )
 
@@ -100,7 +99,7 @@ class RefCoco(DescribedImages):
         ):
             splits.add(ref["split"])
             if ref["split"] == split and self._is_listed(name, ref, faults):
-                kinds = {"sent": _STRING}
+                kinds = {"sent": STRING}
                 sentences = complete(
                     ref["sentences"], kinds, what="sentence", file=name, faults=faults, key=None
                 )

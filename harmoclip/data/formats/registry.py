@@ -103,7 +103,7 @@ def read_options(format: str, given: Iterable[str]) -> dict[str, Any]:
 
 def _is_text(kind: str) -> bool:
     """Whether a value of this type can be written as text."""
-    return not kind.startswith(("Segment", "Callable", "Mapping", "Read"))
+    return not kind.startswith(("Segment", "SpanFinder", "Callable", "Mapping", "Read"))
 
 
 def _value(kind: str, value: str, text: str) -> Any:

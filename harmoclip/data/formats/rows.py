@@ -16,6 +16,7 @@ All but one of caption and boxes may be missing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,25 @@ from harmoclip.errors import DataError, unknown_name
 from harmoclip.files import write_whole
 
 Row = Mapping[str, Any]
-Segment = Callable[[str], Sequence[SpanLike]]
+SpanFinder = Callable[[str], Sequence[SpanLike]]
+"""From a caption to the spans of its phrases, as a `CaptionSegmenter` does it."""
 CLASS_NAMES = "class_names.txt"
 """The file beside rows that names their classes, one a line, in the order of their numbers."""
+
+
+def parse_row(text: bytes, name: str) -> dict[str, Any]:
+    """The JSON object that a text holds.
+
+    Raises:
+        DataError: It holds no JSON, or something else; the message begins with the name.
+    """
+    try:
+        row = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{name} is not JSON: {error}.") from error
+    if not isinstance(row, dict):
+        raise DataError(f"{name} is {row!r:.60}: expected a JSON object.")
+    return row
 
 
 def to_row(sample: Sample) -> dict[str, object]:
@@ -64,7 +81,7 @@ def from_row(
     row: Row,
     image: Image.Image,
     *,
-    segment: Segment | None = None,
+    segment: SpanFinder | None = None,
     box_format: BoxFormat = "xyxy",
     unit: Unit = "fraction",
     class_names: Sequence[str] = (),
@@ -92,20 +109,10 @@ def from_row(
     key = str(row.get("key") or name)
     where = f"sample {key!r}" if key == name or not name else f"sample {key!r} ({name})"
     caption = _caption(row, where)
-    if "phrases" not in row and ("links" in row or "negatives" in row):
-        given = "links" if "links" in row else "negatives"
-        raise DataError(f"{where}: {given} without phrases point to nothing; give both or neither.")
     placed = declared_boxes(plain(row.get("boxes", [])), image.size, box_format, unit, where=where)
-    phrases = (
-        tuple(_phrase(caption, phrase, where) for phrase in _list(row, "phrases", where))
-        if "phrases" in row
-        else tuple(segment(caption) if segment is not None and caption else ())
-    )
-    links = [_pair(link, "link", where) for link in _list(row, "links", where)]
+    phrases = _phrases(row, caption, segment, where)
     count = len(_list(row, "boxes", where))
-    negatives = [_pair(pair, "negative", where) for pair in _list(row, "negatives", where)]
-    _check_pairs("link", links, count, len(phrases), where)
-    _check_pairs("negative", negatives, count, len(phrases), where)
+    links, negatives = (_pairs(row, kind, count, len(phrases), where) for kind in ("link", "negative"))
     labels = _labels(row, count, class_names, where)
     return Sample(
         image=image,
@@ -211,13 +218,28 @@ def _label(label: object, class_names: Sequence[str], where: str) -> int:
     return label
 
 
-def _check_pairs(what: str, pairs: Sequence[tuple[int, int]], boxes: int, phrases: int, where: str) -> None:
+def _pairs(row: Row, kind: str, boxes: int, phrases: int, where: str) -> list[tuple[int, int]]:
+    """The pairs (box, phrase) of a kind, `link` or `negative`, each of a box and a phrase that are there."""
+    pairs = [_pair(pair, kind, where) for pair in _list(row, f"{kind}s", where)]
     for box, phrase in pairs:
         if not (0 <= box < boxes and 0 <= phrase < phrases):
             raise DataError(
-                f"{where}: {what} ({box}, {phrase}) points to nothing; there are {boxes} boxes and {phrases} "
+                f"{where}: {kind} ({box}, {phrase}) points to nothing; there are {boxes} boxes and {phrases} "
                 "phrases, counted from 0."
             )
+    return pairs
+
+
+def _phrases(
+    row: Row, caption: str, segment: SpanFinder | None, where: str
+) -> tuple[SpanLike | tuple[int, int] | str, ...]:
+    """The phrases of a row, or those that a segmenter finds in the caption of one that has none."""
+    if "phrases" in row:
+        return tuple(_phrase(caption, phrase, where) for phrase in _list(row, "phrases", where))
+    for given in ("links", "negatives"):
+        if given in row:
+            raise DataError(f"{where}: {given} without phrases point to nothing; give both or neither.")
+    return tuple(segment(caption)) if segment is not None and caption else ()
 
 
 def _phrase(caption: str, phrase: object, where: str) -> tuple[int, int] | str:

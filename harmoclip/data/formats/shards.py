@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import random
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ from harmoclip.data.dataset import Shown
 from harmoclip.data.formats.boxes import BoxFormat, Unit, check_box_options
 from harmoclip.data.formats.entries import OnBroken
 from harmoclip.data.formats.registry import register_format
-from harmoclip.data.formats.rows import Row, Segment, from_row, read_class_names
+from harmoclip.data.formats.rows import Row, SpanFinder, from_row, parse_row, read_class_names
 from harmoclip.data.sample import Sample
 from harmoclip.errors import DataError, InputError, MissingDependencyError
 from harmoclip.images import open_image
@@ -177,7 +176,7 @@ class Shards(Shown, IterableDataset[Sample]):
                 f"{name} has {', '.join(files)}: expected a .json or a caption in a .txt, and an image "
                 f"({', '.join(IMAGES)}).{hint}"
             )
-        row = _object(files[kinds["json"][0]], name) if kinds["json"] else {}
+        row = parse_row(files[kinds["json"][0]], f"the .json of {name}") if kinds["json"] else {}
         if kinds["txt"] and not row.get("caption"):
             row = {**row, "caption": _text(files[kinds["txt"][0]], name)}
         return files[images[0]], row
@@ -188,7 +187,7 @@ def open_shards(
     *,
     box_format: BoxFormat = "xyxy",
     unit: Unit = "fraction",
-    segment: Segment | None = None,
+    segment: SpanFinder | None = None,
     shuffle: int = 0,
     seed: int = 0,
     suffixes: Sequence[str] | None = None,
@@ -252,16 +251,6 @@ def _text(content: bytes, name: str) -> str:
     if not text:
         raise DataError(f"the .txt of {name}: caption is '': expected text.")
     return text
-
-
-def _object(text: bytes, name: str) -> dict[str, Any]:
-    try:
-        row = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"the .json of {name} is not JSON: {error}.") from error
-    if not isinstance(row, dict):
-        raise DataError(f"the .json of {name} is {row!r:.60}: expected a JSON object.")
-    return row
 
 
 register_format("shards", open_shards, signs=("*.tar",), endings=(".tar",))

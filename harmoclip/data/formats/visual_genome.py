@@ -10,10 +10,10 @@ from harmoclip.data.formats.entries import (
     LIST,
     NUMBER,
     SIZE,
+    STRING,
     Entry,
     Faults,
     Id,
-    Kind,
     OnBroken,
     complete,
     not_listed,
@@ -29,7 +29,7 @@ _LAYOUT = (
 )
 _SIDES = ("x", "y", "width", "height")
 _IMAGE = {"image_id": ID, "width": SIZE, "height": SIZE}
-_REGION = {"phrase": Kind(lambda value: isinstance(value, str), "text"), **dict.fromkeys(_SIDES, NUMBER)}
+_REGION = {"phrase": STRING, **dict.fromkeys(_SIDES, NUMBER)}
 
 
 class VisualGenome(DescribedImages):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from harmoclip.errors import InputError, MissingDependencyError
 if TYPE_CHECKING:
     from harmoclip.data.collate import Batch
     from harmoclip.harmonized import Harmonized
+    from harmoclip.tokenizers import Tokenizer
 
 Assignment = Literal["one_to_one", "transport"]
 
@@ -106,7 +107,7 @@ def find_matches(
 @torch.no_grad()
 def model_similarity(
     harmo: Harmonized,
-    tokenizer: Callable[[list[str]], Tensor],
+    tokenizer: Tokenizer,
     transform: Callable[[Sample], Sample],
     sample: Sample,
 ) -> Tensor:
@@ -194,7 +195,7 @@ def _sinkhorn(scores: Tensor, log_rows: Tensor, log_columns: Tensor, steps: int 
     return scores + u[:, None] + v
 
 
-def _confident(confidence: Tensor, pairs: Sequence[Any], threshold: float) -> list[Match]:
+def _confident(confidence: Tensor, pairs: Iterable[tuple[int, int]], threshold: float) -> list[Match]:
     found = [Match(r, p, float(confidence[r, p])) for r, p in pairs]
     kept = [match for match in found if match.confidence >= threshold and match.confidence > 0]
     return sorted(kept, key=lambda match: (match.phrase, match.region))

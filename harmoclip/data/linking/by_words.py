@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from harmoclip.segment import Phrase
 
 Link = tuple[int, int]
+Names = Sequence[str | Sequence[str]]
+"""What classes are called, in the singular: one name each, or several, the usual one first."""
 
 _NUMBERS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
@@ -46,7 +48,7 @@ class WordLinker:
     a color that is worn: "a man in orange" says nothing of fruit.
 
     Args:
-        names: For each category its names in the singular, the usual one first.
+        names: What each category is called.
         margin: By how much the smallest box that is meant has to be larger than the next.
 
     Example:
@@ -56,10 +58,10 @@ class WordLinker:
         [(0, 0), (2, 0), (1, 1)]
     """
 
-    def __init__(self, names: Sequence[Sequence[str]], *, margin: float = 1.5) -> None:
+    def __init__(self, names: Names, *, margin: float = 1.5) -> None:
         self.margin = margin
         self._categories: dict[tuple[str, ...], list[tuple[int, int]]] = defaultdict(list)
-        for category, own in enumerate(names):
+        for category, own in enumerate(with_synonyms(names)):
             for rank, name in enumerate(own):
                 self._categories[tuple(name.casefold().split())].append((rank, category))
         self._longest = max(map(len, self._categories), default=0)
@@ -125,6 +127,16 @@ class WordLinker:
         if len(rows) > count and areas[rows[count - 1]] < self.margin * areas[rows[count]]:
             return []
         return rows[:count]
+
+
+def with_synonyms(names: Names) -> list[list[str]]:
+    """Every name of each class.
+
+    Example:
+        >>> with_synonyms(["dog", ["car", "automobile"]])
+        [['dog'], ['car', 'automobile']]
+    """
+    return [[name] if isinstance(name, str) else list(name) for name in names]
 
 
 def _count(before: list[str], phrase: Phrase) -> int | None:

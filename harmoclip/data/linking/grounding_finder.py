@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from harmoclip.data.linking.by_words import WordLinker
+from harmoclip.data.linking.by_words import Names, WordLinker
 from harmoclip.data.sample import Sample
 from harmoclip.errors import InputError
 from harmoclip.segment import Phrase
+from harmoclip.segment.phrase import Segment
 
 
 class GroundingFinder:
@@ -36,12 +35,12 @@ class GroundingFinder:
 
     def __init__(
         self,
-        segment: Callable[[str], Sequence[Phrase]] | None = None,
-        names: Sequence[str | Sequence[str]] | None = None,
+        segment: Segment | None = None,
+        names: Names | None = None,
     ) -> None:
         self._segment = segment
         self._count = len(names or ())
-        self._linker = None if names is None else WordLinker([_words(name) for name in names])
+        self._linker = None if names is None else WordLinker(names)
 
     def __call__(self, sample: Sample) -> Sample:
         """The sample with its phrases and links."""
@@ -66,7 +65,3 @@ class GroundingFinder:
                 f"box, from 0 to {self._count - 1}, to link phrases by the words for them."
             )
         return labels
-
-
-def _words(name: str | Sequence[str]) -> list[str]:
-    return [name] if isinstance(name, str) else list(name)

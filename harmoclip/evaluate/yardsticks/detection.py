@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms
 
-from harmoclip.data.formats.coco_json import BOX_OF_IMAGE
+from harmoclip.data.formats.coco_json import BOX_OF_IMAGE, file_name
 from harmoclip.data.formats.entries import Entry
 from harmoclip.data.formats.files import read_json
 from harmoclip.errors import DataError, InputError, MissingDependencyError
 from harmoclip.evaluate.classification import cosines
-from harmoclip.evaluate.coco_boxes import file_name, spoken
+from harmoclip.evaluate.coco_boxes import spoken_class
 from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
 from harmoclip.evaluate.proposals import Proposals, ProposedBoxes, read_proposals
@@ -67,7 +67,7 @@ class Annotations:
         self.lvis = path.name.startswith("lvis")
         self.images = {str(image["id"]): image for image in self.content["images"]}
         self.categories = sorted(self.content["categories"], key=lambda category: category["id"])
-        self.class_names = [spoken(category["name"]) for category in self.categories]
+        self.class_names = [spoken_class(category["name"]) for category in self.categories]
         self._folder = images or root
         self._split = path.stem.removeprefix("instances_")
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from harmoclip.data.formats.files import first_existing
 from harmoclip.errors import DataError, InputError
-from harmoclip.evaluate.coco_boxes import spoken
+from harmoclip.evaluate.coco_boxes import spoken_class
 from harmoclip.evaluate.segmentation import IGNORED, Background, segmentation
 from harmoclip.evaluate.task import Request, Task
 from harmoclip.evaluate.yardsticks.segmentation_names import (
@@ -81,7 +81,7 @@ def _ade_names(root: Path) -> list[str]:
 def _stuff_names(root: Path) -> list[str]:
     """The names of COCO-Stuff's `labels.txt`, `1: person`, from 1; those without a pixel are empty."""
     rows = [line.split(": ", 1) for line in _lines(root, "labels.txt") if ": " in line]
-    return ["" if name in _UNUSED else spoken(name) for number, name in rows if number != "0"]
+    return ["" if name in _UNUSED else spoken_class(name) for number, name in rows if number != "0"]
 
 
 def _lines(root: Path, name: str) -> list[str]:
