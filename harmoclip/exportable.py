@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from harmoclip.errors import InputError, MissingDependencyError, UnsupportedModelError
 from harmoclip.harmonized import Harmonized
+from harmoclip.ops.backends import SAYS_THAT_IT_EXPORTS
 
 OPSET = 18
 """Of the ONNX files; the exporter writes this one itself, without converting."""
@@ -130,7 +131,7 @@ def export_onnx(
     """
     if missing := [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]:
         raise MissingDependencyError(f'ONNX needs {" and ".join(missing)}: pip install "harmoclip[onnx]".')
-    if not hasattr(torch.compiler, "is_exporting"):
+    if not SAYS_THAT_IT_EXPORTS:
         raise MissingDependencyError(f"exporting needs torch 2.7 or later; this is {torch.__version__}.")
     with torch.no_grad():
         torch.onnx.export(

@@ -9,15 +9,14 @@ import torch
 from harmoclip import harmonize
 from harmoclip.errors import InputError, MissingDependencyError, UnsupportedModelError
 from harmoclip.exportable import DenseEncoder, RegionEncoder, export_onnx
+from harmoclip.ops.backends import SAYS_THAT_IT_EXPORTS
 from tests.helpers import small
 
 FAMILIES = ("ViT-B-32", "ViT-B-16-SigLIP", "RN50", "convnext_base", "CLIPModel")
 ENCODERS = (RegionEncoder, DenseEncoder)
 
 pytestmark = [
-    pytest.mark.skipif(
-        not hasattr(torch.compiler, "is_exporting"), reason="torch 2.6 does not say that it exports"
-    ),
+    pytest.mark.skipif(not SAYS_THAT_IT_EXPORTS, reason="torch 2.6 does not say that it exports"),
     pytest.mark.filterwarnings("ignore"),  # the exporter's own
 ]
 

@@ -11,6 +11,8 @@ from torch import Tensor
 from harmoclip.errors import InputError, MissingDependencyError
 
 BACKENDS = ("reference", "cpu", "triton")
+SAYS_THAT_IT_EXPORTS = hasattr(torch.compiler, "is_exporting")
+"""Whether torch says that `torch.export` is tracing, as it does from 2.7 on."""
 
 
 def available_backends() -> dict[str, str]:
@@ -53,8 +55,7 @@ def choose(backend: str, tokens: Tensor) -> str:
 
 def exporting() -> bool:
     """Whether torch.export or ONNX export is tracing."""
-    compiler_exports = getattr(torch.compiler, "is_exporting", None)  # from torch 2.7
-    return torch.onnx.is_in_onnx_export() or (compiler_exports is not None and compiler_exports())
+    return torch.onnx.is_in_onnx_export() or (SAYS_THAT_IT_EXPORTS and torch.compiler.is_exporting())
 
 
 class Backend(Protocol):
