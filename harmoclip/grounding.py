@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn, Self
 
 import torch
@@ -214,24 +214,14 @@ class Grounding:
         keep_region = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
         keep_region[usable.kept] = image_index[usable.kept] >= 0
         keep_phrase = ~bad_spans(spans) & (text_index >= 0)
-        kept_links, keep_link = _kept_pairs(links, keep_region, keep_phrase)
-        gone = {"boxes": ~keep_region, "spans": ~keep_phrase, "links": ~keep_link}
-        if negatives is not None:
-            negatives, keep_negative = _kept_pairs(negatives, keep_region, keep_phrase)
-            gone["negatives"] = ~keep_negative
-        grounding = cls(
-            boxes=usable.boxes[keep_region[usable.kept]],
-            image_index=image_index[keep_region],
-            spans=spans[keep_phrase],
-            text_index=text_index[keep_phrase],
-            links=kept_links,
-            phrase_id=phrase_id[keep_phrase],
-            wording=None if wording is None else wording[keep_phrase],
-            negatives=negatives,
-            image_id=image_id,
-            captioned=captioned,
-            more_captions=more_captions,
-        )
+        gone = {"boxes": ~keep_region, "spans": ~keep_phrase}
+        kept = _kept_rows(given, {"R": keep_region, "P": keep_phrase})
+        kept["boxes"] = usable.boxes[keep_region[usable.kept]]
+        for name in ("links", "negatives"):
+            if (pairs := given[name]) is not None:
+                kept[name], keep = _kept_pairs(pairs, keep_region, keep_phrase)
+                gone[name] = ~keep
+        grounding = cls(**{**given, **kept})
         return grounding, {name: mask.nonzero().flatten().tolist() for name, mask in gone.items()}
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
@@ -339,6 +329,16 @@ def _all_or_none(name: str, each: list[Tensor | None]) -> Tensor | None:
     if 0 < len(given) < len(each):
         raise GroundingError(f"{len(given)} of {len(each)} groundings have {name}: expected all or none.")
     return torch.cat(given) if given else None
+
+
+def _kept_rows(given: Mapping[str, Tensor | None], keep: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors along these axes, without the rows that are not kept."""
+    axes = {name: field.axes[0] for name, field in FIELDS.items()}
+    return {
+        name: value[keep[axes[name]]]
+        for name, value in given.items()
+        if value is not None and axes[name] in keep
+    }
 
 
 def _kept_pairs(pairs: Tensor, keep_region: Tensor, keep_phrase: Tensor) -> tuple[Tensor, Tensor]:
