@@ -1,11 +1,11 @@
 """The whole data pipeline against a bare open_clip preprocessing loop over the same photographs.
 
 Ours reads captions and boxes, looks the phrases up in a `PhraseCache`, links them, moves the boxes, and
-collates token ids and groundings. The bare loop opens each picture, preprocesses it with open_clip's own
+collates token ids and groundings. The bare loop opens each photograph, preprocesses it with open_clip's own
 transform and stacks; it knows neither texts nor boxes. Both run in one process. Correctness is checked
 first: the pixels have to be the same to the last bit. The rounds interleave both sides.
 
-Decoding is timed on its own, too: Pillow against torchvision's decoder made into the Pillow picture that the
+Decoding is timed on its own, too: Pillow against torchvision's decoder made into the Pillow image that the
 exact resize needs.
 """
 
@@ -15,10 +15,9 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import open_clip
 import PIL
@@ -30,6 +29,7 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_jpeg, read_file
 
 from harmoclip.data import Batch, Collator, PhraseCache, transform_for
+from harmoclip.data.formats.captioned import LinkShare
 from harmoclip.data.formats.coco import CocoCaptions
 from harmoclip.images import open_image
 
@@ -37,7 +37,9 @@ RESULTS = Path(__file__).parent / "results"
 BATCH = 16
 
 
-def interleaved(sides: dict[str, Callable[[int], Any]], steps: range, rounds: int) -> dict[str, list[float]]:
+def interleaved(
+    sides: Mapping[str, Callable[[int], object]], steps: range, rounds: int
+) -> dict[str, list[float]]:
     """Seconds of each side and round; the sides alternate by batch, so that a disturbance meets both."""
     seconds = {name: [0.0] * rounds for name in sides}
     for turn in range(rounds):
@@ -68,48 +70,36 @@ def decode_with_torchvision(paths: list[Path]) -> list[Image.Image]:
     return [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in pixels]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, help="a folder in COCO's layout; by default $HARMOCLIP_DATA/coco-mini"
-    )
-    parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--quick", action="store_true", help="three rounds")
-    options = parser.parse_args()
-    root = options.data or Path(os.environ.get("HARMOCLIP_DATA", ".")) / "coco-mini"
-    torch.set_num_threads(1)
-
-    folder = TemporaryDirectory()
-    samples = CocoCaptions(root, segment=PhraseCache(Path(folder.name) / "phrases.sqlite"))
-    share = samples.link_share()  # every caption is segmented here
-    chosen = range(0, len(samples), 5)  # one caption a picture
-    paths = [root / samples.split / samples.key(i) for i in chosen]
-
+def pipelines(
+    samples: CocoCaptions, rows: range, paths: list[Path]
+) -> tuple[Callable[[int], Batch], Callable[[int], Tensor]]:
+    """Ours and the bare loop: from the first place of a batch to the batch."""
     config = PreprocessCfg(size=224)
     preprocess = image_transform_v2(config, is_train=False)
     transform, collate = transform_for(config), Collator(open_clip.get_tokenizer("ViT-B-32"))
 
+    def ours(at: int) -> Batch:
+        return collate([transform(samples[i]) for i in rows[at : at + BATCH]])
+
     def bare(at: int) -> Tensor:
         return torch.stack([preprocess(Image.open(path)) for path in paths[at : at + BATCH]])
 
-    def ours(at: int) -> Batch:
-        return collate([transform(samples[i]) for i in chosen[at : at + BATCH]])
+    return ours, bare
 
-    steps = range(0, len(paths), BATCH)
-    for at in steps:
+
+def check(ours: Callable[[int], Batch], bare: Callable[[int], Tensor], paths: list[Path]) -> None:
+    """Raise where the two sides, or the two decoders, differ in a pixel."""
+    for at in range(0, len(paths), BATCH):
         torch.testing.assert_close(ours(at).images, bare(at), rtol=0, atol=0)
-        decoded = decode_with_pillow(paths[at : at + BATCH]), decode_with_torchvision(paths[at : at + BATCH])
-        assert [i.tobytes() for i in decoded[0]] == [i.tobytes() for i in decoded[1]]
+        batch = paths[at : at + BATCH]
+        for one, other in zip(decode_with_pillow(batch), decode_with_torchvision(batch), strict=True):
+            assert one.tobytes() == other.tobytes()
     print(f"the pixels of {len(paths)} photographs are the same, bit for bit")
 
-    rounds = 3 if options.quick else options.rounds
-    seconds = interleaved({"ours": ours, "bare": bare}, steps, rounds)
-    decoders: dict[str, Callable[[int], Any]] = {
-        "decode_pillow": lambda at: decode_with_pillow(paths[at : at + BATCH]),
-        "decode_torchvision": lambda at: decode_with_torchvision(paths[at : at + BATCH]),
-    }
-    seconds |= interleaved(decoders, steps, rounds)
-    table = {name: quantiles(times, len(paths)) for name, times in seconds.items()}
+
+def report(seconds: dict[str, list[float]], share: LinkShare, samples: int) -> None:
+    """Print a line a side and the result as JSON, and write it."""
+    table = {name: quantiles(times, samples) for name, times in seconds.items()}
     for name, row in table.items():
         print(
             f"{name:18}  {row['ms_a_sample']:6.2f} ms a sample (p20 {row['p20']:.2f}, p80 {row['p80']:.2f}), "
@@ -121,7 +111,7 @@ def main() -> None:
         "link_share_coco": share.boxes,
         "link_share_coco_one_caption": share.boxes_per_caption,
         "linked_phrases": share.phrases,
-        "samples": len(paths),
+        "samples": samples,
         **{f"{name}_samples_a_second": row["samples_a_second"] for name, row in table.items()},
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
@@ -131,6 +121,37 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "data.json").write_text(json.dumps({**result, "table": table}, indent=1) + "\n")
     print(json.dumps(result))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--data", type=Path, help="a folder in COCO's layout; by default $HARMOCLIP_DATA/coco-mini"
+    )
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--quick", action="store_true", help="three rounds")
+    options = parser.parse_args()
+    root = options.data or Path(os.environ.get("HARMOCLIP_DATA", ".")) / "coco-mini"
+    rounds = 3 if options.quick else options.rounds
+    torch.set_num_threads(1)
+    with TemporaryDirectory() as folder:
+        samples = CocoCaptions(root, segment=PhraseCache(Path(folder) / "phrases.sqlite"))
+        share = samples.link_share()  # every caption is segmented here
+        rows = range(0, len(samples), 5)  # one caption a photograph
+        paths = [root / samples.split / samples.key(i) for i in rows]
+        steps = range(0, len(paths), BATCH)
+        ours, bare = pipelines(samples, rows, paths)
+        check(ours, bare, paths)
+        seconds = interleaved({"ours": ours, "bare": bare}, steps, rounds)
+    seconds |= interleaved(
+        {
+            "decode_pillow": lambda at: decode_with_pillow(paths[at : at + BATCH]),
+            "decode_torchvision": lambda at: decode_with_torchvision(paths[at : at + BATCH]),
+        },
+        steps,
+        rounds,
+    )
+    report(seconds, share, len(paths))
 
 
 if __name__ == "__main__":

@@ -57,9 +57,9 @@ def small_names() -> tuple[str, ...]:
 
 def load_small() -> ModuleType:
     """The module of the small models, which belongs to the tests."""
-    if str(TESTS) not in sys.path:
-        sys.path.insert(0, str(TESTS))
-    return importlib.import_module("small")
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    return importlib.import_module("tests.helpers.small")
 
 
 def build_and_run(library: str, name: str) -> str:

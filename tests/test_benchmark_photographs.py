@@ -6,8 +6,9 @@ import sys
 import pytest
 import torch
 from flickr import towers
+from flickr.crops import Crops
 from flickr.data import Batch, Photograph, Sentence, box_labels
-from flickr.memory import CROP_SHAPE, Crops, TextMemory
+from flickr.memory import TextMemory
 from PIL import Image
 from rivals.bench import Bench, progress_bars
 from rivals.report import summary, table
@@ -99,6 +100,9 @@ def test_a_text_is_computed_once_and_kept_on_disk(tmp_path):
     assert torch.equal(again(ids), expected)
     assert len(again.kept) == 3
     assert Layer.rows == 3
+
+
+CROP_SHAPE = (192, 4, 4)
 
 
 def test_a_crop_is_computed_once_and_kept_on_disk(tmp_path):

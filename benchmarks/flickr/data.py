@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -14,16 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from rivals.objectives import NEGATIVES
 from torch import Tensor
 
-from flickr.memory import Crops
+from flickr.crops import Crops
 from harmoclip.grounding import Grounding
 from harmoclip.segment import align, phrase_id
+from harmoclip.tokenizers import Tokenizer
 
 ATTRIBUTES = ("color", "number", "material")
-NEGATIVES = 10
 
-Tokenizer = Callable[[list[str]], Tensor]
 Found = tuple[
     int, int, int, str, list[tuple[str, str, int, int]]
 ]  # start, end, head's start and lemma, words

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
+from rivals.training import Advance
 from torch import nn
 
 from flickr.towers import cut_image_tower, pair_preprocess, pretrained_pair
@@ -16,10 +18,12 @@ from harmoclip.data import Flickr30kEntities
 from harmoclip.segment import CaptionSegmenter
 
 SHAPE = (192, 7, 7)
+Bar = Callable[[str, int], Advance]
+"""From a title and a total to what is told how far the work is."""
 
 
-def prepare(data: Path, folder: Path, split: str, blocks: int, most: int | None, bar: Any) -> Path:
-    """The folder of `features.npy` `[N, 192, 7, 7]` and `sentences.pkl`, written if they are not there.
+def prepare(data: Path, folder: Path, split: str, blocks: int, most: int | None, bar: Bar) -> Path:
+    """The folder of `features.npy` `[N, 192, 7, 7]` and `sentences.pkl`; what is missing of them is written.
 
     Args:
         data: A folder in the layout of Flickr30k Entities.
@@ -27,7 +31,7 @@ def prepare(data: Path, folder: Path, split: str, blocks: int, most: int | None,
         split: `train` or `val`.
         blocks: How many blocks of the image tower are trained; the others are computed here.
         most: How many photographs, the first ones; None for all.
-        bar: From a title and a total to a callback `(done, loss)`.
+        bar: Makes what is told how far the work is.
     """
     folder /= split if most is None else f"{split}-{most}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,10 +61,12 @@ def prepare(data: Path, folder: Path, split: str, blocks: int, most: int | None,
     return folder
 
 
-def read(samples: Any, most: int | None, show: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def read(
+    samples: Flickr30kEntities, most: int | None, show: Advance
+) -> tuple[list[dict[str, Any]], dict[str, Image.Image]]:
     """Every sentence, and the image of every photograph, of so many photographs."""
     rows: list[dict[str, Any]] = []
-    images: dict[str, Any] = {}
+    images: dict[str, Image.Image] = {}
     for i in range(len(samples)):
         s = samples[i]
         if s.key not in images and len(images) == most:
@@ -75,7 +81,9 @@ def read(samples: Any, most: int | None, show: Any) -> tuple[list[dict[str, Any]
 
 
 @torch.no_grad()
-def write_features(images: dict[str, Any], path: Path, blocks: int, show: Any, size: int = 16) -> None:
+def write_features(
+    images: dict[str, Image.Image], path: Path, blocks: int, show: Advance, size: int = 16
+) -> None:
     """What the lower layers give for each image, in half precision."""
     lower = lower_layers(blocks)
     every = list(images.values())
@@ -91,7 +99,7 @@ def lower_layers(blocks: int) -> nn.Module:
     return cut_image_tower(pretrained_pair().to(memory_format=torch.channels_last), blocks)
 
 
-def run(lower: nn.Module, images: Iterable[Any]) -> np.ndarray[Any, Any]:
+def run(lower: nn.Module, images: Iterable[Image.Image]) -> np.ndarray[Any, Any]:
     """The features of some images."""
     pixels = torch.stack([pair_preprocess(image) for image in images])
     found: np.ndarray[Any, Any] = lower(pixels.contiguous(memory_format=torch.channels_last)).half().numpy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rivals.report import table, write_files
+from rivals.report import COST, EQUAL_TIME, section, table, write_files
 
 TITLES = {
     "r1": "R@1",
@@ -41,20 +41,15 @@ def markdown(results: dict[str, Any]) -> str:
         "kind.\n",
         "## Equal steps\n",
         table(results["equal_steps"], titles=TITLES, cost=True),
-        "\n`step` is one update on the same batches in turns (median, 20th and 80th percentile); `held` is "
-        "what the graph keeps for the backward pass. R@1 by phrases ranks the 100 best again by where each "
-        "phrase of the caption is in the image; its share is chosen on training photographs.\n",
-        *_section(
+        f"\n{COST} R@1 by phrases ranks the 100 best again by where each phrase of the caption is in the "
+        "image; its share is chosen on training photographs.\n",
+        *section(
             "Averaged with the start",
             f"The same runs, all with {s['share']} of the trained weights and the rest of the start's.",
             results["averaged"],
+            titles=TITLES,
         ),
-        *_section("Equal time", "As many steps as ours takes time for.", results["equal_time"]),
-        *_section("Ablation", "One change each to the defaults.", results["ablation"]),
+        *section("Equal time", EQUAL_TIME, results["equal_time"], titles=TITLES),
+        *section("Ablation", "One change each to the defaults.", results["ablation"], titles=TITLES),
     ]
     return "\n".join(parts) + "\n"
-
-
-def _section(title: str, note: str, rows: dict[str, Any]) -> list[str]:
-    """A table with its title; nothing where a row has none to be compared with."""
-    return [f"## {title}\n\n{note}\n", table(rows, titles=TITLES), ""] if len(rows) > 1 else []

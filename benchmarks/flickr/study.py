@@ -14,10 +14,10 @@ from rivals.objectives import build, identity
 from rivals.study import Study
 from rivals.training import State, Training
 
+from flickr.crops import Crops
 from flickr.data import Batch, Split, frequent_heads
 from flickr.measuring import Questions, measure
-from flickr.memory import Crops
-from flickr.prepare import lower_layers, prepare
+from flickr.prepare import Bar, lower_layers, prepare
 from flickr.towers import cut_image_tower, cut_text_tower, pair_tokenizer, pretrained_pair
 
 CLASSES = 100
@@ -52,10 +52,10 @@ class PhotographStudy(Study):
         settings: What is trained, and how long.
         data: The folder of the photographs.
         work: Where lower features, texts and crops are kept.
-        bar: From a title and a total to a callback `(done, loss)`.
+        bar: Makes what is told how far the work is.
     """
 
-    def __init__(self, settings: Settings, data: Path, work: Path, bar: Any) -> None:
+    def __init__(self, settings: Settings, data: Path, work: Path, bar: Bar) -> None:
         self.settings, self.folder = settings, work / f"blocks-{settings.blocks}"
         self.key, self.start_steps, self.steps = settings.key, settings.start_steps, settings.steps
         self.folder.mkdir(parents=True, exist_ok=True)

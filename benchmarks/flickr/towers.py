@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from flickr.memory import TextMemory
 from harmoclip.starter import starter_model, starter_tokenizer
+from harmoclip.tokenizers import Tokenizer
 
 CONTEXT_LENGTH = 20
 
@@ -27,12 +29,12 @@ def pretrained_pair(seed: int = 0) -> Any:
     return starter_model(seed)
 
 
-def pair_tokenizer(context_length: int = CONTEXT_LENGTH) -> Any:
+def pair_tokenizer(context_length: int = CONTEXT_LENGTH) -> Tokenizer:
     """The text tower's own tokenizer: texts to ids `[B, context_length]`."""
     return starter_tokenizer(context_length)
 
 
-def pair_preprocess(image: Any) -> Tensor:
+def pair_preprocess(image: Image.Image) -> Tensor:
     """An image of 224 x 224 pixels as the image tower takes it, `[3, 224, 224]` in [-1, 1]."""
     from torchvision.transforms.functional import pil_to_tensor
 

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from harmoclip.interpolation import interpolate
+from rivals.cost import held_megabytes, step_times
 from rivals.study import Study
-from rivals.training import State, held_megabytes, step_times
+from rivals.training import Advance, State
 
 
 def progress_bars() -> Progress:
@@ -21,7 +22,7 @@ def progress_bars() -> Progress:
     return Progress(*columns, console=Console(stderr=True), refresh_per_second=1)
 
 
-def bar(bars: Progress, title: str, total: int) -> Any:
+def bar(bars: Progress, title: str, total: int) -> Advance:
     """A new bar's callback `(done, loss)`."""
     task = bars.add_task(title, total=total)
     return lambda done, loss: bars.update(task, completed=done, description=f"{title} {loss:6.3f}")

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from itertools import product
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from harmoclip.data import Collator, Sample
 from harmoclip.data.scenes import PAIRS, Scenes
+from harmoclip.demo.study import to_input
 from harmoclip.grounding import Grounding
 from harmoclip.ops import roi_align
+from harmoclip.tokenizers import Tokenizer
+from rivals.objectives import NEGATIVES
 
 CONTEXT_LENGTH = 40
-NEGATIVES = 10
 COLORS = tuple(dict.fromkeys(color for color, _ in PAIRS))
 SHAPES = tuple(dict.fromkeys(shape for _, shape in PAIRS))
-
-Tokenizer = Callable[[list[str]], Tensor]
 
 
 class Batch(NamedTuple):
@@ -70,11 +69,6 @@ class Split:
             torch.cat([self.phrase_ids[i] for i in rows]).to(device),
             [text for i in rows for text in self.samples[i].phrase_texts],
         )
-
-
-def to_input(image: Any) -> Tensor:
-    """Float values in [-1, 1] of uint8 images, one or many."""
-    return torch.as_tensor(image).float() / 127.5 - 1
 
 
 class Data:

@@ -12,20 +12,54 @@ import hashlib
 import json
 from dataclasses import asdict
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harmoclip.capture import Captured
+from harmoclip.grounding import Grounding
 from harmoclip.harmonized import harmonize
 from harmoclip.losses import GlobalContrastiveLoss, LexemeRegionLoss, Positives
 from harmoclip.losses.contrastive import temperature
 from harmoclip.ops import region_pool, span_pool
 from harmoclip.options import Options
 from harmoclip.tensors import l2_normalize
-from rivals.data import NEGATIVES, Tokenizer
+from harmoclip.tokenizers import Tokenizer
+
+NEGATIVES = 10
+"""Altered phrases that stand beside a phrase."""
+
+
+class Batch(Protocol):
+    """What any objective needs of one step's images."""
+
+    @property
+    def images(self) -> Tensor:
+        """`[B, ...]`, as the model takes them."""
+
+    @property
+    def texts(self) -> Tensor:
+        """`[B, L]` ids of the captions."""
+
+    @property
+    def grounding(self) -> Grounding:
+        """Their boxes, phrases and links."""
+
+    @property
+    def phrase_ids(self) -> Tensor:
+        """`[P, T]` ids of each phrase as a text of its own."""
+
+    @property
+    def phrase_texts(self) -> list[str]:
+        """The phrases."""
+
+    def crops(self, regions: Tensor | None = None) -> Tensor:
+        """The boxes, or those of these rows, cut out as the model takes them."""
+
+    def altered(self, phrase: int, rng: Random) -> list[str]:
+        """Hard negatives of a phrase: `NEGATIVES` texts, or none."""
 
 
 class Objective(nn.Module):
@@ -50,7 +84,7 @@ class Objective(nn.Module):
         """The CLIP that is trained."""
         return self.harmo.model
 
-    def captions(self, f: Tensor, batch: Any) -> Tensor:
+    def captions(self, f: Tensor, batch: Batch) -> Tensor:
         """InfoNCE of images and captions."""
         return self.contrast(f, self.model.encode_text(batch.texts), self.model.logit_scale)
 
@@ -60,13 +94,13 @@ class Objective(nn.Module):
             f = self.model.encode_image(images)
         return captured, f
 
-    def regions(self, captured: Captured, batch: Any, *, unit_tokens: bool) -> Tensor:
+    def regions(self, captured: Captured, batch: Batch, *, unit_tokens: bool) -> Tensor:
         """Mean over each box of the dense vectors in the joint space, normalised before where asked for."""
         tower = self.harmo.towers.image
-        tokens, grid, prefix = tower.dense(captured.image, self.harmo.dense)
-        dense = tower.project(tokens[:, prefix:])
-        dense = l2_normalize(dense) if unit_tokens else dense
-        return region_pool(dense, batch.grounding.boxes, batch.grounding.image_index, grid=grid)
+        dense = tower.dense(captured.image, self.harmo.dense)
+        tokens = tower.project(dense.tokens[:, dense.prefix :])
+        tokens = l2_normalize(tokens) if unit_tokens else tokens
+        return region_pool(tokens, batch.grounding.boxes, batch.grounding.image_index, grid=dense.grid)
 
 
 def distance(one: Tensor, other: Tensor) -> Tensor:
@@ -77,7 +111,7 @@ def distance(one: Tensor, other: Tensor) -> Tensor:
 class Captions(Objective):
     """InfoNCE(f, t): CLIP (arXiv 2103.00020)."""
 
-    def forward(self, batch: Any) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         """The loss of a batch."""
         return self.captions(self.model.encode_image(batch.images), batch)
 
@@ -87,7 +121,7 @@ class RegionPhrase(Objective):
 
     trains_text = False
 
-    def forward(self, batch: Any) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         """The loss of a batch."""
         captured, _ = self.capture(batch.images)
         r, g = self.regions(captured, batch, unit_tokens=False), batch.grounding
@@ -112,7 +146,7 @@ class CropTeacher(Objective):
         super().__init__(model, tokenizer)
         self.teacher = teacher.eval()
 
-    def forward(self, batch: Any) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         """The loss of a batch."""
         captured, _ = self.capture(batch.images)
         with torch.no_grad():
@@ -127,7 +161,7 @@ class LiveCrops(Objective):
     dense features, and each region's text encoded as a text of its own; equal texts are negatives.
     """
 
-    def forward(self, batch: Any) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         """The loss of a batch."""
         loss = self.captions(self.model.encode_image(batch.images), batch)
         captured, _ = self.capture(batch.images)
@@ -150,7 +184,7 @@ class HardNegatives(Objective):
         self.region_scale = nn.Parameter(model.logit_scale.detach().clone())
         self.hard_scale = nn.Parameter(model.logit_scale.detach().clone())
 
-    def forward(self, batch: Any) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         """The loss of a batch."""
         captured, f = self.capture(batch.images)
         r = self.regions(captured, batch, unit_tokens=False)
@@ -159,7 +193,7 @@ class HardNegatives(Objective):
         loss = self.captions(f, batch) + 0.1 * self.contrast(r[region], p[phrase], self.region_scale)
         return loss + 0.5 * self.hard(r, p, batch)
 
-    def hard(self, r: Tensor, p: Tensor, batch: Any) -> Tensor:
+    def hard(self, r: Tensor, p: Tensor, batch: Batch) -> Tensor:
         """Cross entropy of each linked region over its phrase and the altered phrases."""
         altered = [batch.altered(phrase, self.rng) for phrase in range(len(batch.phrase_texts))]
         if not any(altered):
@@ -188,7 +222,7 @@ class TokenSpans(Objective):
 
     dense = "plain"
 
-    def forward(self, batch: Any) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         """The loss of a batch."""
         g, tower = batch.grounding, self.harmo.towers.text
         with self.harmo.capture() as captured:
@@ -202,7 +236,7 @@ class TokenSpans(Objective):
         loss = self.contrast(f, t, scale) + 0.5 * self.contrast(c, p, scale)
         return loss + squared(r, c) + squared(s, p)
 
-    def one_link_an_image(self, batch: Any) -> tuple[Tensor, Tensor]:
+    def one_link_an_image(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """A random link of each image: regions and phrases."""
         g = batch.grounding
         order = torch.randperm(len(g.links), device=g.links.device)
@@ -224,7 +258,7 @@ class Ours(Objective):
         super().__init__(model, tokenizer, **options)
         self.masking = masking
 
-    def forward(self, batch: Any) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         """The loss of a batch."""
         g = batch.grounding
         if not self.masking:

@@ -8,6 +8,11 @@ from statistics import mean, stdev
 from typing import Any
 
 TITLES = {"r1": "R@1", "r5": "R@5", "box_top1": "box Top-1", "novel_top1": "held-out pairs"}
+COST = (
+    "`step` is one update on the same batches in turns (median, 20th and 80th percentile); `held` is what "
+    "the graph keeps for the backward pass."
+)
+EQUAL_TIME = "As many steps as ours takes time for."
 
 Summary = dict[str, Any]
 
@@ -64,15 +69,18 @@ def markdown(results: dict[str, Any]) -> str:
         "scenes, boxes are named among 64 color-shape names (chance 0.016).\n",
         "## Equal steps\n",
         table(results["equal_steps"], cost=True),
-        "\n`step` is one update on the same batches in turns (median, 20th and 80th percentile); `held` is "
-        "what the graph keeps for the backward pass.\n",
-        "## Equal time\n",
-        "As many steps as ours takes time for.\n",
-        table(results["equal_time"]),
-        "\n## Ablation\n\nOne change each to the first row; the last row is the default.\n",
-        table(results["ablation"]) if results["ablation"] else "",
+        f"\n{COST}\n",
+        *section("Equal time", EQUAL_TIME, results["equal_time"]),
+        *section(
+            "Ablation", "One change each to the first row; the last row is the default.", results["ablation"]
+        ),
     ]
     return "\n".join(parts) + "\n"
+
+
+def section(title: str, note: str, rows: dict[str, Summary], *, titles: dict[str, str] = TITLES) -> list[str]:
+    """A table with its title; nothing where a row has none to be compared with."""
+    return [f"## {title}\n\n{note}\n", table(rows, titles=titles), ""] if len(rows) > 1 else []
 
 
 def table(rows: dict[str, Summary], *, titles: dict[str, str] = TITLES, cost: bool = False) -> str:

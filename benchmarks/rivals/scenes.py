@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from harmoclip.data.scenes import CLASS_NAMES
+from harmoclip.demo.study import to_input
 from harmoclip.evaluate import Encoder, mean_recall
 from harmoclip.evaluate.both_sides import region_side, whole_side
 from harmoclip.harmonized import harmonize
-from rivals.data import CONTEXT_LENGTH, Batch, Data, to_input
+from rivals.data import CONTEXT_LENGTH, Batch, Data
 from rivals.objectives import build, identity
 from rivals.study import Study
 from rivals.training import State, Training

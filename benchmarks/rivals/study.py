@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any
 
+from rivals.objectives import Batch
 from rivals.training import State, Training
 
 
@@ -25,7 +25,7 @@ class Study(ABC):
         """An objective before its first step, from the start or from nothing."""
 
     @abstractmethod
-    def batches(self, seed: int, skip: int = 0) -> Iterator[Any]:
+    def batches(self, seed: int, skip: int = 0) -> Iterator[Batch]:
         """Random batches, the same for every objective of a seed; the first ones skipped."""
 
     @abstractmethod

@@ -1,25 +1,20 @@
-"""Train one objective from the common start, time a step, and weigh what it holds."""
+"""Train one objective from the common start."""
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from statistics import median, quantiles
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from rivals.objectives import Objective
+from rivals.objectives import Batch, Objective
 
-if TYPE_CHECKING:
-    from rivals.study import Study
-
-Progress = Callable[[int, float], None]
+Advance = Callable[[int, float], None]
 State = dict[str, Tensor]
 
 
@@ -46,7 +41,7 @@ class Training:
             ),
         )
 
-    def step(self, batch: Any) -> float:
+    def step(self, batch: Batch) -> float:
         """One update; the loss."""
         torch.manual_seed(self.done)
         self.objective.rng.seed(self.done)
@@ -73,7 +68,7 @@ class Training:
             for name, state in kept.items():
                 getattr(self, name).load_state_dict(state)
 
-    def run(self, batches: Iterator[Any], steps: int, kept: Path, progress: Progress) -> State:
+    def run(self, batches: Iterator[Batch], steps: int, kept: Path, progress: Advance) -> State:
         """The model's weights after all steps; once a minute all is saved in the file `kept`."""
         saved = time.monotonic()
         while self.done < steps:
@@ -83,49 +78,3 @@ class Training:
                 saved = time.monotonic()
         kept.unlink(missing_ok=True)
         return {k: v.cpu().clone() for k, v in self.objective.model.state_dict().items()}
-
-
-def step_times(
-    study: Study, names: list[str], start: State, rounds: int, progress: Progress
-) -> dict[str, dict[str, float]]:
-    """Milliseconds of one update, the objectives taking turns on the same batches: median, p20 and p80.
-
-    Each takes every batch twice, and the second time counts: what is computed once for a text or a crop, and
-    kept, belongs to no step.
-    """
-    runs = {name: study.begin(name, copy.deepcopy(start), 0, 1000) for name in names}
-    times: dict[str, list[float]] = {name: [] for name in names}
-    stream = study.batches(0)
-    for i in range(rounds + 2):
-        batch = next(stream)
-        for name, run in runs.items():
-            run.step(batch)
-            run.done -= 1  # the same random choices again
-            begin = time.perf_counter()
-            run.step(batch)
-            if i >= 2:
-                times[name].append(1000 * (time.perf_counter() - begin))
-        progress(i + 1, 0.0)
-    return {
-        name: {"step_ms": median(t), "p20": quantiles(t, n=5)[0], "p80": quantiles(t, n=5)[3]}
-        for name, t in times.items()
-    }
-
-
-def held_megabytes(study: Study, name: str, start: State) -> float:
-    """What one step's graph keeps for the backward pass, without the weights, in MB."""
-    run = study.begin(name, start, 0, 1000)
-    weights = {p.untyped_storage().data_ptr() for p in run.objective.parameters()}
-    held: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            held[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    batch = next(study.batches(0))
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        loss = run.objective(batch)
-    del loss
-    return sum(held.values()) / 1e6
