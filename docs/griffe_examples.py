@@ -16,12 +16,12 @@ class Examples(griffe.Extension):
             obj.docstring.value = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.M)
 
     def on_class_members(self, *, cls: griffe.Class, **ignored: Any) -> None:
-        """Called for every class; `_key(default, meaning)` is shown as a default and a line of text."""
+        """Called for every class; `key(default, meaning, ...)` is shown as a default and a line of text."""
         lines = []
         for name, attribute in cls.attributes.items():
             value = attribute.value
-            if isinstance(value, griffe.ExprCall) and str(value.function) == "_key":
-                attribute.value, meaning = value.arguments
+            if isinstance(value, griffe.ExprCall) and str(value.function) == "key":
+                attribute.value, meaning, *_ = value.arguments
                 lines.append(f"    {name}: {ast.literal_eval(str(meaning))}")
         if lines and cls.docstring:
             cls.docstring.value += "\n\nAttributes:\n" + "\n".join(lines)
