@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -73,7 +73,7 @@ def bad_boxes(boxes: Tensor) -> Tensor:
     return ~(inside & (boxes[:, 0] < boxes[:, 2]) & (boxes[:, 1] < boxes[:, 3]))
 
 
-def boxes_in_pixels(boxes: Any, unit: Unit, size: tuple[int, int]) -> Tensor:
+def boxes_in_pixels(boxes: object, unit: Unit, size: tuple[int, int]) -> Tensor:
     """Boxes `[R, 4]` float32 xyxy in pixels of their image, from a unit that is named.
 
     Args:
@@ -91,15 +91,15 @@ def boxes_in_pixels(boxes: Any, unit: Unit, size: tuple[int, int]) -> Tensor:
     if unit not in get_args(Unit):
         raise InputError(f"unit is {unit!r}: expected 'fraction' or 'pixel'.")
     try:
-        boxes = torch.as_tensor(boxes, dtype=torch.float32)
+        given = torch.as_tensor(boxes, dtype=torch.float32)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"boxes are {boxes!r:.80}: expected 4 numbers each, [R, 4].") from error
-    boxes = boxes.reshape(-1, 4) if not boxes.numel() else boxes
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise InputError(f"boxes have shape {list(boxes.shape)}: expected [R, 4].")
-    limit = boxes.new_tensor([*size, *size])
-    placed = boxes * limit if unit == "fraction" else boxes
-    _check_unit(boxes, placed, unit, size)
+    given = given.reshape(-1, 4) if not given.numel() else given
+    if given.ndim != 2 or given.shape[1] != 4:
+        raise InputError(f"boxes have shape {list(given.shape)}: expected [R, 4].")
+    limit = given.new_tensor([*size, *size])
+    placed = given * limit if unit == "fraction" else given
+    _check_unit(given, placed, unit, size)
     return placed
 
 

@@ -123,7 +123,7 @@ class Tap:
         self.active, self.repeated, self.value = False, False, None
         return value, repeated
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Copies and pickles of a model carry the tap, never an activation."""
         return {"read": self.read, "active": False, "repeated": False, "value": None}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Self
@@ -27,7 +27,7 @@ from harmoclip.errors import CaptureError, InputError
 from harmoclip.grounding import Grounding
 from harmoclip.losses.terms import Vectors
 from harmoclip.losses.weights import Weight
-from harmoclip.models import LoadedModel, preprocess_of
+from harmoclip.models import LoadedModel, Preprocess, preprocess_of
 from harmoclip.notebook import table
 from harmoclip.objective import Objective
 from harmoclip.options import Options, one_of, signature_with_options
@@ -43,7 +43,7 @@ def harmonize(
     *,
     teacher: nn.Module | bool | None = None,
     tokenizer: Tokenizer | None = None,
-    preprocess: Callable[[Any], Any] | None = None,
+    preprocess: Preprocess | None = None,
     **changes: Any,
 ) -> Harmonized:
     """Attach region alignment to a CLIP, in the manner of HarmoCLIP (arXiv 2511.22594).
@@ -105,7 +105,7 @@ class Harmonized(nn.Module):
         *,
         teacher: nn.Module | None = None,
         tokenizer: Tokenizer | None = None,
-        preprocess: Callable[[Any], Any] | None = None,
+        preprocess: Preprocess | None = None,
     ) -> None:
         super().__init__()
         self._told_preprocess = (preprocess,)  # which is no submodule, even where it is a module
@@ -144,7 +144,7 @@ class Harmonized(nn.Module):
         return self.towers.text.tokenizer
 
     @property
-    def preprocess(self) -> Callable[[Any], Any]:
+    def preprocess(self) -> Preprocess:
         """A PIL image to the model's input: what was told, or else what the model's own settings say.
 
         Raises:

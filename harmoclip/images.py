@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -13,6 +13,10 @@ from harmoclip.errors import DataError, InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Pixels = np.ndarray[Any, Any]
+Photograph: TypeAlias = "Image.Image | str | Path | Pixels | Tensor"
+"""A file, a PIL image, an array `[H, W, 3]` or a tensor `[3, H, W]`, not yet preprocessed."""
 
 _READ_BYTES = 1 << 20
 """Most photographs in one call of the decoder; Pillow's own 64 KiB take 5 % longer."""
@@ -104,7 +108,7 @@ def _other_shape(name: str, size: tuple[int, int], stated: tuple[float, float], 
     )
 
 
-def to_image(source: Image.Image | str | Path | np.ndarray[Any, Any] | Tensor) -> Image.Image:
+def to_image(source: Photograph) -> Image.Image:
     """An RGB image from whatever holds one.
 
     Args:
@@ -130,7 +134,7 @@ def to_image(source: Image.Image | str | Path | np.ndarray[Any, Any] | Tensor) -
     return _from_array(source.detach().cpu().movedim(0, -1).numpy() if source.ndim == 3 else None, source)
 
 
-def _from_array(pixels: np.ndarray[Any, Any] | None, source: Any) -> Image.Image:
+def _from_array(pixels: Pixels | None, source: object) -> Image.Image:
     if pixels is None or not pixels.size or _channels(pixels) not in (1, 3, 4):
         shape = f" of shape {list(source.shape)}" if hasattr(source, "shape") else ""
         raise InputError(
@@ -151,5 +155,5 @@ def _from_array(pixels: np.ndarray[Any, Any] | None, source: Any) -> Image.Image
     )
 
 
-def _channels(pixels: np.ndarray[Any, Any]) -> int:
+def _channels(pixels: Pixels) -> int:
     return {2: 1, 3: pixels.shape[-1]}.get(pixels.ndim, 0)

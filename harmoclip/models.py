@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from harmoclip import starter
@@ -19,6 +20,8 @@ from harmoclip.hub import from_hub
 from harmoclip.notebook import table
 from harmoclip.tokenizers import Tokenizer, pretrained_tokenizer
 
+Preprocess = Callable[[Any], Any]
+"""A PIL image to a model's input: a tensor `[3, H, W]`, or a dict of patches for images of any shape."""
 _HUGGING_FACE = "hf:"
 
 
@@ -26,7 +29,7 @@ class LoadedModel(NamedTuple):
     """What is needed to run a CLIP."""
 
     model: nn.Module
-    preprocess: Callable[[Any], Any]
+    preprocess: Preprocess
     tokenizer: Tokenizer
     name: str
 
@@ -85,7 +88,7 @@ def load_weights(loaded: LoadedModel, path: str | Path) -> dict[str, Tensor]:
     return model.state_dict()
 
 
-def preprocess_of(model: nn.Module) -> Callable[[Any], Any]:
+def preprocess_of(model: nn.Module) -> Preprocess:
     """The preprocessing of a PIL image that a model's own settings say.
 
     Raises:
@@ -105,6 +108,21 @@ def preprocess_of(model: nn.Module) -> Callable[[Any], Any]:
     import transformers
 
     return HfPreprocess(transformers.AutoImageProcessor.from_pretrained(path))
+
+
+def input_size(preprocess: Preprocess) -> tuple[int, int]:
+    """Width and height that a preprocessing gives; an image of this size passes through it as it is.
+
+    Raises:
+        InputError: It does not give one tensor of a fixed size.
+    """
+    trial = preprocess(Image.new("RGB", (8, 8)))
+    if not isinstance(trial, Tensor):
+        raise InputError(
+            f"preprocess gives a {type(trial).__name__}: expected a tensor [3, H, W]. Models that take "
+            "images of any shape as patches need one to a fixed size: harmonize(model, preprocess=...)."
+        )
+    return trial.shape[-1], trial.shape[-2]
 
 
 def folder_config(folder: Path) -> dict[str, Any]:

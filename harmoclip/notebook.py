@@ -6,7 +6,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _COLORS = ("#0969da", "#cf222e", "#1a7f37", "#9a6700", "#8250df", "#bf3989")
 
 
-def table(title: str, rows: Mapping[str, Any]) -> str:
+def table(title: str, rows: Mapping[str, object]) -> str:
     """A table of two columns under a title, everything escaped.
 
     Example:

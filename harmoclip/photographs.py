@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -16,7 +14,8 @@ from torch import Tensor, nn
 
 from harmoclip.boxes import Unit, boxes_in_pixels
 from harmoclip.errors import EvaluationError, InputError
-from harmoclip.images import to_image
+from harmoclip.images import Photograph, to_image
+from harmoclip.models import Preprocess, input_size
 from harmoclip.notebook import table
 from harmoclip.prompts import Prompts, class_vectors
 from harmoclip.tensors import l2_normalize
@@ -24,8 +23,6 @@ from harmoclip.tokenizers import Tokenizer
 from harmoclip.towers import Towers
 from harmoclip.windows import Windows, pixel_scores
 
-Photograph = Image.Image | str | Path | np.ndarray[Any, Any] | Tensor
-"""A file, a PIL image, an array `[H, W, 3]` or a tensor `[3, H, W]`, not yet preprocessed."""
 _TEXTS, _IMAGES = 256, 16  # encoded at a time
 
 
@@ -39,7 +36,7 @@ class RegionModel(Protocol):
         """Texts to ids."""
 
     @property
-    def preprocess(self) -> Callable[[Any], Any]:
+    def preprocess(self) -> Preprocess:
         """A PIL image to the model's input."""
 
     def modules(self) -> Iterator[nn.Module]:
@@ -83,7 +80,7 @@ class Label:
 def label(
     model: RegionModel,
     image: Photograph,
-    boxes: Any,
+    boxes: object,
     names: Sequence[str],
     *,
     unit: Unit = "fraction",
@@ -153,7 +150,7 @@ def heatmap(
     texts = [text] if isinstance(text, str) else list(text)
     with _looking(model):
         vectors = _text_vectors(model, _distinct(texts), prompts).cpu()
-        side = _input_size(model)[0]
+        side = input_size(model.preprocess)[0]
 
         def dense(crops: Sequence[Image.Image]) -> Iterator[Tensor]:
             for start in range(0, len(crops), _IMAGES):
@@ -190,20 +187,9 @@ def _text_vectors(model: RegionModel, names: Sequence[str], prompts: Prompts) ->
 
 def _inputs(model: RegionModel, images: Sequence[Image.Image]) -> Tensor:
     """The model's input of images that are resized to it whole."""
-    size = _input_size(model)
+    size = input_size(model.preprocess)
     resized = (image.resize(size, Image.Resampling.BICUBIC) for image in images)
     return torch.stack([model.preprocess(image) for image in resized]).to(_device(model))
-
-
-def _input_size(model: RegionModel) -> tuple[int, int]:
-    """Width and height that the preprocessing gives, which pass through it as they are."""
-    trial = model.preprocess(Image.new("RGB", (8, 8)))
-    if not isinstance(trial, Tensor):
-        raise InputError(
-            f"preprocess gives a {type(trial).__name__}: expected a tensor [3, H, W]. Models that take "
-            "images of any shape as patches need one to a fixed size: harmonize(model, preprocess=...)."
-        )
-    return trial.shape[-1], trial.shape[-2]
 
 
 def _device(model: RegionModel) -> torch.device:

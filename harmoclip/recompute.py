@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 COMPILES = torch.__version__ >= TorchVersion("2.15")
 
 
-def recomputed(function: Callable[..., Tensor], *args: Any, random: bool = True) -> Tensor:
+def recomputed(function: Callable[..., Tensor], *args: object, random: bool = True) -> Tensor:
     """What the function gives; the backward pass runs it again instead of keeping what it needs.
 
     A program compiled before torch 2.15 keeps it, as far as the compiler does not choose to compute it again.

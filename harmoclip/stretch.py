@@ -155,7 +155,7 @@ def _set_positions(model: Any, table: Tensor) -> None:
         model.context_length = len(table)
 
 
-def _check_bare(model: Any) -> None:
+def _check_bare(model: nn.Module) -> None:
     """Raise where something remembers how long texts were."""
     if any(isinstance(hook, Tap) for module in model.modules() for hook in module._forward_hooks.values()):
         raise InputError(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harmoclip.cli.looking import use_pictures
 from harmoclip.cli.progress import Progress
-from harmoclip.cli.reading import Open, reads_data
+from harmoclip.cli.reading import OpenData, reads_data
 
 if TYPE_CHECKING:
+    from harmoclip.data.dataset import SampleDataset, SampleStream
     from harmoclip.data.sample import Sample
     from harmoclip.data.tools.check import DataReport
+    from harmoclip.data.tools.prepare import Step
     from harmoclip.errors import DataError
 
 Cache = Annotated[Path | None, typer.Option(help="SQLite file that keeps the phrases that were found")]
@@ -26,7 +29,7 @@ _SHOWN = 10
 
 @reads_data
 def check(
-    open_data: Open,
+    open_data: OpenData,
     cache: Cache = None,
     workers: Workers = 0,
     sheet: Annotated[Path | None, typer.Option(help="Where to draw some samples")] = None,
@@ -54,7 +57,7 @@ def check(
 
 @reads_data
 def convert(
-    open_data: Open,
+    open_data: OpenData,
     folder: Annotated[Path, typer.Argument(help="Where to write 00000.tar and on")],
     cache: Cache = None,
     workers: Workers = 0,
@@ -84,7 +87,7 @@ def convert(
 
 @reads_data
 def prepare(
-    open_data: Open,
+    open_data: OpenData,
     out: Annotated[Path, typer.Argument(help="Where to write: a .jsonl file, or a folder for shards")],
     link: Annotated[
         str, typer.Option(help="Phrases to boxes by `words` for their classes, by `similarity`, or `none`")
@@ -133,8 +136,13 @@ def prepare(
 
 
 def _steps(
-    dataset: Any, link: str, names: str | None, cache: Path | None, model: Any, threshold: float
-) -> list[Any]:
+    dataset: SampleDataset,
+    link: str,
+    names: str | None,
+    cache: Path | None,
+    model: tuple[str | None, str | None],
+    threshold: float,
+) -> list[Step]:
     """What finds the phrases and the links of samples that come without."""
     from harmoclip.data import GroundingFinder, PhraseCache, SimilarityLinker, transform_for
     from harmoclip.errors import InputError
@@ -147,24 +155,24 @@ def _steps(
             "--link is words, but the data does not name the classes of its boxes: expected --names, or "
             "--link similarity --model NAME, or --link none."
         )
-    if link == "similarity" and model[0] is None:
+    name, pretrained = model
+    if link == "similarity" and name is None:
         raise InputError("--link is similarity: expected --model NAME, and --pretrained for its weights.")
     if link not in ("words", "similarity", "none"):
         raise InputError(f"--link is {link!r}: expected words, similarity or none.")
-    steps: list[Any] = [GroundingFinder(segment, classes if link == "words" else None)]
-    if link == "similarity":
+    steps: list[Step] = [GroundingFinder(segment, classes if link == "words" else None)]
+    if link == "similarity" and name is not None:
         from harmoclip.harmonized import harmonize
         from harmoclip.models import load_model
 
-        loaded = load_model(*model)
+        loaded = load_model(name, pretrained)
         harmo = harmonize(loaded.model, tokenizer=loaded.tokenizer).eval()
-        transform = transform_for(getattr(loaded.preprocess, "processor", loaded.model))
-        steps.append(SimilarityLinker(harmo, loaded.tokenizer, transform, threshold))
+        steps.append(SimilarityLinker(harmo, loaded.tokenizer, transform_for(loaded), threshold))
     return steps
 
 
-def _length(dataset: Any) -> int | None:
-    return len(dataset) if hasattr(dataset, "__len__") else None
+def _length(dataset: object) -> int | None:
+    return len(dataset) if isinstance(dataset, Sized) else None
 
 
 def _print(report: DataReport, *, to_stderr: bool) -> None:
@@ -198,13 +206,14 @@ def _list(title: str, lines: list[str], *, to_stderr: bool) -> None:
             typer.echo(f"  and {len(lines) - _SHOWN} more", err=to_stderr)
 
 
-def _some(dataset: Any, count: int) -> list[Sample]:
+def _some(dataset: SampleDataset | SampleStream, count: int) -> list[Sample]:
     """Samples from everywhere in a data set, or the first ones of a stream; broken ones are passed over."""
     from itertools import islice
 
+    from harmoclip.data.dataset import SampleDataset
     from harmoclip.errors import DataError
 
-    if not hasattr(dataset, "__len__"):
+    if not isinstance(dataset, SampleDataset):
         return list(islice(dataset, count))
     found = []
     for index in dict.fromkeys(len(dataset) * i // count for i in range(count)):

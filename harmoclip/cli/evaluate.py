@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harmoclip.cli.looking import Dense, Device
 from harmoclip.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -62,7 +63,6 @@ Options = Annotated[
     list[str] | None,
     typer.Option("--option", "-o", metavar="KEY=VALUE", help="More to tell what --on names; see --list."),
 ]
-Dense = Annotated[str | None, typer.Option(help="Kind of dense feature; the model's default.")]
 Regions = Annotated[str, typer.Option(help="Boxes as `dense` pooling, `crops`, or `masks`.")]
 Context = Annotated[
     int | None, typer.Option(min=1, help="Stretch the models' context to so many tokens, for long captions.")
@@ -72,7 +72,6 @@ Shares = Annotated[
 ]
 Cache = Annotated[Path | None, typer.Option(help="A file that keeps vectors from one run to the next.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images or texts encoded at a time.")]
-Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Out = Annotated[Path, typer.Option(help="Folder of the report.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")]
 

@@ -10,14 +10,14 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-Open = Callable[..., Any]
+OpenData = Callable[..., Any]
 """Opens the source of a command, with further arguments of its format."""
 
 
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of `_source`, and hand it a function that opens what they name.
 
-    A command is a function whose first parameter is `open_data: Open`.
+    A command is a function whose first parameter is `open_data: OpenData`.
     """
     own, shared = (_parameters(function) for function in (command, _source))
     del own["open_data"]

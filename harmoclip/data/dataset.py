@@ -62,8 +62,8 @@ class SampleDataset(Protocol):
 
 
 @runtime_checkable
-class MaskedDataset(SampleDataset, Protocol):
-    """A data set that also knows the exact shape of each box's content."""
+class MaskedDataset(Indexed[Sample], Protocol):
+    """Samples whose boxes have an exact shape, too."""
 
     def masks(self, index: int) -> Tensor:
         """`[R, H, W]` bool, in pixels of the original image, a mask for each box of a sample."""

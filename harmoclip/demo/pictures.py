@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.figure import Figure
 
 from harmoclip.data.scenes import CLASS_NAMES
 from harmoclip.demo.study import Outcome, Study
@@ -35,7 +35,7 @@ def save_pictures(study: Study, outcomes: dict[str, Outcome], folder: Path) -> l
 
 
 @torch.no_grad()
-def _named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Any:
+def _named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Figure:
     """Held-out scenes, each box with the most similar of the 64 names, a row a run; wrong names in red."""
     test = study.test
     figure, axes = plt.subplots(
@@ -46,11 +46,11 @@ def _named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Any:
         squeeze=False,
     )
     for row, (name, outcome) in zip(axes, outcomes.items(), strict=True):
-        model: Any = outcome.harmo.model.eval()
-        classes = l2_normalize(model.encode_text(study.class_ids))
+        harmo = outcome.harmo.eval()
+        classes = l2_normalize(harmo.towers.encode_text(study.class_ids))
         for i, ax in enumerate(row):
             sample = test.samples[i]
-            regions = outcome.harmo.encode_regions(test.pixels(slice(i, i + 1)), [sample.boxes])
+            regions = harmo.encode_regions(test.pixels(slice(i, i + 1)), [sample.boxes])
             guess = (regions @ classes.T).argmax(1)
             names = [CLASS_NAMES[g].split(" ", 1)[1] for g in guess]
             right = torch.eq(guess, torch.as_tensor(sample.labels))
@@ -61,10 +61,9 @@ def _named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Any:
 
 
 @torch.no_grad()
-def _similarity(study: Study, outcome: Outcome) -> Any:
+def _similarity(study: Study, outcome: Outcome) -> Figure:
     """Where two held-out scenes look like each of their phrases."""
     test, harmo = study.test, outcome.harmo
-    model: Any = harmo.model
     rows = [i for i, s in enumerate(test.samples) if 2 <= len(s.phrases) <= 4][:3]
     width = 1 + max(len(test.samples[i].phrases) for i in rows)
     figure, axes = plt.subplots(
@@ -73,7 +72,7 @@ def _similarity(study: Study, outcome: Outcome) -> Any:
     for row, i in zip(axes, rows, strict=True):
         sample = test.samples[i]
         dense = harmo.encode_dense(test.pixels(slice(i, i + 1)))[0]
-        phrases = l2_normalize(model.encode_text(study.tokenizer(list(sample.phrase_texts))))
+        phrases = l2_normalize(harmo.towers.encode_text(study.tokenizer(list(sample.phrase_texts))))
         draw_boxes(sample.image, sample.boxes, ax=row[0])
         for ax in row[1:]:
             ax.set_axis_off()
@@ -83,7 +82,7 @@ def _similarity(study: Study, outcome: Outcome) -> Any:
     return figure
 
 
-def _curves(outcomes: dict[str, Outcome]) -> Any:
+def _curves(outcomes: dict[str, Outcome]) -> Figure:
     """Both sides against the step, both runs."""
     figure, axes = plt.subplots(1, 2, figsize=(9.2, 3.6), layout="constrained")
     for ax, keys, title in (

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harmoclip.data import Collator, Sample
 from harmoclip.data.scenes import CLASS_NAMES, Scenes
@@ -21,7 +21,8 @@ from harmoclip.harmonized import Harmonized, harmonize
 from harmoclip.losses import GlobalContrastiveLoss
 
 CONTEXT_LENGTH = 40
-Progress = Callable[[int, float], None]
+Advance = Callable[[int, float], None]
+"""Told how far a run is, and its loss or its share."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Outcome:
     curve: list[tuple[int, Metrics]] = field(default_factory=list)
 
 
-def small_clip(seed: int) -> Any:
+def small_clip(seed: int) -> nn.Module:
     """A small open_clip model for 64 x 64 pixels, with random weights of the seed."""
     from open_clip.model import CLIP
 
@@ -77,7 +78,7 @@ class Split:
         return to_input(self.images[rows])
 
 
-def to_input(image: Any) -> Tensor:
+def to_input(image: object) -> Tensor:
     """Float values in [-1, 1] of uint8 images, one or many."""
     return torch.as_tensor(image).float() / 127.5 - 1
 
@@ -85,7 +86,7 @@ def to_input(image: Any) -> Tensor:
 class Study:
     """The data of the demo, and a run over it."""
 
-    def __init__(self, settings: Settings, progress: Progress) -> None:
+    def __init__(self, settings: Settings, progress: Advance) -> None:
         import open_clip
 
         self.settings = settings
@@ -105,14 +106,14 @@ class Study:
         self.train, self.test = splits
         self.class_ids = self.tokenizer(list(CLASS_NAMES))
 
-    def run(self, harmonized: bool, progress: Progress) -> Outcome:
+    def run(self, harmonized: bool, progress: Advance) -> Outcome:
         """Train from the seed's weights on the seed's batches; measure on the way and at the end."""
         settings = self.settings
         # without pre-training, the last block's own tokens learn faster than its value path
         options: dict[str, Any] = {"dense": "plain", "weights": {"global_region": 0.5}}
         outcome = Outcome(harmonize(small_clip(settings.seed), **options))
         harmo, contrast = outcome.harmo, GlobalContrastiveLoss()
-        model: Any = harmo.model
+        towers = harmo.towers
         optimizer = torch.optim.AdamW(
             harmo.parameters(), lr=settings.learning_rate, weight_decay=0.1, fused=True
         )
@@ -127,7 +128,7 @@ class Study:
             if harmonized:
                 loss = harmo(images, texts, grounding)["loss"]
             else:
-                loss = contrast(model.encode_image(images), model.encode_text(texts), model.logit_scale)
+                loss = contrast(towers.encode_image(images), towers.encode_text(texts), towers.logit_scale)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

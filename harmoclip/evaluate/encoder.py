@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from PIL import Image
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from harmoclip.data import Sample
+from harmoclip.data.dataset import MaskedDataset
 from harmoclip.errors import InputError
 from harmoclip.evaluate.cache import VectorCache, digest, weights_digest
 from harmoclip.evaluate.regions import (
@@ -35,9 +36,11 @@ from harmoclip.evaluate.samples import (
 )
 from harmoclip.evaluate.vectors import check_vectors, finite
 from harmoclip.harmonized import Harmonized
+from harmoclip.models import Preprocess, input_size
 from harmoclip.ops import mask_pool
 from harmoclip.prompts import Prompts, class_vectors
 from harmoclip.tensors import l2_normalize
+from harmoclip.tokenizers import Tokenizer
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -78,8 +81,8 @@ class Encoder:
     """
 
     harmo: Harmonized
-    preprocess: Callable[[Any], Any]
-    tokenizer: Callable[[list[str]], Tensor]
+    preprocess: Preprocess
+    tokenizer: Tokenizer
     batch_size: int = 64
     track: Callable[[Sequence[range], str], Iterable[range]] = untracked
     workers: int = 4
@@ -94,14 +97,7 @@ class Encoder:
         self.device = next(self.harmo.parameters()).device
         if self.ready:
             return
-        trial = self.preprocess(Image.new("RGB", (8, 8)))
-        if not isinstance(trial, Tensor):
-            raise InputError(
-                f"preprocess gives a {type(trial).__name__}: expected a tensor [3, H, W]. Models that take "
-                "images of any shape as patches need a preprocessing to a fixed size."
-            )
-        # an image of this size goes through the preprocessing as it is
-        self.input_size = (trial.shape[-1], trial.shape[-2])
+        self.input_size = input_size(self.preprocess)
 
     # ------------------------------------------------------------------ vectors
 
@@ -169,7 +165,7 @@ class Encoder:
         encode = {"dense": self._pooled, "crops": self._cropped, "masks": self._masked}[
             checked_regions(regions)
         ]
-        if regions == "masks" and not hasattr(samples, "masks"):
+        if regions == "masks" and not isinstance(samples, MaskedDataset):
             raise InputError(
                 f"{type(samples).__name__} has no masks: pool boxes, or give a data set with masks."
             )

@@ -8,7 +8,7 @@ from typing import Literal
 
 from harmoclip.notebook import table
 
-Unit = Literal["fraction", "rank", "count"]
+MetricUnit = Literal["fraction", "rank", "count"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Metric:
 
     name: str
     value: float
-    unit: Unit = "fraction"
+    unit: MetricUnit = "fraction"
     chance: float | None = None
 
     def __str__(self) -> str:
@@ -88,7 +88,7 @@ class Metrics(Mapping[str, float]):
         return Metrics([self._metrics[name] for name in names], self.left_out)
 
 
-def show(value: float, unit: Unit, *, signed: bool = False) -> str:
+def show(value: float, unit: MetricUnit, *, signed: bool = False) -> str:
     """A value as people read it: fractions in per cent, with the sign of the change where asked for.
 
     Example:

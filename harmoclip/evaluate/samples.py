@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from PIL import Image
@@ -10,16 +10,11 @@ from torch import Tensor
 
 from harmoclip.boxes import clip_boxes
 from harmoclip.data import Sample
+from harmoclip.data.dataset import Indexed, MaskedDataset
 
 AnyImage = Image.Image | Tensor
-
-
-class Samples(Protocol):
-    """A data set of `Sample`s; those with classes also have `class_names`, those with masks `masks(i)`."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Sample: ...
+Samples = Indexed[Sample]
+"""A data set; one with classes also has `class_names`, one with masks is a `MaskedDataset`."""
 
 
 class Usable(NamedTuple):
@@ -88,9 +83,9 @@ def crop_boxes(sample: Sample) -> list[Image.Image]:
     return [image.crop(tuple(corner)) for corner in corners.int().tolist()]
 
 
-def _masks(samples: object, index: int) -> Tensor:
-    found: Tensor = samples.masks(index)  # type: ignore[attr-defined]
-    return found
+def _masks(samples: Samples, index: int) -> Tensor:
+    assert isinstance(samples, MaskedDataset), "whoever asks for masks has seen that there are some"
+    return samples.masks(index)
 
 
 def _describe(samples: object, index: int, sample: Sample, row: int) -> str:

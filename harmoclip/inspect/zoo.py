@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from harmoclip.capture import Captured
 from harmoclip.grounding import Grounding
 from harmoclip.harmonized import Harmonized, harmonize
 from harmoclip.towers.base import ImageTower, TextTower, parameters
@@ -74,7 +75,7 @@ def _class_of(config: Mapping[str, Any], custom: bool) -> type[nn.Module]:
     return open_clip.model.CustomTextCLIP if custom else open_clip.model.CLIP
 
 
-def run(model: Any, *, images: Any = None, texts: Tensor | None = None, cost: bool = False) -> Seen:
+def run(model: nn.Module, *, images: Any = None, texts: Tensor | None = None, cost: bool = False) -> Seen:
     """Harmonize a model, take one pass of each tower with regions and phrases, and remove it again.
 
     Args:
@@ -104,7 +105,7 @@ def run(model: Any, *, images: Any = None, texts: Tensor | None = None, cost: bo
     return Seen(*towers, image.kinds, image.default_kind, dense.grid, widths, joint, parameters, taps, work)
 
 
-def extra_work(model: Any, images: Any, kind: str, per_image: int = 16) -> float:
+def extra_work(model: nn.Module, images: Any, kind: str, per_image: int = 16) -> float:
     """Multiplications for regions of a kind, in passes of the image tower."""
     count, boxes = len(images), two_regions().boxes[1:].to(images.device)
     index = torch.arange(count, device=images.device).repeat_interleave(per_image)
@@ -130,14 +131,14 @@ def blank_texts(tower: TextTower) -> Tensor:
     return torch.ones(2, length, dtype=torch.int64, device=next(parameters(tower.encoder)).device)
 
 
-def regions_of(harmo: Harmonized, captured: Any, grounding: Grounding) -> Tensor:
+def regions_of(harmo: Harmonized, captured: Captured, grounding: Grounding) -> Tensor:
     """Vectors of the grounding's boxes, as the tower gives them."""
     tower = harmo.towers.image
     dense = tower.dense(captured.image, harmo.dense)
     return tower.regions(dense, harmo.dense, grounding.boxes, grounding.image_index)
 
 
-def phrases_of(harmo: Harmonized, captured: Any, grounding: Grounding) -> Tensor:
+def phrases_of(harmo: Harmonized, captured: Captured, grounding: Grounding) -> Tensor:
     """Vectors of the grounding's phrases encoded alone, as the tower gives them."""
     return harmo.towers.text.encode_phrases(captured.text.ids, grounding)
 

@@ -95,8 +95,9 @@ class Dense(NamedTuple):
     """Features of an image batch before the projection, in the tower's own token layout."""
 
     tokens: Tensor  # [B, prefix + H * W, C]
-    grid: Any  # (H, W); one for every image where a batch has several
+    grid: tuple[int, int]  # (H, W), of the first image where a batch has several
     prefix: int
+    grids: tuple[tuple[int, int], ...] = ()  # of each image, where a batch has several
 
 
 class ImageTower(Tower):
@@ -352,13 +353,13 @@ def one_grid(dense: Dense) -> tuple[int, int]:
     Raises:
         InputError: The images have several.
     """
-    if not isinstance(dense.grid[0], int):
-        grids = ", ".join(f"{height} x {width}" for height, width in dense.grid)
+    if dense.grids:
+        grids = ", ".join(f"{height} x {width}" for height, width in dense.grids)
         raise InputError(
             f"the images have the grids {grids}: expected one for all. "
             "Give images of one shape at a time; regions may be asked for together."
         )
-    return dense.grid  # type: ignore[no-any-return]
+    return dense.grid
 
 
 def split_grid(tokens: Tensor, grid: tuple[int, int]) -> int:

@@ -114,17 +114,17 @@ class NaflexViT(HfPooledViT):
         dense = self.weigh(self.normed_tokens(taken, kind), grids[0], 0, kind)
         if len(set(grids)) == 1:
             return dense._replace(tokens=dense.tokens[:, : grids[0][0] * grids[0][1]])
-        return dense._replace(grid=grids)
+        return dense._replace(grids=grids)
 
     def pool_regions(self, dense: Dense, kind: str, boxes: Tensor, image_index: Tensor) -> Tensor:
         """Weighted values `[R, heads * d + heads]` of boxes, the images of each grid at once."""
-        if isinstance(dense.grid[0], int):
+        if not dense.grids:
             return super().pool_regions(dense, kind, boxes, image_index)
-        kind_of_grid = torch.tensor([dense.grid.index(grid) for grid in dense.grid], device=boxes.device)
+        kind_of_grid = torch.tensor([dense.grids.index(grid) for grid in dense.grids], device=boxes.device)
         pooled = dense.tokens.new_zeros(len(boxes), dense.tokens.shape[-1])
         for first in kind_of_grid.unique().tolist():
             rows = (kind_of_grid[image_index] == first).nonzero()[:, 0]
-            height, width = dense.grid[first]
+            height, width = dense.grids[first]
             part = Dense(dense.tokens[:, : height * width], (height, width), 0)
             pooled = pooled.index_add(
                 0, rows, super().pool_regions(part, kind, boxes[rows], image_index[rows])

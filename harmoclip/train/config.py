@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar, get_type_hints
 
 from harmoclip.errors import InputError
 from harmoclip.options import Options
 
+T = TypeVar("T")
 
-def key(default: Any, meaning: str, *, may_change: bool = False, least: float | None = None) -> Any:
+
+def key(default: T, meaning: str, *, may_change: bool = False, least: float | None = None) -> T:
     """A field of a section.
 
     Args:

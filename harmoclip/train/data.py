@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from harmoclip.data import Batch, Collator, Loader, PhraseCache, Sample, Shards, open_dataset, transform_for
+from harmoclip.data.dataset import Indexed, SampleStream
 from harmoclip.data.formats.entries import OnBroken
 from harmoclip.data.formats.registry import options_of, read_options, recognize
 from harmoclip.data.linking.grounding_finder import GroundingFinder
@@ -70,7 +71,7 @@ class Batches:
         self._broken: list[str] = []
         on_broken = _Noted(self._broken) if data.on_broken == "skip" else None
         dataset = _open(config, data.path, data.split, data.size, data.shuffle, on_broken)
-        transform = transform_for(_source(loaded), crop=_crop(data.crop), flip=data.flip)
+        transform = transform_for(loaded, crop=_crop(data.crop), flip=data.flip)
         self.loader: Loader[Counted] = Loader(
             dataset,
             _Counting(Collator(loaded.tokenizer)),
@@ -165,7 +166,7 @@ def held_out(config: Config, loaded: LoadedModel) -> HeldOut | None:
     broken: list[str] = []
     on_broken = _Noted(broken) if config.data.on_broken == "skip" else None
     dataset = _open(config, chosen.path or config.data.path, chosen.split, chosen.samples, 0, on_broken)
-    transform = _Steps(_finder(config.data, dataset), transform_for(_source(loaded)))
+    transform = _Steps(_finder(config.data, dataset), transform_for(loaded))
     samples = [transform(sample) for sample in islice(_in_order(dataset, on_broken), chosen.samples)]
     names = getattr(dataset, "class_names", None) or None
     try:
@@ -267,25 +268,20 @@ class _Counting:
         return Counted(batch, counts, [])
 
 
-def _in_order(dataset: Any, on_broken: OnBroken | None) -> Iterator[Sample]:
+def _in_order(dataset: Indexed[Sample] | SampleStream, on_broken: OnBroken | None) -> Iterator[Sample]:
     """The samples of a data set as they come, without those that cannot be read where these are told."""
-    if not hasattr(dataset, "__len__"):
+    if not isinstance(dataset, Indexed):
         yield from dataset
         return
     for row in range(len(dataset)):
         try:
-            sample: Sample = dataset[row]
+            sample = dataset[row]
         except DataError as error:
             if on_broken is None:
                 raise
             on_broken(error)
             continue
         yield sample
-
-
-def _source(loaded: LoadedModel) -> Any:
-    """What says how the model's images are prepared."""
-    return getattr(loaded.preprocess, "processor", loaded.model)
 
 
 def _crop(smallest: float | None) -> tuple[float, float] | None:

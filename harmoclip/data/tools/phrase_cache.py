@@ -85,7 +85,7 @@ class PhraseCache:
         """Entries of every pipeline."""
         return int(self._connection.execute("SELECT count(*) FROM phrases").fetchone()[0])
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_connections": {}}
 
     def close(self) -> None:

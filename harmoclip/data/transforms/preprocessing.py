@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any, Literal, Self
 
 from harmoclip.errors import InputError
+from harmoclip.models import LoadedModel
 from harmoclip.notebook import table
 
 Resize = Literal["shortest", "longest", "squash"]
@@ -68,9 +69,10 @@ class Preprocessing:
         """Read it from whatever describes it.
 
         Args:
-            source: An open_clip model, its `preprocess_cfg`, a Hugging Face processor or image processor, a
-                timm model or its data configuration, torchvision's Compose of a resize, a crop, `ToTensor`
-                and `Normalize` (as OpenAI's `clip.load` gives it), or a Preprocessing.
+            source: What `load_model` gives, an open_clip model, its `preprocess_cfg`, a Hugging Face
+                processor or image processor, a timm model or its data configuration, torchvision's Compose of
+                a resize, a crop, `ToTensor` and `Normalize` (as OpenAI's `clip.load` gives it), or a
+                Preprocessing.
 
         Raises:
             InputError: None of these, or the processor does something that has no counterpart here.
@@ -87,6 +89,8 @@ class Preprocessing:
 
 
 def _candidates(source: Any) -> list[tuple[Any, Any]]:
+    if isinstance(source, LoadedModel):
+        source = getattr(source.preprocess, "processor", source.model)
     source = getattr(source, "model", source) if type(source).__name__ == "Harmonized" else source
     visual: Any = getattr(source, "visual", None)
     processor = getattr(source, "image_processor", source)

@@ -17,6 +17,7 @@ from harmoclip.evaluate.metrics import Metric, Metrics
 from harmoclip.evaluate.task import Request, Task
 from harmoclip.evaluate.vectors import unit_vectors
 from harmoclip.evaluate.yardsticks.common import retrieval_task
+from harmoclip.models import Preprocess
 from harmoclip.prompts import mean_vectors
 from harmoclip.tensors import l2_normalize
 
@@ -150,7 +151,7 @@ def _mean_average_precision(scores: Tensor, targets: Tensor) -> float:
     return ((precision * right).sum(0) / right.sum(0).clamp(min=1)).mean().item()
 
 
-def _as_it_is(name: str) -> Callable[[Any], Any] | None:
+def _as_it_is(name: str) -> Preprocess | None:
     """The transform of a data set that leaves its images as they are; Winoground stacks what one gives."""
     return None if name == "winoground" else _unchanged
 

@@ -7,7 +7,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from harmoclip.data import Sample, open_dataset
-from harmoclip.data.dataset import Indexed
+from harmoclip.data.dataset import Indexed, MaskedDataset
 from harmoclip.data.formats.registry import read_options, recognize
 from harmoclip.errors import DataError
 from harmoclip.evaluate.both_sides import region_side
@@ -37,7 +37,7 @@ class Chosen:
         self._samples = samples
         self._rows = range(len(samples)) if rows is None else rows
         self.class_names: Sequence[str] = getattr(samples, "class_names", ())
-        if hasattr(samples, "masks"):
+        if isinstance(samples, MaskedDataset):
             self.masks = lambda index: samples.masks(self._rows[index])
 
     def __len__(self) -> int:
