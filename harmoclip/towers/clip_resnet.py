@@ -62,7 +62,7 @@ class ClipResNet(ImageTower):
         """Cells `[B, H * W, C]` with the pool's positions added."""
         features = taken.last
         tokens = features.flatten(2).transpose(1, 2) + self._positions[1:].to(features.dtype)
-        return Dense(tokens, tuple(features.shape[-2:]), 0)
+        return Dense(tokens, (features.shape[-2], features.shape[-1]), 0)
 
     def project(self, pooled: Tensor) -> Tensor:
         """The pool's value and output projections."""

@@ -69,7 +69,7 @@ class TimmMap(ImageTower):
     def dense(self, taken: ImageActivations, kind: str) -> Dense:
         """Cells `[B, H * W, C]`."""
         features = taken.last if self.channels_last else taken.last.permute(0, 2, 3, 1)
-        return Dense(features.flatten(1, 2), tuple(features.shape[1:3]), 0)
+        return Dense(features.flatten(1, 2), (features.shape[1], features.shape[2]), 0)
 
     def project(self, pooled: Tensor) -> Tensor:
         """The network's head on maps of one cell, then open_clip's head."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 from harmoclip.data.formats.entries import NUMBER, STRING, TEXT, Entry
 from harmoclip.data.formats.files import first_existing, read_json
@@ -88,7 +88,7 @@ def _row(path: Path) -> Described:
     )
 
 
-def _checked(mask: object, name: str, path: Path) -> Entry:
+def _checked(mask: Any, name: str, path: Path) -> Entry:
     """A mask that has what is read of it."""
     for key, kind in _MASK.items():
         if not isinstance(mask, dict) or not kind.holds(mask.get(key)):

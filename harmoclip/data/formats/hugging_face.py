@@ -157,7 +157,7 @@ class ReadObjects:
             )
         return caption
 
-    def _columns(self, objects: object, key: str) -> tuple[list[object], list[int | str]]:
+    def _columns(self, objects: Any, key: str) -> tuple[list[object], list[int | str]]:
         rows = [objects] if isinstance(objects, Mapping) else objects
         try:
             if isinstance(objects, Mapping):
