@@ -15,6 +15,7 @@ from torch import nn
 
 from flickr.towers import cut_image_tower, pair_preprocess, pretrained_pair
 from harmoclip.data import Flickr30kEntities
+from harmoclip.images import to_image
 from harmoclip.segment import CaptionSegmenter
 
 SHAPE = (192, 7, 7)
@@ -71,7 +72,7 @@ def read(
         s = samples[i]
         if s.key not in images and len(images) == most:
             break
-        images.setdefault(s.key, s.image)
+        images.setdefault(s.key, to_image(s.image))
         rows.append(
             {"key": s.key, "caption": s.caption, "boxes": s.boxes, "spans": s.spans, "links": s.links}
         )

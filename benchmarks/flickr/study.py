@@ -34,9 +34,8 @@ class Settings:
     blocks: int = 3  # of the image tower that are trained, of 16
     train_photographs: int | None = None  # None for all
     rates: tuple[float, float] = (3e-4, 1e-3)  # of pretrained layers, of projections
-    bfloat16: bool = field(
-        default_factory=torch.cpu._is_avx512_bf16_supported
-    )  # ten times slower on other CPUs
+    # ten times slower on other CPUs
+    bfloat16: bool = field(default_factory=torch.cpu._is_avx512_bf16_supported)
 
     @property
     def key(self) -> str:

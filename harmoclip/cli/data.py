@@ -13,7 +13,7 @@ from harmoclip.cli.progress import Progress
 from harmoclip.cli.reading import OpenData, reads_data
 
 if TYPE_CHECKING:
-    from harmoclip.data.dataset import SampleDataset, SampleStream
+    from harmoclip.data.dataset import Indexed, SampleDataset, SampleStream
     from harmoclip.data.sample import Sample
     from harmoclip.data.tools.check import DataReport
     from harmoclip.data.tools.prepare import Step
@@ -136,7 +136,7 @@ def prepare(
 
 
 def _steps(
-    dataset: SampleDataset,
+    dataset: Indexed[Sample],
     link: str,
     names: str | None,
     cache: Path | None,
