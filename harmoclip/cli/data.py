@@ -210,10 +210,10 @@ def _some(dataset: SampleDataset | SampleStream, count: int) -> list[Sample]:
     """Samples from everywhere in a data set, or the first ones of a stream; broken ones are passed over."""
     from itertools import islice
 
-    from harmoclip.data.dataset import SampleDataset
+    from harmoclip.data.dataset import Indexed
     from harmoclip.errors import DataError
 
-    if not isinstance(dataset, SampleDataset):
+    if not isinstance(dataset, Indexed):
         return list(islice(dataset, count))
     found = []
     for index in dict.fromkeys(len(dataset) * i // count for i in range(count)):
