@@ -2,7 +2,8 @@
 
 `export` writes the region encoder of a model, the vectors of the names and how pixels are scaled into a
 folder; `label` needs numpy, pillow and onnxruntime, and reads nothing else. Without a command both run.
-The photograph (an astronaut, NASA, public domain) comes with scikit-image.
+The photograph (an astronaut, NASA, public domain) comes with scikit-image, which the extra `examples`
+brings, as `onnx` brings onnxruntime.
 """
 
 import json

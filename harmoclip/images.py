@@ -56,7 +56,9 @@ def open_image(
             shown, as_others = _oriented(image, upright, stated)
             rgb = shown if shown.mode == "RGB" else shown.convert("RGB")
     except FileNotFoundError as error:
-        raise DataError(f"image {name} does not exist.") from error
+        raise DataError(
+            f"image {name} does not exist: check its name, and the folder of the images."
+        ) from error
     except UnidentifiedImageError as error:
         raise DataError(f"image {name} cannot be read: it is no image of a known kind.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

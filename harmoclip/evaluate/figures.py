@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Point = tuple[float, float]
 LEAST_SPAN = 0.1
+_BEST = "#1a7f37"
+_LINE = 0.05  # of the height of the axes, for a name
 
 
 def draw_tradeoff(
@@ -51,47 +53,59 @@ def draw_tradeoff(
     """
     import matplotlib.pyplot as plt
 
-    figure, ax = plt.subplots(figsize=(7, 5), layout="constrained")
+    size = (6.5 + 0.08 * max(map(len, points), default=0), max(5, 1.2 + 0.25 * len(points)))
+    figure, ax = plt.subplots(figsize=size, layout="constrained")
     front = pareto_front(list(points.values()))
     best = sorted(list(points.values())[i] for i in front)
-    ax.plot(*zip(*best, strict=True), "--", color="#1a7f37", lw=1.2, zorder=1, label="Pareto front")
+    ax.plot(*zip(*best, strict=True), "--", color=_BEST, lw=1.2, zorder=1, label="Pareto front")
     if curve:
         ax.plot(*zip(*points.values(), strict=True), color="#8c959f", lw=1, zorder=1)
-    for i, (name, (x, y)) in enumerate(points.items()):
-        color = "#1a7f37" if i in front else "#57606a"
+    colors = [_BEST if i in front else "#57606a" for i in range(len(points))]
+    for (name, (x, y)), color in zip(points.items(), colors, strict=True):
         dx, dy = (spread or {}).get(name, (0.0, 0.0))
         ax.errorbar(x, y, xerr=dx or None, yerr=dy or None, fmt="o", color=color, capsize=2, lw=1)
-        right, up = _free_side((x, y), list(points.values()))
-        ax.annotate(
-            name, (x, y), xytext=(6 if right else -6, 6 if up else -13), textcoords="offset points",
-            ha="left" if right else "right", color=color, fontsize=9,
-        )  # fmt: skip
     xs, ys = zip(*points.values(), strict=True)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title, xlim=_limits(xs), ylim=_limits(ys))
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        axis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
     ax.grid(alpha=0.3)
     ax.legend(loc="lower right", frameon=False)
+    _label_beside(ax, points, colors)
     return figure
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:
-    """Where an axis of fractions begins and ends: around the values, at least `LEAST_SPAN` long."""
-    middle, span = (min(values) + max(values)) / 2, max(values) - min(values)
-    half = max(LEAST_SPAN, 1.4 * span) / 2
-    return middle - half, middle + half
+    """Where an axis of fractions begins and ends: around the values, at least `LEAST_SPAN` long.
+
+    There is nothing to see below 0 and above 1, but for room for a point that lies there.
+    """
+    middle, length = (min(values) + max(values)) / 2, max(LEAST_SPAN, 1.4 * (max(values) - min(values)))
+    room = length / 20
+    low, high = max(middle - length / 2, -room), min(middle + length / 2, 1 + room)
+    return min(low, high - LEAST_SPAN), max(high, low + LEAST_SPAN)
 
 
-def _free_side(point: Point, points: Sequence[Point]) -> tuple[bool, bool]:
-    """Whether right and upper of a point there is more room than left and lower: the others push it away."""
-    width, height = (max(axis) - min(axis) or 1.0 for axis in zip(*points, strict=True))
-    right = up = 0.0
-    for x, y in points:
-        dx, dy = (point[0] - x) / width, (point[1] - y) / height
-        distance = math.hypot(dx, dy)
-        if distance:
-            right, up = right + dx / distance**3, up + dy / distance**3
-    return right >= 0, up >= 0
+def _label_beside(ax: Axes, points: Mapping[str, Point], colors: Sequence[str]) -> None:
+    """Names in a column right of the axes, in the order of the points' height, each tied to its point."""
+    low, high = ax.get_ylim()
+    names = list(points)
+    order = sorted(range(len(names)), key=lambda i: points[names[i]][::-1])
+    heights = [(points[names[i]][1] - low) / (high - low) for i in order]
+    for i, height in zip(order, _apart(heights, min(_LINE, 1 / len(names))), strict=True):
+        ax.annotate(
+            names[i], points[names[i]], xytext=(1.03, height), textcoords="axes fraction", va="center",
+            color=colors[i], fontsize=9, arrowprops={"arrowstyle": "-", "color": "#d1d9e0", "zorder": 0},
+        )  # fmt: skip
+
+
+def _apart(heights: Sequence[float], least: float) -> list[float]:
+    """Ascending heights in [0, 1], moved no more than it takes to be `least` apart and inside."""
+    found = list(heights)
+    for i in range(len(found)):
+        found[i] = max(found[i], found[i - 1] + least if i else least / 2)
+    for i in reversed(range(len(found))):
+        found[i] = min(found[i], found[i + 1] - least if i + 1 < len(found) else 1 - least / 2)
+    return found
 
 
 def draw_confusion(labels: Tensor, guesses: Tensor, names: Sequence[str], *, most: int = 20) -> Figure:
@@ -136,8 +150,8 @@ def draw_named_boxes(samples: Samples, named: NamedBoxes, rows: Tensor) -> Figur
         color = "#1a7f37" if right == guess else "#cf222e"
         draw_boxes(sample.image, sample.boxes[named.row[row], None], colors=[color], ax=ax)
         names = named.class_names
-        said = names[right] if right == guess else f"{names[right]}, called {names[guess]}"
-        ax.set_title(said, fontsize=9, color=color)
+        said = [names[right]] if right == guess else [names[right], f"called {names[guess]}"]
+        ax.set_title("\n".join(fill(line, 34) for line in said), fontsize=9, color=color)
     return figure
 
 
@@ -159,7 +173,7 @@ def draw_similarities(encoder: Encoder, samples: Samples, named: NamedBoxes, *, 
         _, dense = next(iter(encoder.dense_vectors([sample])))
         draw_boxes(sample.image, sample.boxes[named.row[row], None], ax=axes[2 * i])
         draw_similarity(sample.image, dense[0] @ vector, ax=axes[2 * i + 1])
-        axes[2 * i].set_title(name, fontsize=9)
+        axes[2 * i].set_title(fill(name, 34), fontsize=9)
     return figure
 
 

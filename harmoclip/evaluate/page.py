@@ -25,7 +25,7 @@ th button:focus-visible { outline: 2px solid #0969da; }
 th[aria-sort=ascending] button::after { content: " \\2191"; }
 th[aria-sort=descending] button::after { content: " \\2193"; }
 .best { font-weight: 700; } .up { color: #1a7f37; } .down { color: #cf222e; }
-.note { color: #59636e; font-size: .85rem; } img { max-width: 100%; height: auto; }
+.note { color: #59636e; font-size: .85rem; } img { max-width: max(100%, 40rem); height: auto; }
 """
 _SCRIPT = """
 for (const table of document.querySelectorAll("table")) {
@@ -61,7 +61,8 @@ def html_page(evaluated: Evaluated) -> str:
         parts.append(f'<h2>{escape(task)}</h2>{_task(columns)}<p class="note">{note}</p>')
     for caption, png in evaluated.figures.items():
         source = f"data:image/png;base64,{b64encode(png).decode()}"
-        parts.append(f'<h2>{escape(caption)}</h2><img src="{source}" alt="{escape(caption)}">')
+        image = f'<img src="{source}" alt="{escape(caption)}">'
+        parts.append(f'<h2>{escape(caption)}</h2><div class="scroll">{image}</div>')
     return "\n".join([*parts, f"<script>{_SCRIPT}</script>"]) + "\n"
 
 

@@ -35,6 +35,8 @@ def read_proposals(path: Path) -> dict[str, Proposals]:
     entries = read_json(path, expected=_EXPECTED)
     if not isinstance(entries, list):
         raise DataError(f"{path} is no list: expected {_EXPECTED}.")
+    if not entries:
+        raise DataError(f"{path} has no proposal: expected {_EXPECTED}.")
     found: dict[str, list[tuple[list[float], float]]] = {}
     for entry in checked_entries(entries, {"image_id": ID, "bbox": BOX}, what="proposal", path=path):
         x, y, width, height = entry["bbox"]

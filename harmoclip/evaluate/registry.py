@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from harmoclip.errors import InputError, unknown_name
@@ -20,6 +19,12 @@ class Yardstick(NamedTuple):
     layout: str
     options: str = ""
     """What `--option` can tell it; empty where there is nothing to tell."""
+    ignores: tuple[str, ...] = ("proposals",)
+    """Parts of a `Request` that mean nothing to it."""
+
+    def takes(self, part: str) -> bool:
+        """Whether a part of a `Request` means something to it."""
+        return bool(self.options) if part == "options" else part not in self.ignores
 
     @property
     def tasks(self) -> Callable[[Request], list[Task]]:
@@ -36,6 +41,7 @@ YARDSTICKS: dict[str, Yardstick] = {
         "generated here",
         "retrieval, boxes of seen and of held-out pairs, expressions and pointing",
         "a number of scenes; nothing is downloaded",
+        ignores=("split", "images", "proposals"),
     ),
     "own": Yardstick(
         f"{_HERE}.own",
@@ -62,6 +68,7 @@ YARDSTICKS: dict[str, Yardstick] = {
         "1505.04870",
         "retrieval; the right one of the image's boxes for a phrase; pointing; grounding among --proposals",
         "Annotations/, Sentences/, SPLIT.txt and flickr30k-images/",
+        ignores=(),
     ),
     "fg-ovd": Yardstick(
         f"{_HERE}.fg_ovd",
@@ -82,6 +89,7 @@ YARDSTICKS: dict[str, Yardstick] = {
         "1405.0312, 1804.04340, 1908.03195",
         "AP of a detector's --proposals named by the model: COCO with novel and base, LVIS by frequency",
         "instances_SPLIT.json or lvis_v1_val.json, val2017/; detection:lvis_v1_val=DIR for LVIS",
+        ignores=(),
     ),
     "lvis": Yardstick(
         f"{_HERE}.lvis",
@@ -119,6 +127,7 @@ YARDSTICKS: dict[str, Yardstick] = {
         "2210.01936",
         "relations and attributes with their order exchanged",
         "visual_genome_relation.json, visual_genome_attribution.json, images/",
+        ignores=("split", "proposals"),
     ),
     "valse": Yardstick(
         f"{_HERE}.valse",
@@ -131,6 +140,7 @@ YARDSTICKS: dict[str, Yardstick] = {
         "2204.03162",
         "two images and two captions of the same words: text, image and group score",
         "examples.jsonl and images/",
+        ignores=("split", "proposals"),
     ),
     "clip-benchmark": Yardstick(
         f"{_HERE}.clip_benchmark",
@@ -138,12 +148,14 @@ YARDSTICKS: dict[str, Yardstick] = {
         "any data set of clip_benchmark: zero-shot classification, retrieval, selection of captions",
         "what clip_benchmark reads; the split is the data set: clip-benchmark:cifar10=DIR",
         options="split, task, language, annotation_file, download=true",
+        ignores=("images", "proposals"),
     ),
     "class-folders": Yardstick(
         f"{_HERE}.class_folders",
         "2103.00020",
         "zero-shot classification",
         "one folder of images a class, class_names.txt if names differ",
+        ignores=("split", "images", "proposals"),
     ),
 }
 
@@ -160,8 +172,9 @@ def tasks_of(name: str, request: Request) -> list[Task]:
         ['whole', 'regions', 'regions', 'regions', 'regions']
     """
     yardstick = _known(name)
-    if request.options and not yardstick.options:
-        raise InputError(f"{name} has no options, but {', '.join(request.options)} is given.")
+    for part, given in _given(request).items():
+        if not yardstick.takes(part):
+            raise InputError(f"{name} takes no {part}, but {given} is given.")
     return yardstick.tasks(request)
 
 
@@ -180,15 +193,27 @@ def tasks_on(asked: Sequence[str], request: Request) -> list[Task]:
         >>> [task.key for task in tasks_on(["scenes=4"], Request(""))][:2]
         ['retrieval-scenes', 'boxes-scenes-dense']
     """
-    found, taken = [], not request.options
-    for name, split, source in map(_parse, asked):
-        takes = bool(_known(name).options)
-        taken = taken or takes
-        own = replace(request, source=source, split=split, options=request.options if takes else ())
-        found += tasks_of(name, own)
-    if not taken:
-        raise InputError(f"none of {', '.join(asked)} has the options {', '.join(request.options)}.")
+    parsed = [_parse(text) for text in asked]
+    for part, given in _given(request).items():
+        if not any(_known(name).takes(part) for name, _, _ in parsed):
+            raise InputError(f"none of {', '.join(asked)} takes {part}, but {given} is given.")
+    found = []
+    for name, split, source in parsed:
+        yardstick = _known(name)
+        own = {part: getattr(request, part) for part in _given(request) if yardstick.takes(part)}
+        found += tasks_of(name, Request(source, split, regions=request.regions, **own))
     return found
+
+
+def _given(request: Request) -> dict[str, str]:
+    """The parts of a request that not every yardstick takes and that are given, as text."""
+    texts = {
+        "split": request.split or "",
+        "images": str(request.images or ""),
+        "proposals": str(request.proposals or ""),
+        "options": ", ".join(request.options),
+    }
+    return {part: text for part, text in texts.items() if text}
 
 
 def _known(name: str) -> Yardstick:

@@ -61,7 +61,7 @@ class Request:
             try:
                 found[name] = known[name](value)
             except ValueError as error:
-                raise InputError(f"option {text!r} cannot be read: {error}.") from error
+                raise InputError(f"option {text!r} cannot be read: {str(error).rstrip('.')}.") from error
         return found
 
 

@@ -107,7 +107,12 @@ def test_broken_lines_and_missing_files_are_named(tmp_path):
         JsonLines(tmp_path / "none.jsonl")
     samples = JsonLines(write(tmp_path, "{", "[]", {"caption": "x"}, {"image": "no.jpg", "caption": "x"}))
     for index, said in enumerate(
-        ["line 1 is not JSON", "line 3 is \\[\\]", "line 5 has the image None", r"no\.jpg does not exist"]
+        [
+            "line 1 is not JSON",
+            "line 3 is \\[\\]",
+            "line 5 has no 'image', only \\['caption'\\]",
+            r"no\.jpg does not exist",
+        ]
     ):
         with pytest.raises(DataError, match=said):
             samples[index]

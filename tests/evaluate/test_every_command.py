@@ -170,17 +170,26 @@ def test_every_yardstick_has_a_sample():
     assert {name.partition(":")[0] for name in SAMPLES} == set(YARDSTICKS)
 
 
-@pytest.mark.parametrize("yardstick", SAMPLES)
-def test_the_command(yardstick, tmp_path, monkeypatch, stand_in):
-    stand_in.data["colors"] = benchmark.Listed([(benchmark.IMAGES["red"], 0)])
-
+@pytest.fixture
+def _small_model(monkeypatch):
     def load_model(name, pretrained=None, device="cpu"):
         model = small_world.small_encoder().harmo.model
         return models.LoadedModel(model, small_world.preprocess, small_world.tokenizer, name)
 
     monkeypatch.setattr(models, "load_model", load_model)
-    (tmp_path / "data").mkdir()
-    source, more = SAMPLES[yardstick](tmp_path / "data")
+
+
+def written(yardstick, root):
+    """Write the sample; what follows `=`, and further options."""
+    root.mkdir()
+    return SAMPLES[yardstick](root)
+
+
+@pytest.mark.parametrize("yardstick", SAMPLES)
+@pytest.mark.usefixtures("_small_model")
+def test_the_command(yardstick, tmp_path, stand_in):
+    stand_in.data["colors"] = benchmark.Listed([(benchmark.IMAGES["red"], 0)])
+    source, more = written(yardstick, tmp_path / "data")
     out = tmp_path / "out"
     arguments = ["evaluate", "tiny", "--on", f"{yardstick}={source}", "--out", str(out), "--json", *more]
     result = CliRunner().invoke(cli.app, arguments)
@@ -190,3 +199,52 @@ def test_the_command(yardstick, tmp_path, monkeypatch, stand_in):
     assert all(metrics["model"] for metrics in scores.values())
     page = (out / "report.html").read_text()
     assert all(task in page for task in scores)
+
+
+@pytest.mark.parametrize(
+    ("yardstick", "given", "message"),
+    [
+        ("scenes", ["--images", "photos"], "none of scenes=4 takes images, but photos is given"),
+        ("scenes:val", [], "scenes takes no split, but val is given"),
+        ("aro:val", [], "aro takes no split"),
+        ("winoground:val", [], "winoground takes no split"),
+        ("class-folders:val", [], "class-folders takes no split"),
+        ("lvis", ["--proposals", "boxes.json"], "takes proposals, but boxes.json is given"),
+        ("segmentation:voc21", ["--images", "photos"], "photos has no image *.jpg with labels"),
+        ("valse", ["--images", "photos"], "1 of 1 images are missing, such as 'red.jpg'"),
+    ],
+)
+@pytest.mark.usefixtures("_small_model")
+def test_what_a_yardstick_cannot_use_is_refused(yardstick, given, message, tmp_path):
+    name = next(known for known in SAMPLES if yardstick.startswith(known.partition(":")[0]))
+    source, more = written(name, tmp_path / "data")
+    arguments = ["evaluate", "tiny", "--on", f"{yardstick}={source}", "--out", str(tmp_path), *more, *given]
+    result = CliRunner().invoke(cli.app, arguments)
+    assert result.exit_code
+    assert message in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("yardstick", "file", "content", "message"),
+    [
+        (
+            "segmentation:voc21",
+            "ImageSets/Segmentation/val.txt",
+            None,
+            "has no ImageSets/Segmentation/val.txt",
+        ),
+        ("flickr-entities:val", "val.txt", "", "val.txt lists no image"),
+        ("flickr-entities:val", "boxes.json", "[]", "boxes.json has no proposal"),
+        ("aro", "visual_genome_relation.json", "{}", "expected a list of entry objects, not {}"),
+        ("own", "a.jsonl", '{"picture": "a.png"}', "line 1 has no 'image', only ['picture']"),
+    ],
+)
+@pytest.mark.usefixtures("_small_model")
+def test_a_file_that_is_not_what_it_should_be_is_named(yardstick, file, content, message, tmp_path):
+    source, more = written(yardstick, tmp_path / "data")
+    path = tmp_path / "data" / file
+    path.unlink() if content is None else path.write_text(content)
+    arguments = ["evaluate", "tiny", "--on", f"{yardstick}={source}", "--out", str(tmp_path / "out"), *more]
+    result = CliRunner().invoke(cli.app, arguments)
+    assert result.exit_code
+    assert message in str(result.exception)

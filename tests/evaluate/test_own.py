@@ -126,9 +126,9 @@ def test_options_are_those_of_the_format(lines):
 def test_options_go_to_what_takes_them(lines):
     tasks = tasks_on(["scenes=4", f"own={lines}"], Request("", options=OPTIONS))
     assert {"boxes-scenes-dense", "boxes-mine-jsonl-dense"} <= {task.key for task in tasks}
-    with pytest.raises(InputError, match=r"none of scenes=4 has the options unit=pixel"):
+    with pytest.raises(InputError, match=r"none of scenes=4 takes options, but unit=pixel"):
         tasks_on(["scenes=4"], Request("", options=OPTIONS))
-    with pytest.raises(InputError, match="scenes has no options"):
+    with pytest.raises(InputError, match="scenes takes no options"):
         tasks_of("scenes", Request("4", options=OPTIONS))
 
 

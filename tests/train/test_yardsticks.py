@@ -86,7 +86,7 @@ def test_own_data_with_its_options_and_the_same_curve_after_a_stop(config, tmp_p
         (["evaluation.best=[trade_off]"], "evaluation.best names 'trade_off'"),  # no held-out samples
         (["evaluation.yardsticks=[scene=6]"], "did you mean 'scenes'"),
         (["evaluation.yardsticks=[scenes]"], "says not where"),
-        (["evaluation.options=[unit=pixel]"], "none of scenes=6 has the options"),
+        (["evaluation.options=[unit=pixel]"], "none of scenes=6 takes options"),
     ],
 )
 def test_names_are_checked_before_the_run(config, tmp_path, more, message):

@@ -87,7 +87,7 @@ def complete(
         DataError: There is no list.
     """
     if not isinstance(entries, list):
-        raise DataError(f"{file}: the {what} entries are {entries!r:.60}: expected a list.")
+        raise DataError(f"{file}: expected a list of {what} objects, not {entries!r:.60}.")
     seen: set[object] = set()
     for row, entry in enumerate(entries):
         own = entry.get(key) if isinstance(entry, dict) else None

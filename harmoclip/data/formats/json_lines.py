@@ -78,7 +78,8 @@ class JsonLines(Shown, Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         row, name = self._row(index), self._name(index)
         if not isinstance(row.get("image"), str):
-            raise DataError(f"{name} has the image {row.get('image')!r:.80}: expected the image's file name.")
+            given = f"the image {row['image']!r:.80}" if "image" in row else f"no 'image', only {list(row)}"
+            raise DataError(f"{name} has {given:.200}: expected the image's file name under 'image'.")
         return from_row(
             {**row, "image_id": _image_id(row)},
             open_image(self._images / row["image"], upright=self._upright),

@@ -103,9 +103,17 @@ def _summary(hits: Tensor, left_out: Iterable[str]) -> Metrics:
 
 
 def tasks(request: Request) -> list[Task]:
-    """Retrieval, the right one of the image's boxes for a phrase, pointing, grounding among proposals."""
+    """Retrieval, the right one of the image's boxes for a phrase, pointing, grounding among proposals.
+
+    Raises:
+        DataError: The folder is not in its layout, or the split is empty.
+    """
     split = request.split or "test"
     samples = Flickr30kEntities(request.path, split, images=request.images)
+    if not len(samples):
+        raise DataError(
+            f"{request.path / f'{split}.txt'} lists no image with a sentence: nothing to measure."
+        )
     name = f"Flickr30k Entities {split}"
     found = [
         retrieval_task(name, Captioned.samples(samples)),

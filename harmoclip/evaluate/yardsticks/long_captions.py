@@ -42,7 +42,8 @@ def long_captions(request: Request) -> Captions:
         raise DataError(f"{root} has no {', '.join(readers)}: expected {_LAYOUT}.")
     found = reader(root, request)
     if not found:
-        raise DataError(f"{root} has no captions of split {request.split!r}: expected {_LAYOUT}.")
+        of_split = f" of split {request.split!r}" if request.split else ""
+        raise DataError(f"{root} has no captions{of_split}: expected {_LAYOUT}.")
     return found
 
 

@@ -142,20 +142,25 @@ class SegmentedImages:
         layout: Where its parts are.
         names: A file with the names of each class on a line, in place of the published ones; where label 0 is
             the background, its line is the first.
+        images: The folder of the images, where it is not in its usual place.
 
     Raises:
-        DataError: A folder is missing, or no image has labels.
+        DataError: A folder or the list of images is missing, or no image has labels.
     """
 
-    def __init__(self, root: Path, layout: Layout, names: Path | None = None) -> None:
+    def __init__(
+        self, root: Path, layout: Layout, names: Path | None = None, images: Path | None = None
+    ) -> None:
         self.layout = layout
-        images = first_existing(root, *layout.images, expected="the images as released")
+        images = images or first_existing(root, *layout.images, expected="the images as released")
         labels = first_existing(root, *layout.labels, expected="the labels as released")
         self._files = _pairs(images, labels, _listed(root, layout), layout)
         zero = () if layout.no_object is None else (layout.no_object,)
         self.class_names: Sequence[str] = (
             (*zero, *layout.names(root)) if names is None else _lines(names.parent, names.name)
         )
+        if not any(self.class_names):
+            raise DataError(f"{names or root} names no class: expected a class a line.")
         if not self._files:
             raise DataError(f"{images} has no image *{layout.ending} with labels in {labels}.")
 
@@ -194,7 +199,7 @@ def tasks(request: Request) -> list[Task]:
             "segmentation:voc20=DIR."
         )
     layout, told = LAYOUTS[request.split], request.read_options(OPTIONS)
-    data = SegmentedImages(request.path, layout, told.pop("names", None))
+    data = SegmentedImages(request.path, layout, told.pop("names", None), request.images)
     prompts = told.pop("prompts", "imagenet")
     windows = Windows(**{"short_side": layout.short_side, **told})
     return [
@@ -207,9 +212,10 @@ def tasks(request: Request) -> list[Task]:
 
 
 def _listed(root: Path, layout: Layout) -> set[str] | None:
-    if layout.listed is None or not (root / layout.listed).exists():
+    if layout.listed is None:
         return None
-    return set((root / layout.listed).read_text(encoding="utf-8").split())
+    path = first_existing(root, layout.listed, expected="the names of the images of the published split")
+    return set(path.read_text(encoding="utf-8").split())
 
 
 def _pairs(images: Path, labels: Path, listed: set[str] | None, layout: Layout) -> list[tuple[Path, Path]]:

@@ -38,7 +38,10 @@ def valse(encoder: Encoder, rows: list[Entry], files: dict[str, Path], invalid: 
     """
     names = [row["image_file"] for row in rows]
     if missing := [name for name in names if name not in files]:
-        raise DataError(f"there is no image {missing[0]!r} and {len(missing) - 1} more: expected {_LAYOUT}.")
+        raise DataError(
+            f"{len(missing)} of {len(names)} images are missing, such as {missing[0]!r}: expected {_LAYOUT}; "
+            "--images names another folder."
+        )
     vectors = encoder.image_vectors(lambda i: open_image(files[names[i]]), len(rows), names.__getitem__)
     found = choices(encoder, vectors, [(row["caption"], row["foil"]) for row in rows], "valse")
     left = Metric("valse_invalid", invalid, "count")
