@@ -82,7 +82,8 @@ def _limits(values: Sequence[float]) -> tuple[float, float]:
     middle, length = (min(values) + max(values)) / 2, max(LEAST_SPAN, 1.4 * (max(values) - min(values)))
     room = length / 20
     low, high = max(middle - length / 2, -room), min(middle + length / 2, 1 + room)
-    return min(low, high - LEAST_SPAN), max(high, low + LEAST_SPAN)
+    high = min(max(high, low + LEAST_SPAN), 1 + room)
+    return min(low, high - LEAST_SPAN), high
 
 
 def _label_beside(ax: Axes, points: Mapping[str, Point], colors: Sequence[str]) -> None:
