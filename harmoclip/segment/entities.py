@@ -120,7 +120,7 @@ def _is_definite(phrase: Phrase) -> bool:
 
 
 def _is_another(phrase: Phrase) -> bool:
-    return not _OTHERS.isdisjoint(phrase.text.lower().split()[:3])
+    return phrase.head.lemma == "one" or not _OTHERS.isdisjoint(phrase.text.lower().split()[:3])
 
 
 def _is_plural(phrase: Phrase) -> bool:

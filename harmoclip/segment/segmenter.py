@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
-RULES_VERSION = 4
+RULES_VERSION = 5
 """Another number for each change of what the segmenter finds: phrases kept on disk go by it."""
 
 _LONGEST = 1_000_000

@@ -26,6 +26,7 @@ EXAMPLES = [
     "[a bunch of different kinds of fruit] and [a pair of scissors]",
     "[A plate of bacon], [bread], and [hard boiled eggs].",
     "[Part of a pizza] in [a roll of tape]",
+    "[Two panes of glass] by [a ring of fire] and {top|spatial} of [tables]",
     "[the chair] of [a cluttered office desk]",
     "[The handle] of [a knife] near [the hood] of [a car]",
     "[A statue of a man] on [a hill]",
@@ -38,6 +39,11 @@ EXAMPLES = [
     # colors that are worn
     "[Two men] in [all black] near [a girl] dressed in [red, white and blue]",
     "[A boy] wearing [yellow] and [a girl] in [red and green sweaters] with [others] in [white]",
+    # words that stand for an object
+    "[Two boys], [one] in [red], [the other] sitting, watch [three girls], [two] wearing [hats]",
+    "[Two dogs], [one black and white], [one] with [something] in [its mouth], [each] on [a mat]",
+    "[A brown] and [a black dog] chase [a small one] and [the white one]",
+    "[One of the dogs] and [some of his toys] by {no one|pronoun}",
     # what is quoted
     '[A man] with [a red "Free Hugs" sign] that says "[hello]"',
     '[A U.S. flag] in [Washington D.C.] near [a "no parking" sign]',
@@ -54,7 +60,8 @@ EXAMPLES = [
     "[Two people] on [a wooden cutting board] in [a parking lot]",
     "[tables] and [closed umbrellas] next to [a beach]",
     # what cannot be seen
-    "{something|pronoun} away from him with [others], by [someone]",
+    "[A man] watching {something|pronoun} with [others], by [someone]",
+    "[Two dogs] play with one another, {everything|pronoun} is gone",
     "[A bowl] with {no tank|absent} and without {a lid|absent}",
     "[A dog] that looks like {Lassy|comparison}",
     "[A giraffe] looking at {the camera|frame}.",
@@ -68,6 +75,7 @@ EXAMPLES = [
     "[a kitchen] at {night|time} on {a sunny day|time}",
     "[A batter] at {a baseball game|event} before {dinner|event}",
     "[People] playing {frisbee|event} in [a park] and playing with [a frisbee]",
+    "[A boy] playing {soccer|event} and [a girl] playing [basketball]",
     "[A boy] playing {a game|event} of {tennis|event}",
     "[a woman] in [yellow] by [a wall] painted in yellow with [cups] of {many sizes|attribute}",
     "[A boy] doing {tricks|abstract} in {the air|abstract}",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
+from harmoclip.segment.english import lexicon as lx
 from harmoclip.segment.english.tokens import Tokens
 
 
@@ -25,6 +26,7 @@ class Chunk:
 
 _JOINTS = ("CC", ",", ".")
 _MODIFIERS = ("DT", "PRP$", "JJ", "CD")
+_NAMELESS = ("JJ", "RB", "VB", "CC", "IN", "POS")
 _QUOTES = frozenset(('"', "'", "\u201c", "\u201d"))
 
 
@@ -40,7 +42,8 @@ def find_chunks(tokens: Tokens) -> list[Chunk]:
         if chunks and _unfinished(tokens, chunks[-1], start):
             start = chunks.pop().start
         if start < end:
-            chunks.append(Chunk(start, end, end - 1, end - 1))
+            head = start if _is_elliptic(tokens, start, end) else end - 1
+            chunks.append(Chunk(start, end, head, head))
     return [chunk for chunk in chunks if _names_something(tokens, chunk)]
 
 
@@ -56,21 +59,27 @@ def _take_in_quotes(tokens: Tokens) -> None:
 
 
 def _spans(places: list[str]) -> list[tuple[int, int]]:
-    starts = [i for i, p in enumerate(places) if p == "B" or (p == "I" and (i == 0 or places[i - 1] == "O"))]
+    starts = [i for i, place in enumerate(places) if place == "B"]
     ends = [
         next((i for i in range(start + 1, len(places)) if places[i] != "I"), len(places)) for start in starts
     ]
     return list(zip(starts, ends, strict=True))
 
 
+def _is_elliptic(tokens: Tokens, start: int, end: int) -> bool:
+    """'one black and white': the head comes first."""
+    return tokens.words[start] == "one" and tokens.tags[end - 1] == "JJ"
+
+
 def _unfinished(tokens: Tokens, chunk: Chunk, start: int) -> bool:
-    """'a red, white, and | blue rug': modifiers without a noun belong to what follows at once."""
+    """'a red, white, and | blue rug', 'a barren, | snowy field': modifiers without a noun belong to it."""
     opens = tokens.tag(start) in ("DT", "PRP$", "PDT") or tokens.tag(chunk.last).startswith("NN")
-    return start == chunk.end and not opens
+    comma = tokens.tag(chunk.start) == "DT" and tokens.words[chunk.end : start] == [","]
+    return (start == chunk.end or comma) and not opens and tokens.words[chunk.start] != "one"
 
 
 def _names_something(tokens: Tokens, chunk: Chunk) -> bool:
-    """A lone adjective, adverb or verb names nothing."""
-    return chunk.end - chunk.start > 1 or not tokens.tag(chunk.start).startswith(
-        ("JJ", "RB", "VB", "CC", "IN")
-    )
+    """A lone adjective, adverb, verb or article names nothing."""
+    word, tag = tokens.word(chunk.start), tokens.tag(chunk.start)
+    nothing = tag.startswith(_NAMELESS) or word in lx.NAMELESS
+    return chunk.end - chunk.start > 1 or not nothing

@@ -6,6 +6,7 @@ from harmoclip.segment.english import lexicon as lx
 from harmoclip.segment.english.absence import find_absent
 from harmoclip.segment.english.chunks import Chunk
 from harmoclip.segment.english.frames import is_frame
+from harmoclip.segment.english.stand_ins import is_color_of_two, stands_for_object
 from harmoclip.segment.english.tokens import Tokens
 from harmoclip.segment.english.worn import is_worn
 
@@ -29,8 +30,8 @@ def reason_against(tokens: Tokens, chunk: Chunk, *, first: bool = False) -> str 
 
 
 def _is_pronoun(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
-    """'one', 'something', 'another'."""
-    return tokens.word(chunk.head) in lx.PRONOUNS
+    """'watching something', 'another', 'no one'."""
+    return tokens.word(chunk.head) in lx.PRONOUNS and not stands_for_object(tokens, chunk)
 
 
 def _is_comparison(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
@@ -97,7 +98,7 @@ def _is_attribute(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
     word = tokens.word(chunk.head)
     if lx.noun_in(word, lx.ATTRIBUTES):
         return True
-    if is_worn(tokens, chunk.start):
+    if is_worn(tokens, chunk.start) or is_color_of_two(tokens, chunk.head):
         return False
     bare = all(w in lx.COLORS or w in lx.COLOR_MODIFIERS for w in tokens.words[chunk.start : chunk.end])
     return (
@@ -113,7 +114,7 @@ def _is_abstract(tokens: Tokens, chunk: Chunk, first: bool) -> bool:
     if tokens.word(chunk.start - 1) in lx.GUESSERS:
         return True
     for between, other in ((chunk.start - 1, chunk.start - 2), (chunk.end, chunk.end + 1)):
-        if _is_bare(chunk) and tokens.word(other) == word and tokens.tag(between) in ("IN", "TO"):
+        if _is_bare(chunk) and tokens.word(other) == word and tokens.word(between) == "in":
             return True
     return _is_bare(chunk) and tokens.tag(chunk.start - 1) == "IN" and word in lx.BARE_ABSTRACT
 

@@ -26,15 +26,18 @@ def _join(tokens: Tokens, first: Chunk, second: Chunk, *, leading: bool) -> list
     if is_frame(tokens, first, first=leading):
         return [second, first]
     word = tokens.word(first.head)
-    definite = tokens.tag(second.start) in ("DT", "PRP$")
-    if lx.noun_in(word, lx.GROUPS):
+    if lx.noun_in(word, lx.GROUPS) or word in lx.QUANTIFIERS:
         return [replace(first, end=second.end, head=second.head)]
-    attribute = lx.noun_in(tokens.word(second.head), lx.ATTRIBUTES)
-    if lx.noun_in(word, lx.HOLDERS) and not definite and not attribute:
-        return [replace(first, end=second.end)]
-    if lx.noun_in(word, lx.DEPICTIONS) or _is_part(tokens, first, second):
+    whole = _is_filled(tokens, first, second) or _is_part(tokens, first, second)
+    if lx.noun_in(word, lx.DEPICTIONS) or whole:
         return [replace(first, end=second.end)]
     return [second, first]
+
+
+def _is_filled(tokens: Tokens, first: Chunk, second: Chunk) -> bool:
+    """'a cup of coffee', 'panes of glass'; not 'the chair of a desk', 'top of hills', 'cars of two sizes'."""
+    bare = tokens.tag(second.start) not in ("DT", "PRP$")
+    return bare and reason_against(tokens, first) is None and reason_against(tokens, second) is None
 
 
 def _is_part(tokens: Tokens, first: Chunk, second: Chunk) -> bool:

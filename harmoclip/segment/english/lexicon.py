@@ -14,6 +14,9 @@ def noun_in(word: str, nouns: frozenset[str]) -> bool:
 
 # --- 'X of Y' -----------------------------------------------------------------------------------------
 
+# 'two of the dogs'
+QUANTIFIERS = _words("all both each few five four many most one several six some three two")
+
 # X counts, groups, arranges or cuts Y: one phrase with head Y.
 GROUPS = _words("""
     abundance alot amount area army arrangement array assortment bale band batch bevy bit bite blob
@@ -29,17 +32,6 @@ GROUPS = _words("""
     tangle team third thousand throng ton touch tower trio truckload tuft type variety version wad wedge
 """)
 
-# X holds Y or is made of it: one phrase with head X, unless Y has its own article or possessive.
-HOLDERS = _words("""
-    arrangement bag barrel basin basket bed bin blanket block bottle bowl box breakfast bucket bucketful
-    buffet can canister carafe cart carton case casserole chest cloud cob container cooler crate cup
-    cupful dinner dish drawer feast field fire flask forest garden glass grove handful hill hillside jar
-    jug keg lake lunch meadow meal mug ocean packet pail pallet pan path pitcher plate plateful platter
-    pond pool pot puddle rack river road roll sachet sack salad sandwich saucer sea shelf shot skewer
-    skillet slope snack soup stein stream street strip sub table tank thermos tin trail tray trayful tub
-    tube tumbler vase wad wagon wall wave wheelbarrow wreath
-""")
-
 # A definite X says which end of Y is meant: one phrase with head X, 'the edge of the pool'.
 ENDS = _words("""
     bank base bottom brink crest edge end foot lip peak ridge rim shore shoreline summit surface tip top
@@ -53,9 +45,9 @@ BODY_PARTS = _words("""
 
 # X shows Y, and Y itself is not there: one phrase with head X.
 DEPICTIONS = _words("""
-    bust cartoon cutout diorama drawing face figurine illustration image map model mural outline
+    bust carving cartoon cutout diorama drawing face figurine illustration image map model mural outline
     painting photo photograph picture portrait poster print reflection replica sculpture shadow
-    silhouette sketch snapshot statue
+    silhouette sketch snapshot statue tattoo
 """)
 
 # X only wraps Y: Y alone is the phrase.
@@ -68,6 +60,24 @@ PRONOUNS = _words("""
     herself him himself his i it its itself many me mine most myself no-one nobody none nothing one ones
     other ours self several she some something that their theirs them themselves these they this those us we
     what which who whom you yours yourself
+""")
+
+# 'two wearing hats', 'some with flags' stand for what was named before.
+ELLIPTIC = _words("each five four six some three two")
+
+# 'no one', 'any one' name nothing in particular.
+INDEFINITE = _words("any every no")
+
+# After these 'something' is not seen, after 'holding' and 'with' it is.
+NOT_HELD = _words("""
+    about at do does doing film filming films for observe observes observing of record recording see
+    seeing sees to toward towards videotaping watch watches watching
+""")
+
+# Words that name nothing alone: articles, and adverbs that are taken for nouns.
+NAMELESS = _words("""
+    a alike an askance backward backwards downward downwards headfirst headlong off-camera outward
+    outwards sideways skyward the upright upward upwards
 """)
 
 # First words of phrases that name what is not there.
@@ -184,13 +194,13 @@ EVENTS = _words("""
 BARE_EVENTS = _words("breakfast brunch dessert dinner home lunch school supper work")
 
 SPORTS = _words("""
-    badminton baseball basketball billiards bowling boxing catch chess cricket croquet dodgeball doubles
-    fetch football golf gymnastics hockey karate kickball lacrosse paintball ping-pong poker polo pong
-    quidditch rugby soccer softball sport tag tennis volleyball wrestling yoga
+    badminton baseball billiards bowling boxing catch chess cricket croquet dodgeball doubles fetch golf
+    gymnastics hockey karate kickball lacrosse paintball ping-pong poker polo pong quidditch rugby
+    soccer softball sport tag tennis wrestling yoga
 """)
 
-# Activities after "play".
-PLAYED = _words("ball card frisbee game nintendo playstation sport videogame wii xbox")
+# Activities after "play"; of a game with the name of its ball the ball is seen.
+PLAYED = _words("card frisbee game nintendo playstation sport videogame wii xbox")
 
 # 'a game of frisbee': neither can be seen.
 ACTIVITIES_OF = _words("game match round sport")
@@ -214,24 +224,24 @@ ABSTRACT = _words("""
     balance beauty business call calm calmness camaraderie captivity care celebration chance chaos charm
     cheer cheerfulness choice close closeness comfort company competition completion concentration
     concept concern condition confinement confusion conjunction construction consumption contemplation
-    contrast cosiness coziness creativity culture curiosity danger date decision degree delight departure
-    depth detail dignity disarray disgust distress diversity drama duty dynamism effect elegance emotion
-    emphasis energy enjoyment enthusiasm environment essence example excitement existence experience
-    exploration extent fact fashion fear feel feeling femininity flair flight focus force formation
-    freedom friendliness friendship fun function functionality genre grace grandeur gravity
-    happiness harmony help hint history honor hope horseback hospitality humor idea illusion impression
-    individuality information innocence inspiration instance intensity intention interest intimacy
-    intrigue isolation job joy joyfulness juxtaposition kind knowledge language leisure life liveliness
-    loneliness look loose love luxury majesty manner melancholy memory mid mid-air midair mode moment
-    mood motion movement mystery name narrative nature need nostalgia number opportunity optimism
+    contrast cosiness coziness creativity culture curiosity danger date decision degree delight
+    departure depth detail dignity disarray disgust distress diversity drama duty dynamism effect
+    elegance emotion emphasis energy enjoyment enthusiasm environment essence example excitement
+    existence experience exploration extent fact fashion fear feel feeling femininity flair flight focus
+    force formation freedom friendliness friendship fun function functionality genre grace grandeur
+    gravity happiness harmony help hint history honor hope horseback hospitality humor idea illusion
+    impression individuality information innocence inspiration instance intensity intention interest
+    intimacy intrigue isolation job joy joyfulness juxtaposition kind knowledge language leisure life
+    liveliness loneliness look loose love luxury majesty manner melancholy memory mid mid-air midair
+    mode moment mood motion movement mystery name narrative nature need nostalgia opportunity optimism
     opulence order organization ownership pace peace perfection personality playfulness pleasure plenty
     pose position possibility power practicality preparation presence process professionalism progress
     protest purpose pursuit quiet quietness rate readiness realism rear reason relation relaxation
     resilience return romance route sale sense serenity service silence simplicity sincerity single
     skill sleep solitude sophistication sort speed spirit spontaneity state status stillness strength
     stunt style surprise symmetry sync synch tandem tension theme thought title togetherness tone
-    tradition tranquility tranquillity transit transport transportation travel tribute trick turn type
-    unison unity use version vibe vibrancy vitality warmth way whimsy width wild wonder
+    tradition tranquility tranquillity transit transport transportation travel tribute trick type unison
+    unity use version vibe vibrancy vitality warmth way whimsy width wild wonder
 """)
 
 # Abstract after a preposition and without an article.
@@ -265,7 +275,7 @@ SHADES = _words("all bright dark hot light mostly neon pale solid")
 # Words before the color of clothes.
 WEARING = _words("wear wearing wears")
 DRESSED = _words("all attired clad clothed decked dressed outfitted uniformed")
-SOMEBODY = _words("another other others somebody someone those")
+SOMEBODY = _words("another one ones other others somebody someone those")
 
 # 'multi-colored'
 COLORED = _words("color colored colour coloured hued tinted toned")

@@ -6,6 +6,7 @@ from harmoclip.segment.english.groundable import reasons_against
 from harmoclip.segment.english.joins import join_over_of
 from harmoclip.segment.english.relations import find_relations
 from harmoclip.segment.english.singular import singular
+from harmoclip.segment.english.stand_ins import mark_stand_ins
 from harmoclip.segment.english.tokens import Tokens
 from harmoclip.segment.english.worn import is_worn, mark_worn
 from harmoclip.segment.phrase import Attribute, AttributeKind, Head, Phrase, Relation
@@ -31,6 +32,7 @@ def english_phrases(reading: Reading, *, keep_all: bool) -> list[Phrase]:
 def judged_chunks(tokens: Tokens) -> tuple[list[Chunk], list[str | None]]:
     """The noun phrases of a caption, and why each cannot be grounded; None where it can."""
     mark_worn(tokens)
+    mark_stand_ins(tokens)
     chunks = join_over_of(tokens, find_chunks(tokens))
     return chunks, reasons_against(tokens, chunks)
 

@@ -43,6 +43,8 @@ class Tagger:
             return weights[name].astype(np.float32)
 
         self.labels = text("labels")
+        self._goes_on = np.array([label[0] == "I" for label in self.labels])
+        self._outside = np.array([label[0] == "O" for label in self.labels])
         self._numbers = [{part: i for i, part in enumerate(text(f"names{k}"), 1)} for k in range(len(PARTS))]
         self._tables = [matrix(f"embed{k}") for k in range(len(PARTS))]
         self._layers = [(d, matrix(f"weight{k}"), matrix(f"bias{k}")) for k, d in enumerate(DILATIONS)]
@@ -64,9 +66,25 @@ class Tagger:
         for d, weight, bias in self._layers:
             seen = np.concatenate([x[_WIDEST + k : _WIDEST + k + n] for k in (-d, 0, d)], axis=1)
             inside += np.maximum(seen @ weight + bias, 0)
-        label = (inside @ self._label[:-1] + self._label[-1]).argmax(axis=1)
+        label = self._best(inside @ self._label[:-1] + self._label[-1])
         subject = (inside @ self._subject[:-1] + self._subject[-1]).argmax(axis=1)
-        return [self.labels[i] for i in label.tolist()], subject.tolist()
+        return [self.labels[i] for i in label], subject.tolist()
+
+    def _best(self, scores: Array) -> list[int]:
+        """The labels with the highest sum of scores in which no phrase goes on that has not begun."""
+        best = scores.argmax(axis=1)
+        outside = np.concatenate([[True], self._outside[best[:-1]]])
+        if not (self._goes_on[best] & outside).any():
+            return best.tolist()
+        total, before = np.where(self._goes_on, -np.inf, scores[0]), []
+        for row in scores[1:]:
+            last, last_inside = total.argmax(), np.where(self._outside, -np.inf, total).argmax()
+            before.append(np.where(self._goes_on, last_inside, last))
+            total = row + np.where(self._goes_on, total[last_inside], total[last])
+        path = [int(total.argmax())]
+        for step in reversed(before):
+            path.append(int(step[path[-1]]))
+        return path[::-1]
 
     def _vector_of(self, word: str) -> Array:
         ids = [number.get(part, 0) for number, part in zip(self._numbers, parts(word), strict=True)]

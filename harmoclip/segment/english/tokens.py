@@ -65,6 +65,10 @@ class Tokens:
         """The tag at an index, or "" outside the caption."""
         return self.tags[index] if 0 <= index < len(self.tags) else ""
 
+    def place(self, index: int) -> str:
+        """The place at an index, or "" outside the caption."""
+        return self.places[index] if 0 <= index < len(self.places) else ""
+
     def word(self, index: int) -> str:
         """The lower-case word at an index, or "" outside the caption."""
         return self.words[index] if 0 <= index < len(self.words) else ""
