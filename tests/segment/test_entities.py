@@ -46,7 +46,7 @@ def groups(*captions: str) -> set[frozenset[str]]:
         (["The left hand touches the right hand."], []),
         (["A man in black", "A woman watches someone."], []),
         (["Someone waves.", "Someone and others run.", "others"], []),
-        (["Two dogs, one in a hat.", "Two cats. The one in a cap sits."], []),
+        (["Two dogs, one in a hat.", "Two cats. The one in a boat sits."], []),
     ],
 )
 def test_linked_where_it_is_sure(captions, linked):

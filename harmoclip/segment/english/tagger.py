@@ -75,8 +75,9 @@ class Tagger:
         best = scores.argmax(axis=1)
         outside = np.concatenate([[True], self._outside[best[:-1]]])
         if not (self._goes_on[best] & outside).any():
-            return best.tolist()
-        total, before = np.where(self._goes_on, -np.inf, scores[0]), []
+            return [int(label) for label in best]
+        total = np.where(self._goes_on, -np.inf, scores[0])
+        before: list[NDArray[np.intp]] = []
         for row in scores[1:]:
             last, last_inside = total.argmax(), np.where(self._outside, -np.inf, total).argmax()
             before.append(np.where(self._goes_on, last_inside, last))
