@@ -28,7 +28,7 @@ from rivals.report import summary
 from harmoclip.errors import DataError
 
 QUICK = ("captions", "fineclip_kind", "harmoclip")
-QUICK_SETTINGS = Settings(start_steps=200, steps=150, train_photographs=2000)
+QUICK_SETTINGS = Settings(start_steps=150, steps=100, batch_size=32, train_photographs=1200)
 SHARE = 0.8  # of the trained weights, where they are averaged with the start's
 RECIPE = {"harmoclip": SHARE}  # the rivals end as they are published, CLIPSelf's in an average too
 RESULTS = Path(__file__).parent / "results"
@@ -54,7 +54,7 @@ def main(
                 n: [bench.run(n, s, steps, RECIPE.get(n, 1.0)) for s in range(seeds)] for n in only
             }
         elif quick:
-            cost = bench.cost(list(QUICK), rounds=6)
+            cost = bench.cost(list(QUICK), rounds=5)
             runs = {n: {**bench.run(n, 0, settings.steps, RECIPE.get(n, 1.0)), **cost[n]} for n in QUICK}
             results = {
                 n: {k: run[k] for k in ("r1", "box_top1", "ground", "step_ms")} for n, run in runs.items()
