@@ -26,7 +26,7 @@ COLUMNS = {
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the images.")] = Path("harmoclip-demo"),
-    steps: Annotated[int, typer.Option(min=1, help="Training steps of each run.")] = 720,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps of each run.")] = 800,
     scenes: Annotated[int, typer.Option(min=200, help="Scenes to train on.")] = 6000,
     seed: Annotated[int, typer.Option(help="Seed of the scenes, the weights and the batches.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the table as one JSON object instead.")] = False,
