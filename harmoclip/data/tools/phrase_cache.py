@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import weakref
 from collections.abc import Iterable
 from dataclasses import astuple
 from dataclasses import fields as fields_of
@@ -120,6 +121,7 @@ class PhraseCache:
     def _open(self) -> sqlite3.Connection:
         try:
             connection = sqlite3.connect(self.path, timeout=60)
+            weakref.finalize(self, connection.close)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("CREATE TABLE IF NOT EXISTS phrases (address BLOB PRIMARY KEY, phrases TEXT)")
