@@ -1,5 +1,6 @@
 import json
 import pickle
+import sqlite3
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -11,6 +12,7 @@ from harmoclip.data.formats.hugging_face import ReadObjects
 from harmoclip.data.formats.json_lines import JsonLines
 from harmoclip.data.tools.phrase_cache import PhraseCache
 from harmoclip.errors import DataError
+from harmoclip.evaluate.cache import VectorCache
 from harmoclip.segment import CaptionSegmenter
 
 CAPTIONS = [
@@ -98,3 +100,12 @@ def test_an_empty_cache_is_used_and_filled(read, cache, tmp_path):
     Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
     assert read(tmp_path, cache).phrase_texts == ("A man", "a red hat", "two dogs")
     assert len(cache) == 1
+
+
+def test_the_file_is_closed_with_what_keeps_it(tmp_path):
+    caches = [PhraseCache(tmp_path / "phrases.sqlite"), VectorCache(tmp_path / "vectors.sqlite")]
+    files = [caches[0]._connection, caches[1]._database]
+    del caches
+    for file in files:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+            file.execute("SELECT 1")
