@@ -90,7 +90,7 @@ def test_valse_counts_what_annotators_confirmed(tmp_path):
     assert found.metric("valse_top1").chance == 0.5
     assert len(scores("valse", tmp_path)) == 2
     (tmp_path / "data" / "plurals.json").write_text(json.dumps({"a": {**rows["a"], "image_file": "x.jpg"}}))
-    with pytest.raises(DataError, match=r"no image 'x\.jpg'"):
+    with pytest.raises(DataError, match=r"such as 'x\.jpg'"):
         scores("valse", tmp_path, "plurals")
 
 

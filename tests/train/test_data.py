@@ -10,11 +10,12 @@ from harmoclip.data import Shards, write_shards
 from harmoclip.data.scenes import Scenes
 from harmoclip.data.tools.convert import mixed_order
 from harmoclip.errors import InputError
+from harmoclip.models import LoadedModel
 from harmoclip.train import load_config
 from harmoclip.train.data import Batches, held_out
 
 MODEL = SimpleNamespace(visual=SimpleNamespace(preprocess_cfg={"size": 32}))
-LOADED = SimpleNamespace(model=MODEL, preprocess=None, tokenizer=open_clip.tokenize)
+LOADED = LoadedModel(MODEL, None, open_clip.tokenize, "no tower")
 
 
 @pytest.fixture
