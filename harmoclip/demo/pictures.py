@@ -27,7 +27,7 @@ def save_pictures(study: Study, outcomes: dict[str, Outcome], folder: Path) -> l
     paths = []
     for name, figure in figures.items():
         png = BytesIO()
-        figure.savefig(png, dpi=150)
+        figure.savefig(png, dpi=150, bbox_inches="tight", pad_inches=0.1)
         plt.close(figure)
         paths.append(folder / name)
         paths[-1].write_bytes(png.getvalue())
