@@ -42,7 +42,7 @@ def find_chunks(tokens: Tokens) -> list[Chunk]:
         if chunks and _unfinished(tokens, chunks[-1], start):
             start = chunks.pop().start
         if start < end:
-            head = start if _is_elliptic(tokens, start, end) else end - 1
+            head = start if _begins_with_its_head(tokens, start, end) else end - 1
             chunks.append(Chunk(start, end, head, head))
     return [chunk for chunk in chunks if _names_something(tokens, chunk)]
 
@@ -66,7 +66,7 @@ def _spans(places: list[str]) -> list[tuple[int, int]]:
     return list(zip(starts, ends, strict=True))
 
 
-def _is_elliptic(tokens: Tokens, start: int, end: int) -> bool:
+def _begins_with_its_head(tokens: Tokens, start: int, end: int) -> bool:
     """'one black and white': the head comes first."""
     return tokens.words[start] == "one" and tokens.tags[end - 1] == "JJ"
 
