@@ -70,9 +70,10 @@ def read(
     images: dict[str, Image.Image] = {}
     for i in range(len(samples)):
         s = samples[i]
-        if s.key not in images and len(images) == most:
-            break
-        images.setdefault(s.key, to_image(s.image))
+        if s.key not in images:
+            if len(images) == most:
+                break
+            images[s.key] = to_image(s.image)
         rows.append(
             {"key": s.key, "caption": s.caption, "boxes": s.boxes, "spans": s.spans, "links": s.links}
         )
