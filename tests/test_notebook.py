@@ -20,7 +20,7 @@ from harmoclip.data import (
 )
 from harmoclip.data.scenes import Scenes
 from harmoclip.evaluate import Metric, Metrics
-from harmoclip.evaluate.report import Evaluated
+from harmoclip.evaluate.evaluated import Evaluated
 from harmoclip.segment import CaptionSegmenter
 
 

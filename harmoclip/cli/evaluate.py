@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from harmoclip.evaluate.report import Evaluated
+    from harmoclip.evaluate.evaluated import Evaluated
     from harmoclip.models import LoadedModel
 
 

@@ -14,6 +14,7 @@ from harmoclip.evaluate.captioned import Captioned
 from harmoclip.evaluate.classification import macro, micro, top_k
 from harmoclip.evaluate.coco_boxes import CocoBoxes
 from harmoclip.evaluate.encoder import Encoder
+from harmoclip.evaluate.evaluated import Evaluated
 from harmoclip.evaluate.metrics import Metric, Metrics
 from harmoclip.evaluate.phrase_retrieval import PhraseRanking, rank_by_phrases
 from harmoclip.evaluate.referring import pointing, referring
@@ -26,6 +27,7 @@ __all__ = [
     "Captioned",
     "CocoBoxes",
     "Encoder",
+    "Evaluated",
     "Metric",
     "Metrics",
     "NamedBoxes",

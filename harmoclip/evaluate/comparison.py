@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from harmoclip.evaluate.encoder import Encoder
+from harmoclip.evaluate.evaluated import Evaluated
 from harmoclip.evaluate.figures import draw_confusion, draw_named_boxes, draw_similarities, draw_tradeoff
 from harmoclip.evaluate.metrics import Metrics
-from harmoclip.evaluate.report import Evaluated
 from harmoclip.evaluate.task import Task
 from harmoclip.interpolation import check_same_weights, interpolate
 

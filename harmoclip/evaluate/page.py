@@ -6,9 +6,17 @@ from base64 import b64encode
 from html import escape
 
 import harmoclip
+from harmoclip.evaluate.columns import (
+    Columns,
+    best_of,
+    cells_of,
+    change,
+    head_of,
+    left_out_text,
+    metrics_of,
+)
+from harmoclip.evaluate.evaluated import Evaluated
 from harmoclip.evaluate.metrics import Metric, show
-from harmoclip.evaluate.report import Columns, Evaluated, best_of, change, metrics_of
-from harmoclip.evaluate.tables import cells_of, head_of, left_out_text
 
 _STYLE = """
 body { font-family: system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 1rem; color: #1f2328;

@@ -11,32 +11,9 @@ from collections.abc import Mapping
 from rich.table import Table
 
 import harmoclip
-from harmoclip.evaluate.metrics import Metric, show
-from harmoclip.evaluate.report import Columns, Evaluated, change, left_out_of, metrics_of
+from harmoclip.evaluate.columns import Columns, cells_of, head_of, left_out_text, metrics_of
+from harmoclip.evaluate.evaluated import Evaluated
 from harmoclip.evaluate.task import one_word
-
-_SHOWN = 5  # of what was left out, where people read it
-
-
-def head_of(columns: Columns) -> list[str]:
-    """What stands above the values of a task: the models, the change between a pair, chance."""
-    return [*columns, *(["change"] if {"before", "after"} <= columns.keys() else []), "chance"]
-
-
-def cells_of(columns: Columns, metric: Metric) -> list[str]:
-    """The values of a metric, one below each word of `head_of`."""
-    cells = [show(c[metric.name], metric.unit) if metric.name in c else "" for c in columns.values()]
-    if "change" in head_of(columns):
-        difference = change(columns, metric.name)
-        cells.append("" if difference is None else show(difference, metric.unit, signed=True))
-    return [*cells, "" if metric.chance is None else show(metric.chance, metric.unit)]
-
-
-def left_out_text(columns: Columns) -> str:
-    """How much was left out of a task, and the first of it; empty where nothing was."""
-    found = left_out_of(columns)
-    more = f"; and {len(found) - _SHOWN} more, see report.json" if len(found) > _SHOWN else ""
-    return f"left out ({len(found)}): {'; '.join(found[:_SHOWN])}{more}" if found else ""
 
 
 def terminal_table(task: str, columns: Columns) -> Table:

@@ -8,10 +8,12 @@ from rich.console import Console
 
 import harmoclip
 from harmoclip.errors import DataError, InputError
+from harmoclip.evaluate.columns import change
 from harmoclip.evaluate.comparison import Comparison
+from harmoclip.evaluate.evaluated import Evaluated
 from harmoclip.evaluate.metrics import Metric, Metrics, show
 from harmoclip.evaluate.registry import tasks_of
-from harmoclip.evaluate.report import Evaluated, change, write_report
+from harmoclip.evaluate.report import write_report
 from harmoclip.evaluate.tables import terminal_table
 from harmoclip.evaluate.task import Request
 from tests.helpers.small_world import small_encoder, write_coco

@@ -8,11 +8,13 @@ import pytest
 import yaml
 
 import harmoclip
+from harmoclip.evaluate.columns import best_of
 from harmoclip.evaluate.comparison import Comparison
+from harmoclip.evaluate.evaluated import Evaluated
 from harmoclip.evaluate.metrics import Metric, Metrics
 from harmoclip.evaluate.page import html_page
 from harmoclip.evaluate.registry import tasks_of
-from harmoclip.evaluate.report import Evaluated, best_of, write_report
+from harmoclip.evaluate.report import write_report
 from harmoclip.evaluate.tables import csv_table, latex_table, model_card
 from harmoclip.evaluate.task import Request
 from tests.helpers.small_world import small_encoder
