@@ -159,4 +159,6 @@ def test_every_option_of_a_format_can_be_given(tmp_path):
     }.items():
         with pytest.raises(InputError, match=said):
             read_options("visual_genome", [given])
+    with pytest.raises(InputError, match="segment is no text: give it from Python"):
+        read_options("coco", ["segment=x"])
     assert read_options("shards", ["suffixes=jpg, json"]) == {"suffixes": ("jpg", "json")}

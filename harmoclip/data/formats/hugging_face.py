@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
@@ -277,16 +276,6 @@ def open_rows(path: str | Path, split: str | None = None, **options: Any) -> Obj
     return ObjectRows(splits[name], **options)
 
 
-def _signature() -> inspect.Signature:
-    """That of `open_rows` with the options of `ReadObjects`, for `help` and for the format's options."""
-    own, read = (inspect.signature(of).parameters.values() for of in (open_rows, ReadObjects))
-    named = [p for p in own if p.kind is not p.VAR_KEYWORD]
-    return inspect.Signature([*named, *(p.replace(kind=p.KEYWORD_ONLY) for p in read)])
-
-
-open_rows.__signature__ = _signature()  # type: ignore[attr-defined]
-
-
 def _load(path: str | Path) -> Mapping[str, Rows]:
     """The splits of a data set by name."""
     try:
@@ -341,4 +330,4 @@ def _image(value: object, key: str) -> Image.Image:
     )
 
 
-register_format("hugging_face", open_rows, signs=("dataset_*.json", "**/*.parquet"))
+register_format("hugging_face", open_rows, passes_to=ReadObjects, signs=("dataset_*.json", "**/*.parquet"))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import UnionType
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from harmoclip.data.dataset import SampleDataset, SampleStream
 from harmoclip.data.formats.entries import OnBroken
@@ -24,24 +25,30 @@ class Format(NamedTuple):
     """How one format is opened and told."""
 
     open: Open
-    options: tuple[str, ...]
+    options: Mapping[str, object]  # the type of each
     needed: tuple[str, ...]
     signs: tuple[str, ...]
     endings: tuple[str, ...]
 
 
-_TRUTH = {"true": True, "false": False}
 _FORMATS: dict[str, Format] = {}
 
 
 def register_format(
-    name: str, open: Open, *, signs: tuple[str, ...] = (), endings: tuple[str, ...] = ()
+    name: str,
+    open: Open,
+    *,
+    passes_to: Callable[..., object] | None = None,
+    signs: tuple[str, ...] = (),
+    endings: tuple[str, ...] = (),
 ) -> None:
     """Add a format, which `open_dataset` and every command then know, with all its options.
 
     Args:
         name: Of the format.
-        open: Takes the path and, by name, options: its signature says which, and which are needed.
+        open: Takes the path and, by name, options: its signature says which, of what types, and which are
+            needed.
+        passes_to: What `open` hands its `**options` to, where it has any; its parameters are options too.
         signs: Patterns of files that tell the format of a folder, such as `annotations/instances_*.json`.
         endings: What the name of a file of this format ends in, such as `.jsonl`.
 
@@ -51,10 +58,16 @@ def register_format(
         >>> len(open_dataset("train", "drawn", seed=1))
         10
     """
-    _, *parameters = inspect.signature(open).parameters.values()
+    _, *parameters = _parameters(open)
+    parameters += [] if passes_to is None else _parameters(passes_to)
     named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
+    options = {p.name: str if p.annotation is p.empty else p.annotation for p in named}
     needed = tuple(p.name for p in named if p.default is p.empty)
-    _FORMATS[name] = Format(open, tuple(p.name for p in named), needed, signs, endings)
+    _FORMATS[name] = Format(open, options, needed, signs, endings)
+
+
+def _parameters(function: Callable[..., object]) -> list[inspect.Parameter]:
+    return list(inspect.signature(function, eval_str=True).parameters.values())
 
 
 def known_formats() -> Mapping[str, Format]:
@@ -88,34 +101,56 @@ def read_options(format: str, given: Iterable[str]) -> dict[str, Any]:
         {'descriptions': 2, 'upright': False}
     """
     known = options_of(format)
-    parameters = inspect.signature(known_formats()[format].open).parameters
+    annotations = {"cache": str, **known_formats()[format].options}
     read: dict[str, Any] = {}
     for text in given:
         name, sign, value = text.partition("=")
         if name not in known:
             raise InputError(unknown_name(f"{format} has no option", name, known))
-        kind = "str" if name == "cache" else str(parameters[name].annotation)
-        if not sign or not _is_text(kind):
-            raise InputError(f"option {text!r} of {format}: expected {name}=VALUE, of the type {kind}.")
+        kind = _text_type(annotations[name])
+        if kind is None:
+            raise InputError(f"option {text!r} of {format}: {name} is no text: give it from Python.")
+        if not sign:
+            wanted = f"{name}=VALUE, of the type {kind.__name__}"
+            raise InputError(f"option {text!r} of {format}: expected {wanted}.")
         read[name] = _value(kind, value, text)
     return read
 
 
-def _is_text(kind: str) -> bool:
-    """Whether a value of this type can be written as text."""
-    return not kind.startswith(("Segment", "SpanFinder", "Callable", "Mapping", "Read"))
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
 
 
-def _value(kind: str, value: str, text: str) -> Any:
-    """A value of a type of Python's, from text."""
-    first = kind.partition(" | ")[0]
-    if first.startswith(("Sequence", "tuple", "Names")):
-        return tuple(part.strip() for part in value.split(","))
-    readers: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": _TRUTH.__getitem__}
+_READERS: dict[type, Callable[[str], object]] = {
+    str: str,
+    Path: Path,
+    int: int,
+    float: float,
+    bool: {"true": True, "false": False}.__getitem__,
+    tuple: _parts,
+}
+"""What makes a value of each type that can be written as text."""
+
+
+def _text_type(annotation: object) -> type | None:
+    """The first type of an annotation that can be written as text; None where there is none."""
+    union = get_origin(annotation) in (Union, UnionType)
+    for one in get_args(annotation) if union else (annotation,):
+        if isinstance(one, type) and one in _READERS:
+            return one
+        if get_origin(one) is Literal:
+            return str
+        if get_origin(one) in (tuple, Sequence) and _text_type(get_args(one)[0]) is str:
+            return tuple
+    return None
+
+
+def _value(kind: type, value: str, text: str) -> object:
+    """A value of a type of `_READERS`, from text."""
     try:
-        return readers.get(first, str)(value)
+        return _READERS[kind](value)
     except (KeyError, ValueError) as error:
-        expected = "true or false" if first == "bool" else first
+        expected = "true or false" if kind is bool else kind.__name__
         raise InputError(f"option {text!r}: expected {expected}.") from error
 
 
