@@ -91,33 +91,34 @@ class LexemeRegionLoss(nn.Module):
             raise InputError(
                 "overlapping boxes are positives, but boxes were not given: give them, or overlap=None."
             )
-        region, phrase = links.unbind(1)
         forms = lexemes if lexemes.ndim == 3 else lexemes[None]
         negatives = links[:0] if negatives is None else negatives
         link_counts, negative_counts = counts or row_counts(len(links), len(negatives), device=links.device)
+        region, phrase = links.unbind(1)
         rows = gather(full_precision(regions)[region], link_counts)
-        columns = gather(full_precision(forms)[:, phrase].transpose(0, 1), link_counts)
-        known = self._labels(links, phrase_id, image_index, boxes, image_id, link_counts)
-        repeats = occurrences(known[0].all[:, 0]) if self.distinct_phrases else None
-
-        def one_form(form: int) -> Tensor:
-            extra = None
-            if sum(negative_counts) > 0:
-                scale = temperature(logit_scale)
-                extra = own_negatives(regions, forms[form], negatives, scale, logit_bias)[region]
-            return symmetric_contrast(
+        columns = _forms(gather(full_precision(forms)[:, phrase].transpose(0, 1), link_counts))
+        labels = self._labels(links, phrase_id, image_index, boxes, image_id, link_counts)
+        repeats = occurrences(labels[0].all[:, 0]) if self.distinct_phrases else None
+        beside: list[Gathered | None] = [None] * len(forms)
+        if sum(negative_counts) > 0:
+            scale = temperature(logit_scale)
+            of_regions = [own_negatives(regions, form, negatives, scale, logit_bias) for form in forms]
+            beside = [self._of_rows(extra[region], link_counts) for extra in of_regions]
+        losses = [
+            symmetric_contrast(
                 rows,
-                columns.map(lambda x: x[:, form]),
-                known,
+                form,
+                labels,
                 self.positives.weights,
                 logit_scale,
                 logit_bias,
-                own_negatives=None if extra is None else self._of_rows(extra, link_counts),
+                own_negatives=extra,
                 repeats=repeats,
                 local_loss=self.local_loss,
             )
-
-        return torch.stack([one_form(form) for form in range(len(forms))]).mean()
+            for form, extra in zip(columns, beside, strict=True)
+        ]
+        return torch.stack(losses).mean()
 
     def _of_rows(self, extra: Tensor, counts: tuple[int, ...]) -> Gathered:
         """Values of this rank's rows; those of all ranks only where every rank computes the whole loss."""
@@ -138,6 +139,12 @@ class LexemeRegionLoss(nn.Module):
         image = unique_index(image) if image_id is None else image_id[image]
         labels = gather(torch.stack([phrase_id[phrase], unique_index(region), image], 1), counts)
         return (labels,) if boxes is None else (labels, gather(boxes[region], counts))
+
+
+def _forms(columns: Gathered) -> list[Gathered]:
+    """The columns `[N, D]` of each form, from `[N, F, D]`."""
+    both = zip(columns.own.unbind(1), columns.all.unbind(1), strict=True)
+    return [Gathered(own, every, columns.counts) for own, every in both]
 
 
 def occurrences(labels: Tensor) -> Tensor:

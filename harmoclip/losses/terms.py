@@ -1,6 +1,6 @@
 """What a term of the objective is: a loss with a name, a weight, and the vectors that it judges.
 
-A new term is a file here with a subclass of `Term`, its name in `harmoclip.objective.TERMS`, and a test.
+A new term is a file here with a subclass of `Term`, its name in `harmoclip.options.TERMS`, and a test.
 """
 
 from __future__ import annotations
