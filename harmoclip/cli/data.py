@@ -125,6 +125,7 @@ def prepare(
         left_out = write(prepared, out, progress=advance)
         written = open_dataset(out, "json_lines" if out.suffix == ".jsonl" else "shards")
         report = check_dataset(written, progress=progress.task("check", _length(written)))
+    report.unread.update(getattr(dataset, "unread", {}))
     _print(report, to_stderr=as_json)
     _list("Left out", left_out, to_stderr=True)
     if sheet and shown:
@@ -188,11 +189,8 @@ def _print(report: DataReport, *, to_stderr: bool) -> None:
     frequent = [f"{count:>7} {text}" for text, count in report.frequent.most_common(_SHOWN)]
     _list("Frequent phrases", frequent, to_stderr=to_stderr)
     _list("Broken", report.broken, to_stderr=to_stderr)
-    _list(
-        "Boxes that were left out",
-        [f"{n:>7} {why}" for why, n in report.dropped.items()],
-        to_stderr=to_stderr,
-    )
+    for title, counts in (("Boxes that were left out", report.dropped), ("Keys not read", report.unread)):
+        _list(title, [f"{count:>7} {what}" for what, count in counts.items()], to_stderr=to_stderr)
     _list("Impossible boxes", report.impossible, to_stderr=to_stderr)
     _list("Remarks", report.remarks, to_stderr=to_stderr)
 

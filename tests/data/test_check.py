@@ -34,7 +34,7 @@ def test_a_report_counts_pictures_boxes_and_links_once(tmp_path):
         "samples": 3, "images": 1, "boxes": 2, "phrases": 4, "texts_of_their_own": 0, "links": 3,
         "negatives": 0, "more_captions": 0, "linked_boxes": 1.0, "linked_phrases": 0.75,
         "without_caption": 0, "without_phrases": 1, "turned": 0, "broken": 0, "impossible_boxes": 0,
-        "dropped_boxes": {}, "remarks": [], "fine": True,
+        "dropped_boxes": {}, "unread_keys": {}, "remarks": [], "fine": True,
     }  # fmt: skip
     assert report.frequent.most_common(1) == [("dog", 4)]
 

@@ -7,6 +7,7 @@ from PIL import Image
 from harmoclip.data import Sample
 from harmoclip.data.formats.json_lines import JsonLines
 from harmoclip.data.formats.rows import from_row, to_row
+from harmoclip.data.tools.check import check_dataset
 from harmoclip.errors import DataError
 
 IMAGE = Image.new("RGB", (80, 40), (200, 10, 10))
@@ -151,3 +152,33 @@ def test_a_file_beside_the_rows_names_their_classes(tmp_path):
         samples[2]
     with pytest.raises(DataError, match=r"line 7.*labels are \[2\]: expected numbers from 0 to 1"):
         samples[3]
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("label", "labels"),
+        ("Boxes", "boxes"),
+        ("bbox", "boxes"),
+        ("link", "links"),
+        ("hard_negatives", "negatives"),
+        ("text", "caption"),
+        ("imageid", "image_id"),
+        ("more_caption", "more_captions"),
+    ],
+)
+def test_a_misspelt_key_is_refused(tmp_path, given, meant):
+    IMAGE.save(tmp_path / "a.png")
+    row = {"image": "a.png", "boxes": [[0, 0, 1, 1]], "phrases": [{"text": "a dog"}], "links": [[0, 0]]}
+    row = {name: value for name, value in row.items() if name != meant}
+    with pytest.raises(DataError, match=rf"line 1'? has '{given}'.*did you mean '{meant}'"):
+        JsonLines(write(tmp_path, {**row, given: []}))[0]
+
+
+def test_keys_that_are_not_read_are_counted(tmp_path):
+    IMAGE.save(tmp_path / "a.png")
+    row = {"image": "a.png", "caption": "A dog.", "url": "x", "width": 80, "text": "beside a caption"}
+    samples = JsonLines(write(tmp_path, row, {**row, "license": 4}, "no JSON"))
+    assert samples[0].caption == "A dog."
+    assert samples.unread == {"url": 2, "width": 2, "text": 2, "license": 1}
+    assert check_dataset(samples).as_dict()["unread_keys"] == samples.unread

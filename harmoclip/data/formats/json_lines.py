@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +14,14 @@ from torch.utils.data import Dataset
 from harmoclip.data.dataset import Shown
 from harmoclip.data.formats.boxes import BoxFormat, Unit, check_box_options
 from harmoclip.data.formats.registry import register_format
-from harmoclip.data.formats.rows import SpanFinder, from_row, parse_row, read_class_names
+from harmoclip.data.formats.rows import (
+    KEYS,
+    SpanFinder,
+    from_row,
+    image_id_of,
+    parse_row,
+    read_class_names,
+)
 from harmoclip.data.sample import Sample, image_identity
 from harmoclip.errors import DataError
 from harmoclip.images import open_image
@@ -81,7 +90,7 @@ class JsonLines(Shown, Dataset[Sample]):
             given = f"the image {row['image']!r:.80}" if "image" in row else f"no 'image', only {list(row)}"
             raise DataError(f"{name} has {given:.200}: expected the image's file name under 'image'.")
         return from_row(
-            {**row, "image_id": _image_id(row)},
+            row,
             open_image(self._images / row["image"], upright=self._upright),
             segment=self._segment,
             box_format=self._box_format,
@@ -96,7 +105,7 @@ class JsonLines(Shown, Dataset[Sample]):
         found = []
         for index in range(len(self)):
             try:
-                own = _image_id(self._row(index))
+                own = image_id_of(self._row(index))
             except DataError:  # reading the sample says what is wrong
                 own = None
             found.append(own if isinstance(own, int) else image_identity(str(own or self._name(index))))
@@ -112,17 +121,21 @@ class JsonLines(Shown, Dataset[Sample]):
         """For each class whether it is of things: nothing says that one is not."""
         return (True,) * len(self.class_names)
 
+    @cached_property
+    def unread(self) -> Counter[str]:
+        """In how many lines each key stands that is not read; the whole file is read for it."""
+        return Counter(key for row in self._rows() for key in row if key not in (*KEYS, "image"))
+
     def _words(self) -> set[str]:
         """The names that stand in the place of labels."""
-        words = set[str]()
+        found = (label for row in self._rows() if _has_words(row) for label in row["labels"])
+        return {label for label in found if isinstance(label, str) and label.strip()}
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        """Every line that can be read; of another, reading its sample says what is wrong."""
         for index in range(len(self)):
-            try:
-                row = self._row(index)
-            except DataError:  # reading the sample says what is wrong
-                continue
-            if _has_words(row):
-                words.update(label for label in row["labels"] if isinstance(label, str) and label.strip())
-        return words
+            with suppress(DataError):
+                yield self._row(index)
 
     def _row(self, index: int) -> dict[str, Any]:
         with self.path.open("rb") as file:
@@ -138,11 +151,6 @@ def _has_words(row: dict[str, Any]) -> bool:
     """Whether names of classes stand in the place of their numbers."""
     labels = row.get("labels")
     return isinstance(labels, list) and any(isinstance(label, str) for label in labels)
-
-
-def _image_id(row: dict[str, Any]) -> int | str | None:
-    """What is equal for rows of the same image: what the row says, or its file."""
-    return row.get("image_id", row.get("image"))
 
 
 def _lines(path: Path) -> list[_Line]:

@@ -11,13 +11,16 @@
 - `key`: a name for messages;
 - `image_id`: a whole number or a name, equal for rows of the same image.
 
-All but one of caption and boxes may be missing.
+All but one of caption and boxes may be missing. Other keys are not read; one that looks like one of these,
+misspelt, is an error.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,17 @@ from harmoclip.files import write_whole
 Row = Mapping[str, Any]
 SpanFinder = Callable[[str], Sequence[SpanLike]]
 """From a caption to the spans of its phrases, as a `CaptionSegmenter` does it."""
+KEYS = ("caption", "boxes", "phrases", "links", "negatives", "more_captions", "labels", "key", "image_id")
+"""What is read of a row, beside `image` of JSON lines, the image's file."""
+_OTHER_WORDS = {
+    "text": "caption",
+    "bbox": "boxes",
+    "bboxes": "boxes",
+    "spans": "phrases",
+    "classes": "labels",
+    "categories": "labels",
+}
+"""What other layouts call a key."""
 CLASS_NAMES = "class_names.txt"
 """The file beside rows that names their classes, one a line, in the order of their numbers."""
 
@@ -102,12 +116,13 @@ def from_row(
 
     Raises:
         InputError: The box format or the unit is not known.
-        DataError: A value is missing or impossible, or boxes are of another format or unit than is said; the
-            message names the row.
+        DataError: A value is missing or impossible, a key is misspelt, or boxes are of another format or unit
+            than is said; the message names the row.
     """
     check_box_options(box_format, unit)
     key = str(row.get("key") or name)
     where = f"sample {key!r}" if key == name or not name else f"sample {key!r} ({name})"
+    _check_keys(row, where)
     caption = _caption(row, where)
     placed = declared_boxes(plain(row.get("boxes", [])), image.size, box_format, unit, where=where)
     phrases = _phrases(row, caption, segment, where)
@@ -168,6 +183,32 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def image_id_of(row: Row) -> Any:
+    """What a row says that rows of the same image share: its `image_id`, or else its image's file."""
+    file = row.get("image")
+    return row.get("image_id", file if isinstance(file, str) else None)
+
+
+def _check_keys(row: Row, where: str) -> None:
+    """A key that is not read is no error, but one that stands in the place of a key that is read."""
+    for given in row:
+        meant = _meant(given)
+        if meant is not None and meant not in row:
+            raise DataError(
+                f"{where} has {given!r}, which is not read: did you mean {meant!r}? Rename it; if it is "
+                "something else, leave it out or give it a name of its own."
+            )
+
+
+@lru_cache(1024)
+def _meant(given: str) -> str | None:
+    """The key that another name stands for, if it looks like one."""
+    if given in (*KEYS, "image"):
+        return None
+    near = difflib.get_close_matches(given.lower(), KEYS, 1, 0.75)
+    return near[0] if near else _OTHER_WORDS.get(given.lower())
 
 
 def _caption(row: Row, where: str) -> str:
@@ -268,7 +309,7 @@ def _pair(value: object, what: str, where: str) -> tuple[int, int]:
 
 
 def _image_id(row: Row, where: str) -> int | str | None:
-    given = row.get("image_id")
+    given: int | str | None = image_id_of(row)
     if given is not None and not ID.holds(given):
         raise DataError(f"{where}: image_id is {given!r:.80}: expected {ID.expected}.")
     return given

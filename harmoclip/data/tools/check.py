@@ -58,6 +58,7 @@ class DataReport:
         without_phrases: Samples that have none.
         turned: Samples whose image was turned upright, as its EXIF orientation says.
         dropped: How many boxes of all images were left out, by reason.
+        unread: In how many rows each key stands that is not read, where the data set says it.
         frequent: How often each phrase is said.
     """
 
@@ -72,6 +73,7 @@ class DataReport:
     without_phrases: int = 0
     turned: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
     frequent: Counter[str] = field(default_factory=Counter)
     _broken: dict[str, None] = field(default_factory=dict)
     _faults: dict[str, None] = field(default_factory=dict)
@@ -157,6 +159,7 @@ class DataReport:
             "broken": len(self._broken),
             "impossible_boxes": len(self._faults),
             "dropped_boxes": dict(self.dropped),
+            "unread_keys": dict(self.unread),
             "remarks": self.remarks,
             "fine": self.fine,
         }
@@ -182,7 +185,7 @@ def check_dataset(
         >>> check_dataset(Scenes("train", 3)).as_dict()["samples"]
         3
     """
-    report = DataReport()
+    report = DataReport(unread=Counter(getattr(dataset, "unread", {})))
     for error in broken:
         report.add_broken(error)
     for done, found in enumerate(_read_all(dataset, workers), 1):
