@@ -82,6 +82,19 @@ def starter_tokenizer(context_length: int | None = None) -> Any:
     return HFTokenizer(text["hf_tokenizer_name"], context_length or text["context_length"])
 
 
+def cut_image_tower(model: Any, blocks: int) -> nn.Module:
+    """Take the stem and all but the last `blocks` blocks off the model's image tower, and give them.
+
+    The model then takes what they give. Where they do not learn, it is computed once for each image.
+    """
+    trunk = model.visual.trunk
+    every = [block for stage in trunk.blocks for block in stage]
+    lower = nn.Sequential(trunk.conv_stem, trunk.bn1, *every[: len(every) - blocks])
+    trunk.conv_stem, trunk.bn1 = nn.Identity(), nn.Identity()
+    trunk.blocks = nn.Sequential(*every[len(every) - blocks :])
+    return lower.requires_grad_(False)
+
+
 @contextmanager
 def _silent_transformers() -> Iterator[None]:
     """Without its report of weights that are not used, such as a pooler's, and without its bar."""

