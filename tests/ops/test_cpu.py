@@ -45,8 +45,11 @@ def test_every_way_gives_the_values_of_the_formula(way, index):
     torch.testing.assert_close(spread, expected.float())
 
 
+@pytest.mark.parametrize("channels", [2, 4, 64])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_bags_read_every_layout(layout):
+def test_bags_read_every_layout(layout, channels, monkeypatch):
+    monkeypatch.setattr(bags, "TABLE", 1)
+    monkeypatch.setattr(bags, "CHANNELS", channels)  # of 6 at a time
     tokens, rows, cols, index, prefix = draw([2, 0, 1, 0], layout)
     assert bags.are_rows(tokens) == (layout in ("contiguous", "sequence first"))
     expected = reference.pool(tokens, rows, cols, index, prefix)

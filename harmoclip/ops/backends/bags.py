@@ -4,6 +4,7 @@ In `pool` a bin is a bag of cells, in `spread` a cell is a bag of bins. Both are
 of the weights that are not zero.
 """
 
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,8 +14,14 @@ from torch import Tensor
 
 from harmoclip.ops.backends.threads import one_thread, split
 
+_List = tuple[Tensor, Tensor, Tensor]
 CHUNK = 8_000_000
 """Weights that are listed at a time; it bounds the memory that the lists take."""
+TABLE = 4_000_000
+"""Values brought into rows at a time. Blocks of 32 MiB and more come fresh from the system, page by page, and
+take four times as long to fill as those that were used before."""
+CHANNELS = 64
+"""The fewest of a row: shorter rows take longer to find than to read."""
 
 
 class _Axis(NamedTuple):
@@ -37,16 +44,20 @@ class _Entries(NamedTuple):
 def pool(tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int) -> Tensor:
     """As `cpu.pool`."""
     with one_thread() as threads:
-        with split(2 * tokens.numel(), threads):
-            table, by_image, by_token = _table(tokens.to(rows.dtype))
+        by_image, by_token = _steps(tokens)
         first = (index * by_image + prefix * by_token).int()
-        bins = rows.shape[1] * cols.shape[1]
-        sums = []
-        for part in _parts(rows, cols):
-            entries = _entries(rows[part], cols[part], first[part], by_token)
-            starts = _starts(entries.bin, len(rows[part]) * bins)
-            sums.append(_sums(table, entries.row, starts, entries.weight, threads))
-        out = sums[0] if len(sums) == 1 else torch.cat(sums)
+        parts = _parts(rows, cols)
+        lists: Iterable[_List] = (_list(rows[part], cols[part], first[part], by_token) for part in parts)
+        channels = tokens.shape[2]
+        if len(parts) == 1:  # a list is kept from one table to the next, but not several
+            lists, channels = tuple(lists), max(CHANNELS, TABLE // max(1, tokens[..., 0].numel()))
+        out = torch.cat(
+            [
+                torch.cat([_sums(table, *one, threads) for one in lists])
+                for table in _tables(tokens, rows.dtype, channels, threads)
+            ],
+            1,
+        )
         return out.view(len(rows), rows.shape[1], cols.shape[1], tokens.shape[2]).to(tokens.dtype)
 
 
@@ -88,7 +99,29 @@ def entry_count(rows: Tensor, cols: Tensor) -> Tensor:
 
 def are_rows(tokens: Tensor) -> bool:
     """Whether the tokens lie in memory as rows of a table, so that nothing has to be copied."""
-    return tokens.is_contiguous() or tokens.transpose(0, 1).is_contiguous()
+    return tokens.is_contiguous() or _by_token(tokens)
+
+
+def _by_token(tokens: Tensor) -> bool:
+    """Whether they lie in memory token by token, each of all images."""
+    return not tokens.is_contiguous() and tokens.transpose(0, 1).is_contiguous()
+
+
+def _steps(tokens: Tensor) -> tuple[int, int]:
+    """By how many rows of a table the next image and the next token follow."""
+    return (1, len(tokens)) if _by_token(tokens) else (tokens.shape[1], 1)
+
+
+def _tables(tokens: Tensor, dtype: torch.dtype, channels: int, threads: int) -> Iterator[Tensor]:
+    """All tokens as rows `[B * N, c]`, of so many channels at a time where they have to be copied."""
+    tokens = tokens.transpose(0, 1) if _by_token(tokens) else tokens
+    if tokens.is_contiguous() and tokens.dtype == dtype:
+        yield tokens.flatten(0, 1)
+        return
+    for some in tokens.split(channels, 2):
+        with split(2 * some.numel(), threads):
+            table = some.new_empty(some.shape, dtype=dtype).copy_(some)
+        yield table.flatten(0, 1)
 
 
 def _parts(rows: Tensor, cols: Tensor) -> list[slice]:
@@ -101,11 +134,11 @@ def _parts(rows: Tensor, cols: Tensor) -> list[slice]:
     return [slice(start, end) for start, end in pairwise(edges)]
 
 
-def _table(tokens: Tensor) -> tuple[Tensor, int, int]:
-    """All tokens as rows `[B * N, C]`, and by how many rows the next image and the next token follow."""
-    if not tokens.is_contiguous() and tokens.transpose(0, 1).is_contiguous():
-        return tokens.transpose(0, 1).flatten(0, 1), 1, len(tokens)
-    return tokens.contiguous().flatten(0, 1), tokens.shape[1], 1
+def _list(rows: Tensor, cols: Tensor, first: Tensor, by_token: int) -> _List:
+    """What `_sums` needs of some boxes: rows of a table, where each bin begins, and the rows' weights."""
+    entries = _entries(rows, cols, first, by_token)
+    bins = len(rows) * rows.shape[1] * cols.shape[1]
+    return entries.row, _starts(entries.bin, bins), entries.weight
 
 
 def _entries(rows: Tensor, cols: Tensor, first: Tensor, by_token: int) -> _Entries:

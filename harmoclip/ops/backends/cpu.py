@@ -20,7 +20,7 @@ from harmoclip.ops.backends.threads import one_thread, split
 POOL_COSTS = 1.5, 0.3
 SPREAD_COSTS = 7.0, 0.06
 # of a sample and channel in torchvision's kernel, what a call costs as bags, and a value of the map
-BAGS_CALL, BAGS_VALUE = 650_000, 0.2
+BAGS_CALL, BAGS_VALUE = 650_000, 0.1
 
 
 def pool(tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int) -> Tensor:
