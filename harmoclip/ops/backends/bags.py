@@ -44,21 +44,40 @@ class _Entries(NamedTuple):
 def pool(tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int) -> Tensor:
     """As `cpu.pool`."""
     with one_thread() as threads:
-        by_image, by_token = _steps(tokens)
-        first = (index * by_image + prefix * by_token).int()
-        parts = _parts(rows, cols)
-        lists: Iterable[_List] = (_list(rows[part], cols[part], first[part], by_token) for part in parts)
-        channels = tokens.shape[2]
-        if len(parts) == 1:  # a list is kept from one table to the next, but not several
-            lists, channels = tuple(lists), max(CHANNELS, TABLE // max(1, tokens[..., 0].numel()))
-        out = torch.cat(
-            [
-                torch.cat([_sums(table, *one, threads) for one in lists])
-                for table in _tables(tokens, rows.dtype, channels, threads)
-            ],
-            1,
-        )
-        return out.view(len(rows), rows.shape[1], cols.shape[1], tokens.shape[2]).to(tokens.dtype)
+        sums = [*_pooled(tokens, rows, cols, index, prefix, threads)]
+        out = sums[0] if len(sums) == 1 else torch.cat(sums, 2)
+        return out.unflatten(1, (rows.shape[1], cols.shape[1])).to(tokens.dtype)
+
+
+def align(features: Tensor, rows: Tensor, cols: Tensor, index: Tensor) -> Tensor:
+    """`pool` of `[B, C, H, W]`, with the bins last: `[R, C, P, Q]`."""
+    bins = rows.shape[1], cols.shape[1]
+    out = features.new_empty(len(rows), features.shape[1], bins[0] * bins[1])
+    tokens = features.permute(0, 2, 3, 1).flatten(1, 2)
+    with one_thread() as threads:
+        done = 0
+        for sums in _pooled(tokens, rows, cols, index, 0, threads):
+            with split(2 * sums.numel(), threads):
+                out[:, done : done + sums.shape[2]] = sums.transpose(1, 2)
+            done += sums.shape[2]
+    return out.unflatten(2, bins)
+
+
+def _pooled(
+    tokens: Tensor, rows: Tensor, cols: Tensor, index: Tensor, prefix: int, threads: int
+) -> Iterator[Tensor]:
+    """`[R, P Q, c]` for some channels after the other, or for all at once."""
+    by_image, by_token = _steps(tokens)
+    first = (index * by_image + prefix * by_token).int()
+    parts = _parts(rows, cols)
+    lists: Iterable[_List] = (_list(rows[part], cols[part], first[part], by_token) for part in parts)
+    bins, channels = rows.shape[1] * cols.shape[1], tokens.shape[2]
+    if len(parts) == 1:  # a list is kept from one table to the next, but not several
+        lists = tuple(lists)
+        channels = max(CHANNELS, TABLE // max(1, tokens[..., 0].numel(), len(rows) * bins))
+    for table in _tables(tokens, rows.dtype, channels, threads):
+        sums = [_sums(table, *one, threads) for one in lists]
+        yield (sums[0] if len(sums) == 1 else torch.cat(sums)).unflatten(0, (len(rows), bins))
 
 
 def spread(

@@ -13,7 +13,7 @@ from harmoclip.errors import InputError
 from harmoclip.ops import _weights
 from harmoclip.ops._weights import compute_dtype
 from harmoclip.ops.backends import bags
-from harmoclip.ops.backends.threads import one_thread, split
+from harmoclip.ops.backends.threads import one_thread
 
 # Costs are measured by `benchmarks/region_pool.py --threshold`.
 # of a weighted cell, what a cell of the batch costs in the product with all cells, and a box over every cell
@@ -95,10 +95,7 @@ def roi_align(
         return out.to(features.dtype)
     sizes = [*features.shape[2:], *bins]
     rows, cols = roi_factors(corners, sizes, spatial_scale, sampling_ratio, aligned)
-    tokens = features.permute(0, 2, 3, 1).flatten(1, 2)
-    out = bags.pool(tokens, rows, cols, index, 0).permute(0, 3, 1, 2)
-    with one_thread() as threads, split(2 * out.numel(), threads):
-        return out.contiguous()
+    return bags.align(features, rows, cols, index)
 
 
 def _kernel_pays(
