@@ -4,6 +4,7 @@ Three ways: one product with all cells, bags of the cells that have weight, and,
 maps in `[B, C, H, W]`, torchvision's own kernel.
 """
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -86,7 +87,7 @@ def roi_align(
 ) -> Tensor:
     """`[B, C, H, W]`, boxes `[K, 4]` and their images `[K]` to `[K, C, *bins]`."""
     _check((corners,), index, len(features))
-    if _kernel_pays(features, corners * spatial_scale, bins, sampling_ratio, aligned):
+    if _kernel_pays(features, corners, bins, spatial_scale, sampling_ratio, aligned):
         import torchvision  # noqa: F401  registers the kernel; heavy, and not always needed
 
         rois = torch.cat([index[:, None].to(corners), corners], 1)
@@ -99,7 +100,12 @@ def roi_align(
 
 
 def _kernel_pays(
-    features: Tensor, corners: Tensor, bins: list[int], sampling_ratio: int, aligned: bool
+    features: Tensor,
+    corners: Tensor,
+    bins: list[int],
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
 ) -> bool:
     """Whether torchvision's kernel, which reads every sample of every channel, costs less than bags."""
     if features.device.type != "cpu":
@@ -107,7 +113,7 @@ def _kernel_pays(
     if sampling_ratio > 0:
         samples = float(sampling_ratio**2 * len(corners))
     else:
-        extents = corners[:, 2:] - corners[:, :2]  # [K, 2], wide and high
+        extents = (corners[:, 2:] - corners[:, :2]) * spatial_scale  # [K, 2], wide and high
         if aligned and (extents < 0).any():  # where the kernel fails
             return False
         extents = extents if aligned else extents.clamp(min=1)
@@ -196,7 +202,7 @@ def _outer(rows: Tensor, cols: Tensor, prefix: int = 0) -> Tensor:
 
 def _check(of_regions: tuple[Tensor, ...], index: Tensor, batch: int) -> None:
     """Raise where numbers of a region are not finite, or its image is not in the batch."""
-    if not all(values.sum().isfinite() for values in of_regions):
+    if not all(math.isfinite(values.sum().item()) for values in of_regions):
         finite = torch.stack([values.flatten(1).isfinite().all(1) for values in of_regions]).all(0)
         raise InputError(
             f"region {int(finite.int().argmin())} is impossible: a number is not finite, a box is not in "
