@@ -255,6 +255,18 @@ def test_label_command_names_what_is_wrong(command, text, message):
     assert message in str(result.exception)
 
 
+def test_label_command_takes_more_names_than_a_path_may_be_long():
+    from harmoclip.cli.label import read_names
+
+    names = [f"a dog of the kind {i}" for i in range(60)]
+    assert read_names(",".join(names)) == names
+
+
+def test_boxes_that_are_a_folder_are_told(command, tmp_path):
+    result = command("label", "photo.png", "--boxes", str(tmp_path), "--names", "dog,cat")
+    assert isinstance(result.exception, DataError)
+
+
 def test_heatmap_command(command, harmo, photo, tmp_path):
     result = command("heatmap", "photo.png", "a red hat", "a dog", "--json")
     assert result.exit_code == 0, result.output

@@ -78,7 +78,7 @@ def read_boxes(source: str) -> list[object]:
 
     try:
         text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
-    except (FileNotFoundError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"--boxes is {source!r}, which cannot be read: {error}.") from error
     try:
         found = json.loads(text)
@@ -94,8 +94,10 @@ def read_boxes(source: str) -> list[object]:
 
 def read_names(source: str) -> list[str]:
     """Names with commas between them, or the lines of a file."""
-    path = Path(source)
-    given = path.read_text(encoding="utf-8").splitlines() if path.is_file() else source.split(",")
+    try:
+        given = Path(source).read_text(encoding="utf-8").splitlines()
+    except OSError:  # no such file, or no path at all, as a long list of names
+        given = source.split(",")
     return [name.strip() for name in given if name.strip()]
 
 
