@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -59,7 +60,7 @@ def photographs_subject(dataset: SampleDataset, settings: Settings, progress: Ad
         test=Split(named, test.features, collator, test.image_of),
         names=names,
         tokenizer=tokenizer,
-        start=partial(_start, settings.seed),
+        start=partial(deepcopy, model),  # the reader took its lower layers
         to_input=_to_input,
         groups=partial(_groups, rate=settings.learning_rate),
     )
@@ -160,12 +161,6 @@ def _labelled(sample: Sample, heads: dict[str, str], number: dict[str, int]) -> 
 
 def _without_boxes(sample: Sample) -> Sample:
     return sample.drop_boxes(dict.fromkeys(range(len(sample.boxes)), "without a class"))
-
-
-def _start(seed: int) -> nn.Module:
-    model = starter_model(seed)
-    cut_image_tower(model, BLOCKS)
-    return model
 
 
 def _to_input(features: Any) -> Tensor:
