@@ -11,7 +11,7 @@ A step is forward and backward of real sizes with random weights (the optimizer,
 Captions hold phrases as long, and as often repeated, as those of COCO's captions. Correctness comes first;
 the rounds interleave the candidates, and every ratio is taken within a round. The plain CLIP step is measured
 twice in a round, as `clip` and as `again`: the distance of their ratio from 1 is the noise. `pass` says
-whether the defaults keep within `TARGETS` and `MEMORY_TARGET`.
+whether the defaults keep within `TARGETS`, noise allowed for, and `MEMORY_TARGET`.
 """
 
 from __future__ import annotations
@@ -197,9 +197,10 @@ def noise(rows: list[Row]) -> float:
 
 
 def passed(rows: list[Row]) -> bool:
-    """Whether the defaults cost no more than they may."""
+    """Whether the defaults cost no more than they may, as far as the noise lets it be told."""
+    margin = noise(rows)
     return all(
-        row["over_clip"] <= TARGETS[row["model"]] and row["memory_over_clip"] <= MEMORY_TARGET
+        row["over_clip"] <= TARGETS[row["model"]] + margin and row["memory_over_clip"] <= MEMORY_TARGET
         for row in rows
         if row["step"] == "phrases"
     )
