@@ -88,7 +88,7 @@ def _subject(
         if split is not None:
             raise InputError(f"--split is {split!r}, but scenes have none: expected --photographs beside it.")
         settings = _changed(SETTINGS, steps, examples, seed)
-        drawing = _follow(progress, "drawing scenes", settings.train + settings.test)
+        drawing = progress.task("drawing scenes", settings.train + settings.test)
         return settings, scenes_subject(settings, drawing)
 
     from harmoclip.data.dataset import Indexed
@@ -100,7 +100,7 @@ def _subject(
     dataset = open_dataset(photographs, split=split)
     if not isinstance(dataset, Indexed):
         raise InputError("the photographs are a stream: expected data with a length, such as a folder.")
-    reading = _follow(progress, "reading photographs", settings.train + settings.test)
+    reading = progress.task("reading photographs", settings.train + settings.test)
     return settings, photographs_subject(dataset, settings, reading)
 
 
@@ -118,10 +118,9 @@ def _changed(settings: Settings, steps: int | None, examples: int | None, seed: 
 
 
 def _follow(progress: Progress, title: str, total: int) -> Callable[[int, float], None]:
-    """A callback that moves a bar, and shows the loss of a training run beside it."""
+    """A callback that moves a bar, and shows the loss beside it."""
     advance = progress.task(title, total)
-    trains = title in ("plain CLIP", "harmonized")
-    return lambda done, value: advance(done, f"loss {value:.3f}" if trains else "")
+    return lambda done, loss: advance(done, f"loss {loss:.3f}")
 
 
 def _show(

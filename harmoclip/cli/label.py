@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -94,10 +95,9 @@ def read_boxes(source: str) -> list[object]:
 
 def read_names(source: str) -> list[str]:
     """Names with commas between them, or the lines of a file."""
-    try:
-        given = Path(source).read_text(encoding="utf-8").splitlines()
-    except OSError:  # no such file, or no path at all, as a long list of names
-        given = source.split(",")
+    # unlike Path's, it takes a long list of names, which can be no path
+    is_file = os.path.isfile(source)
+    given = Path(source).read_text(encoding="utf-8").splitlines() if is_file else source.split(",")
     return [name.strip() for name in given if name.strip()]
 
 

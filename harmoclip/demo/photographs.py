@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from harmoclip.data import Collator, Sample, transform_for
 from harmoclip.data.dataset import IdentifiedDataset, SampleDataset
-from harmoclip.demo.study import Advance, Settings, Split, Subject
+from harmoclip.demo.study import Settings, Split, Subject
 from harmoclip.errors import DataError
 from harmoclip.harmonized import Harmonized
 from harmoclip.segment import CaptionSegmenter
@@ -32,7 +32,9 @@ FEWEST = 50
 _AT_ONCE = 32
 
 
-def photographs_subject(dataset: SampleDataset, settings: Settings, progress: Advance) -> Subject:
+def photographs_subject(
+    dataset: SampleDataset, settings: Settings, progress: Callable[[int], None]
+) -> Subject:
     """Photographs of a data set, read now, and the starter without its lower layers.
 
     Args:
@@ -89,7 +91,7 @@ class _Read:
 class _Reader:
     """Reads photographs: what the model's lower layers give, and small images to draw."""
 
-    def __init__(self, dataset: SampleDataset, model: nn.Module, progress: Advance) -> None:
+    def __init__(self, dataset: SampleDataset, model: nn.Module, progress: Callable[[int], None]) -> None:
         self.dataset, self.progress = dataset, progress
         self.transform = transform_for(model)
         self.lower = cut_image_tower(model, BLOCKS)
@@ -109,7 +111,7 @@ class _Reader:
             flat = (s.replace(image=image) for own, image in zip(samples, drawn, strict=True) for s in own)
             found.add(flat, owners, features)
             self.done += len(some)
-            self.progress(self.done, 0.0)
+            self.progress(self.done)
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 
@@ -10,13 +11,13 @@ from torch import Tensor, nn
 
 from harmoclip.data import Collator
 from harmoclip.data.scenes import CLASS_NAMES, Scenes
-from harmoclip.demo.study import Advance, Settings, Split, Subject
+from harmoclip.demo.study import Settings, Split, Subject
 
 CONTEXT_LENGTH = 40
 SETTINGS = Settings(steps=800, batch_size=28, train=6000, test=500, learning_rate=3e-3, warmup=50)
 
 
-def scenes_subject(settings: Settings, progress: Advance) -> Subject:
+def scenes_subject(settings: Settings, progress: Callable[[int], None]) -> Subject:
     """Scenes of the seed, drawn now, and the small model."""
     import open_clip
 
@@ -31,7 +32,7 @@ def scenes_subject(settings: Settings, progress: Advance) -> Subject:
         for i in range(length):
             samples += scenes.render([i])
             done += 1
-            progress(done, 0.0)
+            progress(done)
         return Split(samples, torch.stack([torch.as_tensor(s.image) for s in samples]), collator)
 
     return Subject(

@@ -21,7 +21,7 @@ from harmoclip.losses import GlobalContrastiveLoss
 from harmoclip.tokenizers import Tokenizer
 
 Advance = Callable[[int, float], None]
-"""Told how far a run is, and its loss, if it has one."""
+"""Told how far a run is, and its loss."""
 
 
 @dataclass(frozen=True)
