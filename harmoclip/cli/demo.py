@@ -32,7 +32,7 @@ def demo(
     ] = None,
     split: Annotated[str | None, typer.Option(help="Of the photographs, such as val2017.")] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Training steps of each run: 800, on photographs 160.")
+        int | None, typer.Option(min=1, help="Training steps of each run: 720, on photographs 160.")
     ] = None,
     examples: Annotated[
         int | None, typer.Option(min=200, help="Scenes (6000) or photographs (1600) to train on.")
@@ -42,7 +42,7 @@ def demo(
 ) -> None:
     """Train the same small CLIP twice, plain and harmonized, and compare both sides of it.
 
-    Scenes are generated, nothing is downloaded; two CPU cores need about four minutes. With --photographs two
+    Scenes are generated, nothing is downloaded; two CPU cores need five minutes. With --photographs two
     pretrained towers that have never met learn from yours; that needs the extra `starter`.
     """
     import time

@@ -64,8 +64,13 @@ def _named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Figure:
 
 @torch.no_grad()
 def _similarity(study: Study, outcome: Outcome) -> Figure:
-    """Where three held-out images look like each of their phrases."""
+    """Where three held-out images look like each of their phrases, among all names.
+
+    A map of cosines alone may be bright where nothing is: a patch of background is like all stars at once.
+    """
     subject, harmo = study.subject, outcome.harmo
+    names = l2_normalize(harmo.towers.encode_text(subject.tokenizer(list(subject.names))))
+    scale = harmo.towers.logit_scale.exp()
     test = subject.test
     rows = _some(test.samples)[:3]
     width = 1 + max(len(test.samples[i].phrases) for i in rows)
@@ -80,7 +85,8 @@ def _similarity(study: Study, outcome: Outcome) -> Figure:
         for ax in row[1:]:
             ax.set_axis_off()
         for ax, vector, text in zip(row[1:], phrases, sample.phrase_texts, strict=False):
-            draw_similarity(sample.image, dense @ vector, ax=ax)
+            logits = scale * dense @ torch.cat([vector[None], names]).T
+            draw_similarity(sample.image, logits.softmax(-1)[..., 0], ax=ax)
             ax.set_title(text, fontsize=9)
     return figure
 

@@ -14,7 +14,7 @@ from harmoclip.data.scenes import CLASS_NAMES, Scenes
 from harmoclip.demo.study import Settings, Split, Subject
 
 CONTEXT_LENGTH = 40
-SETTINGS = Settings(steps=800, batch_size=28, train=6000, test=500, learning_rate=3e-3, warmup=50)
+SETTINGS = Settings(steps=720, batch_size=28, train=6000, test=500, learning_rate=3e-3, warmup=50)
 
 
 def scenes_subject(settings: Settings, progress: Callable[[int], None]) -> Subject:
@@ -42,8 +42,9 @@ def scenes_subject(settings: Settings, progress: Callable[[int], None]) -> Subje
         tokenizer=tokenizer,
         start=partial(small_clip, settings.seed),
         to_input=to_input,
-        # without pre-training, the last block's own tokens learn faster than its value path
-        options={"dense": "plain", "weights": {"global_region": 0.5}},
+        # without pre-training, the last block's own tokens learn faster than its value path, and boxes bear a
+        # greater weight: there is little yet that they could cost
+        options={"dense": "plain", "weights": {"lexeme_region": 6.0, "global_region": 0.5}},
     )
 
 
