@@ -261,7 +261,7 @@ def by_boxes(part: Part, quick: bool) -> dict[str, float | bool]:
     for name, images in (
         (("ViT-B-32", 16), ("ViT-B-16", 12)) if quick else (("ViT-B-32", 32), ("ViT-B-16", 16))
     ):
-        rows += part(name, partial(compare, name, images, 10, ROUNDS, not quick or name == "ViT-B-32"))
+        rows += part(name, partial(compare, name, images, 10, ROUNDS, crops=not quick or name == "ViT-B-32"))
     summary = {
         "plain_over_clip": worst(rows, "plain"),
         "value_over_clip": worst(rows, "value"),
@@ -275,7 +275,7 @@ def by_boxes(part: Part, quick: bool) -> dict[str, float | bool]:
     if not quick:
         for name, images in (("ViT-B-32", 8), ("ViT-B-16", 3)):
             for boxes in (0, 1, 3, 30, 50):
-                rows += part(f"{name}-{boxes}", partial(compare, name, images, boxes, 3, boxes > 0))
+                rows += part(f"{name}-{boxes}", partial(compare, name, images, boxes, 3, crops=boxes > 0))
         write_csv(rows, "step.csv")
         plot(rows, pairs, RESULTS / "step.png")
     return summary

@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from harmoclip.data import Sample
 from harmoclip.demo.study import Outcome, Study
@@ -49,7 +50,7 @@ def _named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Figure:
     )
     for row, (name, outcome) in zip(axes, outcomes.items(), strict=True):
         harmo = outcome.harmo.eval()
-        classes = l2_normalize(harmo.towers.encode_text(subject.tokenizer(list(subject.names))))
+        classes = _text_vectors(study, outcome, subject.names)
         for i, ax in zip(shown, row, strict=False):
             sample = subject.test.samples[i]
             regions = harmo.encode_regions(subject.pixels(subject.test, slice(i, i + 1)), [sample.boxes])
@@ -69,7 +70,7 @@ def _similarity(study: Study, outcome: Outcome) -> Figure:
     A map of cosines alone may be bright where nothing is: a patch of background is like all stars at once.
     """
     subject, harmo = study.subject, outcome.harmo
-    names = l2_normalize(harmo.towers.encode_text(subject.tokenizer(list(subject.names))))
+    names = _text_vectors(study, outcome, subject.names)
     scale = harmo.towers.logit_scale.exp()
     test = subject.test
     rows = _some(test.samples)[:3]
@@ -80,7 +81,7 @@ def _similarity(study: Study, outcome: Outcome) -> Figure:
     for row, i in zip(axes, rows, strict=True):
         sample = test.samples[i]
         dense = harmo.encode_dense(subject.pixels(test, slice(i, i + 1)))[0]
-        phrases = l2_normalize(harmo.towers.encode_text(subject.tokenizer(list(sample.phrase_texts))))
+        phrases = _text_vectors(study, outcome, sample.phrase_texts)
         draw_boxes(sample.image, sample.boxes, ax=row[0])
         for ax in row[1:]:
             ax.set_axis_off()
@@ -89,6 +90,11 @@ def _similarity(study: Study, outcome: Outcome) -> Figure:
             draw_similarity(sample.image, logits.softmax(-1)[..., 0], ax=ax)
             ax.set_title(text, fontsize=9)
     return figure
+
+
+def _text_vectors(study: Study, outcome: Outcome, texts: Sequence[str]) -> Tensor:
+    """`[K, D]`, normalised."""
+    return l2_normalize(outcome.harmo.towers.encode_text(study.subject.tokenizer(list(texts))))
 
 
 def _some(samples: Sequence[Sample]) -> list[int]:
