@@ -36,7 +36,7 @@ def default_weights() -> dict[str, Weight]:
 
     Example:
         >>> default_weights()["lexeme_region"]
-        2.0
+        1.0
     """
     return {term.name: term.weight for term in TERMS}
 
@@ -55,7 +55,7 @@ class Options:
         global_region: What an image's regions are held to: its `caption` or its `image` vector, by contrast
             of the regions' mean; or each region to the vector of its own crop, by the teacher where there is
             one, otherwise by the model itself (`crops`), or by the model with gradient (`live_crops`).
-        weights: Factors of the terms in the sum: `global_contrastive` 1, `lexeme_region` 2, `global_region`
+        weights: Factors of the terms in the sum: `global_contrastive` 1, `lexeme_region` 1, `global_region`
             0.25, `hard_negative` 0, `teacher` 1, unless they are given. Each is a number,
             or a schedule `[(step, weight), ...]` with straight lines between its points, where a step is one
             forward in training mode. A term of weight 0 is not computed.

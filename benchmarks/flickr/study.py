@@ -113,7 +113,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "both": {"lexemes": "both"},
     "no LRC": {"weights": {"lexeme_region": 0.0}},
     "no GR": {"weights": {"global_region": 0.0}},
-    "LRC 1": {"weights": {"lexeme_region": 1.0}},
+    "LRC 2": {"weights": {"lexeme_region": 2.0}},
     "LRC 0.5": {"weights": {"lexeme_region": 0.5}},
     "balance": {"balance": True},
     "separate temperatures": {"temperatures": "separate"},

@@ -283,7 +283,7 @@ def changed(weights: dict[str, float] | None = None, **options: Any) -> dict[str
     return {"weights": {"lexeme_region": 1.0, "global_region": 0.5, **(weights or {})}, **options}
 
 
-# the first row, one change each to it, and the steps from there to the defaults
+# the first row, one change each to it ("GR 0.25" comes to the defaults), and both weights changed
 ABLATION: dict[str, dict[str, Any]] = {
     "LRC 1, GR 0.5": changed(),
     "no GC": changed({"global_contrastive": 0.0}),
@@ -296,6 +296,7 @@ ABLATION: dict[str, dict[str, Any]] = {
     "dense plain": changed(dense="plain"),
     "no masking": changed(masking=False),
     "balance": changed(balance=True),
+    "GR 0.25": changed({"global_region": 0.25}),
     "LRC 2": changed({"lexeme_region": 2.0}),
     "LRC 2, GR 0.25": changed({"lexeme_region": 2.0, "global_region": 0.25}),
 }

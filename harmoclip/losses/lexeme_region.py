@@ -164,7 +164,7 @@ class LexemeRegionTerm(Term):
     local_loss: bool
 
     name: ClassVar[str] = "lexeme_region"
-    weight: ClassVar[float] = 2.0
+    weight: ClassVar[float] = 1.0
     judges: ClassVar[tuple[str, ...]] = ("regions", "phrases")
 
     def __call__(self, step: Step, logit_scale: Tensor, logit_bias: Tensor | None) -> Tensor:

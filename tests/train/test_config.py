@@ -100,5 +100,5 @@ def test_differences_are_named():
     assert differences(Config(), Config()) == []
     assert differences(Config(), config) == [
         "steps was 1000 and is 5",
-        "objective.weights.lexeme_region was 2.0 and is 3.0",
+        "objective.weights.lexeme_region was 1.0 and is 3.0",
     ]
