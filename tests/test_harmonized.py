@@ -214,7 +214,7 @@ def test_sigmoid_model_takes_the_sigmoid_loss(batch):
 
 
 def test_weight_zero_is_not_computed(clip, batch):
-    losses = harmoclip.harmonize(clip, weights={"global_region": 0})(*batch)
+    losses = harmoclip.harmonize(clip, weights={"lexeme_region": 2, "global_region": 0})(*batch)
     assert "global_region_loss" not in losses
     torch.testing.assert_close(
         losses["loss"], losses["global_contrastive_loss"] + 2 * losses["lexeme_region_loss"]

@@ -226,7 +226,7 @@ def test_balance_holds_region_terms_to_the_global_one(monkeypatch):
 
     monkeypatch.setattr("harmoclip.objective.gradient_norm", noted)
     batch = draw((3, 2, 4, 5))
-    harmo = harmoclip.harmonize(small(), balance=True)
+    harmo = harmoclip.harmonize(small(), balance=True, weights={"lexeme_region": 2})
     losses = harmo(*batch)
     limit, lexeme, region = norms
     expected = losses["global_contrastive_loss"]
