@@ -3,10 +3,12 @@ import re
 from dataclasses import replace
 
 import pytest
+import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from harmoclip.cli import app
-from harmoclip.data import write_lines
+from harmoclip.data import Sample, write_lines
 from harmoclip.data.scenes import Scenes
 
 MEASURES = {"i2t_r1", "i2t_r5", "t2i_r1", "t2i_r5", "box_top1", "step_ms"}
@@ -56,6 +58,22 @@ def test_photographs_with_pretrained_towers(tmp_path, classes):
     names = int(re.search(r"box Top-1 of (\d+)", result.stderr)[1])
     assert names == 64 if classes else 4 <= names <= 20
     assert all(p.stat().st_size > 10_000 for p in (tmp_path / "out").iterdir())
+
+
+def test_maps_ask_for_what_belongs_to_a_box():
+    """Of a caption the linked phrases, or else the names of the boxes."""
+    from harmoclip.demo.pictures import _said_of_boxes
+
+    sample = Sample(
+        image=Image.new("RGB", (8, 8)),
+        caption="a dog on a lawn",
+        boxes=torch.tensor([[0.1, 0.1, 0.5, 0.5]]),
+        phrases=((0, 5), (9, 15)),
+        links=((0, 0),),
+        labels=torch.tensor([1]),
+    )
+    assert _said_of_boxes(sample, ["cat", "hound"]) == ["a dog"]
+    assert _said_of_boxes(sample.replace(links=()), ["cat", "hound"]) == ["hound"]
 
 
 def without_labels(path):

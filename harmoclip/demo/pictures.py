@@ -17,6 +17,10 @@ from harmoclip.draw import draw_boxes, draw_similarity
 from harmoclip.tensors import l2_normalize
 
 IMAGES = 4
+GRID = 8
+"""Points of a similarity map, along each side."""
+WINDOWS = (0.2, 0.3, 0.4)
+"""Sides of the windows around each point, of the image's."""
 
 
 def save_pictures(study: Study, outcomes: dict[str, Outcome], folder: Path) -> list[Path]:
@@ -65,31 +69,55 @@ def _named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Figure:
 
 @torch.no_grad()
 def _similarity(study: Study, outcome: Outcome) -> Figure:
-    """Where three held-out images look like each of their phrases, among all names.
+    """Where three held-out images show each of their linked phrases, among all names and held-out phrases.
 
-    A map of cosines alone may be bright where nothing is: a patch of background is like all stars at once.
+    Each point tells of the windows around it. A map of the cosines of single patches may be bright where
+    nothing is: a patch of background is like all stars at once.
     """
-    subject, harmo = study.subject, outcome.harmo
-    names = _text_vectors(study, outcome, subject.names)
-    scale = harmo.towers.logit_scale.exp()
-    test = subject.test
+    subject, test = study.subject, study.subject.test
+    texts = sorted({*subject.names, *(text for sample in test.samples for text in sample.phrase_texts)})
+    vectors = _text_vectors(study, outcome, texts)
     rows = _some(test.samples)[:3]
-    width = 1 + max(len(test.samples[i].phrases) for i in rows)
+    asked = [_said_of_boxes(test.samples[i], subject.names) for i in rows]
+    width = 1 + max(map(len, asked))
     figure, axes = plt.subplots(
-        len(rows), width, figsize=(2.3 * width, 2.5 * len(rows)), layout="constrained"
+        len(rows), width, figsize=(2.3 * width, 2.5 * len(rows)), layout="constrained", squeeze=False
     )
-    for row, i in zip(axes, rows, strict=True):
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for row, i, said in zip(axes, rows, asked, strict=True):
         sample = test.samples[i]
-        dense = harmo.encode_dense(subject.pixels(test, slice(i, i + 1)))[0]
-        phrases = _text_vectors(study, outcome, sample.phrase_texts)
+        likely = _texts_of_windows(outcome, subject.pixels(test, slice(i, i + 1)), vectors)
         draw_boxes(sample.image, sample.boxes, ax=row[0])
-        for ax in row[1:]:
-            ax.set_axis_off()
-        for ax, vector, text in zip(row[1:], phrases, sample.phrase_texts, strict=False):
-            logits = scale * dense @ torch.cat([vector[None], names]).T
-            draw_similarity(sample.image, logits.softmax(-1)[..., 0], ax=ax)
+        for ax, text in zip(row[1:], said, strict=False):
+            draw_similarity(sample.image, likely[..., texts.index(text)], ax=ax)
             ax.set_title(text, fontsize=9)
     return figure
+
+
+def _said_of_boxes(sample: Sample, names: Sequence[str]) -> list[str]:
+    """The phrases that are linked to a box, in the order of the caption; the boxes' names where none is."""
+    phrases = sorted({phrase for _, phrase in sample.links})
+    if not phrases and sample.labels is not None:
+        return [names[label] for label in sorted(set(sample.labels.tolist()))]
+    return [sample.phrase_texts[phrase] for phrase in phrases]
+
+
+def _texts_of_windows(outcome: Outcome, pixels: Tensor, vectors: Tensor) -> Tensor:
+    """`[GRID, GRID, K]`, how likely each text is for the windows around each point: their mean."""
+    harmo = outcome.harmo.eval()
+    windows = torch.cat([_window_grid(side, GRID) for side in WINDOWS])
+    regions = harmo.encode_regions(pixels, [windows])
+    likely = (harmo.towers.logit_scale.exp() * regions @ vectors.T).softmax(-1)
+    return likely.reshape(len(WINDOWS), GRID, GRID, -1).mean(0)
+
+
+def _window_grid(side: float, grid: int) -> Tensor:
+    """`[grid * grid, 4]` xyxy: a square window around the middle of each cell, cut at the image's edges."""
+    middle = (torch.arange(grid) + 0.5) / grid
+    y, x = torch.meshgrid(middle, middle, indexing="ij")
+    corners = [x - side / 2, y - side / 2, x + side / 2, y + side / 2]
+    return torch.stack(corners, -1).reshape(-1, 4).clamp(0, 1)
 
 
 def _text_vectors(study: Study, outcome: Outcome, texts: Sequence[str]) -> Tensor:
