@@ -106,18 +106,16 @@ def _said_of_boxes(sample: Sample, names: Sequence[str]) -> list[str]:
 def _texts_of_windows(outcome: Outcome, pixels: Tensor, vectors: Tensor) -> Tensor:
     """`[GRID, GRID, K]`, how likely each text is for the windows around each point: their mean."""
     harmo = outcome.harmo.eval()
-    windows = torch.cat([_window_grid(side, GRID) for side in WINDOWS])
-    regions = harmo.encode_regions(pixels, [windows])
+    regions = harmo.encode_regions(pixels, [_windows()])
     likely = (harmo.towers.logit_scale.exp() * regions @ vectors.T).softmax(-1)
     return likely.reshape(len(WINDOWS), GRID, GRID, -1).mean(0)
 
 
-def _window_grid(side: float, grid: int) -> Tensor:
-    """`[grid * grid, 4]` xyxy: a square window around the middle of each cell, cut at the image's edges."""
-    middle = (torch.arange(grid) + 0.5) / grid
-    y, x = torch.meshgrid(middle, middle, indexing="ij")
-    corners = [x - side / 2, y - side / 2, x + side / 2, y + side / 2]
-    return torch.stack(corners, -1).reshape(-1, 4).clamp(0, 1)
+def _windows() -> Tensor:
+    """`[len(WINDOWS) * GRID * GRID, 4]` xyxy: squares around the middle of each cell, cut at the edges."""
+    middle = (torch.arange(GRID) + 0.5) / GRID
+    half, y, x = torch.meshgrid(torch.tensor(WINDOWS) / 2, middle, middle, indexing="ij")
+    return torch.stack([x - half, y - half, x + half, y + half], -1).reshape(-1, 4).clamp(0, 1)
 
 
 def _text_vectors(study: Study, outcome: Outcome, texts: Sequence[str]) -> Tensor:
