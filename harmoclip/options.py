@@ -122,6 +122,15 @@ class Options:
     )
 
     def __post_init__(self) -> None:
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if isinstance(option.default, bool) and not isinstance(value, bool):
+                raise InputError(f"{option.name} is {value!r}: expected True or False.")
+        if not isinstance(self.positives, Positives):
+            raise InputError(
+                f"positives is {self.positives!r}: expected a harmoclip.losses.Positives, such as "
+                "Positives(overlap=None)."
+            )
         one_of("lexemes", self.lexemes, ("spans", "phrases", "both"))
         one_of("global_region", self.global_region, ("caption", "image", "crops", "live_crops"))
         one_of("temperatures", self.temperatures, ("shared", "separate"))

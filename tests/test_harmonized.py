@@ -242,7 +242,8 @@ def test_wrong_model():
 @pytest.mark.parametrize(
     "options",
     [{"dense": "vlaue"}, {"lexemes": "words"}, {"global_region": "x"}, {"weights": {"lexeme": 1.0}},
-     {"weights": {"lexeme_region": float("nan")}}, {"weights": {"lexeme_region": -1.0}}],
+     {"weights": {"lexeme_region": float("nan")}}, {"weights": {"lexeme_region": -1.0}},
+     {"weights": [1.0, 1.0]}, {"balance": "yes"}, {"positives": {"overlap": None}}, {"positives": 0.5}],
 )  # fmt: skip
 def test_unknown_options(clip, options):
     with pytest.raises(InputError, match="expected"):

@@ -16,6 +16,7 @@ from harmoclip.tensors import full_precision, l2_normalize
 MAX_LOGIT_SCALE = math.log(100.0)
 MAX_LOGITS = 2**22  # held at once; beyond it they are computed in chunks, and again in backward
 ABSENT = -1e4  # the logit of what is left out: exp() of it is 0 beside any cosine times 100
+NEITHER = -1.0  # the weight of a column that is no positive and no negative of a row
 
 Labels = tuple[Tensor, ...]
 Target = Callable[[Labels, Labels], Tensor]
@@ -53,7 +54,8 @@ def symmetric_contrast(
         rows: `[N, D]`, normalized here.
         columns: `[N, D]`, normalized here; column i belongs to row i.
         labels: Tensors that hold a row for each of the N, from which `target` tells the positives.
-        target: How much each column is a positive of each row, in [0, 1]; symmetric in its arguments.
+        target: How much each column is a positive of each row, in [0, 1], or `NEITHER`; symmetric in its
+            arguments.
         logit_scale: Learned log of the factor on cosines.
         logit_bias: Learned bias; where it is given, the sigmoid form is taken.
         present: `[N]` bool, which of the N take part; all of them where it is None.
@@ -142,9 +144,8 @@ def _losses(
     weight = target(row_labels, column_labels).to(logits.dtype)
     if bias is not None:
         logits = logits + bias
-    if absent is not None:
-        logits = logits.masked_fill(absent, ABSENT)
-        weight = weight.masked_fill(absent, 0)
+    left_out = weight == NEITHER if absent is None else (weight == NEITHER) | absent
+    logits, weight = logits.masked_fill(left_out, ABSENT), weight.masked_fill(left_out, 0)
     if bias is not None:
         return sigmoid_losses(logits, weight, *extra)
     if not compete:

@@ -14,7 +14,7 @@ from harmoclip.losses.gather import Gathered, gather, row_counts, unique_index
 from harmoclip.losses.own_negatives import own_negatives
 from harmoclip.losses.positives import Positives
 from harmoclip.losses.terms import Step, Term
-from harmoclip.tensors import full_precision
+from harmoclip.tensors import full_precision, l2_normalize
 
 
 class LexemeRegionLoss(nn.Module):
@@ -108,7 +108,7 @@ class LexemeRegionLoss(nn.Module):
             symmetric_contrast(
                 rows,
                 form,
-                labels,
+                labels if self.positives.synonyms is None else (*labels, _meanings(form)),
                 self.positives.weights,
                 logit_scale,
                 logit_bias,
@@ -145,6 +145,12 @@ def _forms(columns: Gathered) -> list[Gathered]:
     """The columns `[N, D]` of each form, from `[N, F, D]`."""
     both = zip(columns.own.unbind(1), columns.all.unbind(1), strict=True)
     return [Gathered(own, every, columns.counts) for own, every in both]
+
+
+def _meanings(phrases: Gathered) -> Gathered:
+    """What phrases `[N, D]` mean beside each other: their directions, less what all have in common."""
+    shared = l2_normalize(phrases.all).mean(0).detach()
+    return phrases.map(lambda vectors: l2_normalize(l2_normalize(vectors.detach()) - shared))
 
 
 def occurrences(labels: Tensor) -> Tensor:

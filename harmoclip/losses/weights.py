@@ -19,8 +19,11 @@ def checked_weights(given: Mapping[str, Weight], known: Sequence[str]) -> dict[s
     """The weights as they were given.
 
     Raises:
-        InputError: A name is unknown, a weight is negative or not finite, or a schedule's steps do not rise.
+        InputError: They are no dict, a name is unknown, a weight is negative or not finite, or a schedule's
+            steps do not rise.
     """
+    if not isinstance(given, Mapping):
+        raise InputError(f"weights are {given!r}: expected a dict by name, such as {{{known[0]!r}: 1.0}}.")
     for name, weight in given.items():
         if name not in known:
             raise InputError(

@@ -21,7 +21,7 @@ import torch.distributed as dist
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from harmoclip.losses import gather
+from harmoclip.losses import Positives, gather
 from tests.helpers.world import (
     assert_same,
     batch,
@@ -157,6 +157,15 @@ def ddp_region_texts_sigmoid():
         return {"model": model, "weights": {"hard_negative": 0.5}, "temperatures": "separate"}
 
     yield from region_texts(options)
+
+
+def ddp_synonyms():
+    positives = Positives(synonyms=0.2)  # of a tower that was never trained
+    expected, plain = one_process(positives=positives), one_process()
+    assert expected[0]["lexeme_region_loss"] < plain[0]["lexeme_region_loss"]
+    yield
+    same_as_one_process(expected, {"positives": positives})
+    same_as_one_process(expected, {"positives": positives, "local_loss": False})
 
 
 def labels_of_some_ranks_only():

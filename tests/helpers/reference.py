@@ -15,13 +15,16 @@ def iou(a, b):
 
 
 def row_loss(logits, share, sigmoid, repeats=None):
+    """A share of None: neither right nor wrong."""
+    repeats = repeats or [1] * len(logits)
+    judged = [x for x in zip(logits, share, repeats, strict=True) if x[1] is not None]
+    logits, share, repeats = zip(*judged, strict=True)
     if sigmoid:
         terms = [
             t * (1 + (-z).exp()).log() + (1 - t) * (1 + z.exp()).log()
             for z, t in zip(logits, share, strict=True)
         ]
         return sum(terms)
-    repeats = repeats or [1] * len(logits)
     share = [t / n for t, n in zip(share, repeats, strict=True)]
     total = sum(z.exp() / n for z, n in zip(logits, repeats, strict=True)).log()
     return sum(t * (total - z) for z, t in zip(logits, share, strict=True)) / sum(share)
@@ -64,8 +67,20 @@ def contrast(rows, columns, share, log_scale, bias=None, repeats=None):
     return (sum(forth) + sum(back)) / (2 * count)
 
 
-def pair_shares(links, phrase_id, image_index, boxes, same_box, same_image, overlap):
+def pair_shares(links, phrase_id, image_index, boxes, lexemes, same_box, same_image, overlap, synonyms=None):
+    linked = [lexemes[p] / lexemes[p].norm() for _, p in links.tolist()]
+    shared = sum(linked) / len(linked)
+
+    def meaning(p):
+        return lexemes[p] / lexemes[p].norm() - shared
+
     def share(one, other):
+        right = positive(one, other)
+        if right == 0 and synonyms is not None:
+            return None if cosine(meaning(one[1]), meaning(other[1])) >= synonyms else right
+        return right
+
+    def positive(one, other):
         (r, p), (s, q) = one, other
         if phrase_id[p] == phrase_id[q]:
             return 1.0
@@ -84,7 +99,7 @@ def pair_shares(links, phrase_id, image_index, boxes, same_box, same_image, over
 def lexeme_region(
     regions, lexemes, links, phrase_id, image_index, boxes, positives, log_scale, bias=None, distinct=True
 ):
-    shares = pair_shares(links, phrase_id, image_index, boxes, *positives)
+    shares = pair_shares(links, phrase_id, image_index, boxes, lexemes, *positives)
     rows = [regions[r] for r, _ in links.tolist()]
     columns = [lexemes[p] for _, p in links.tolist()]
     linked = phrase_id[links[:, 1]].tolist()

@@ -33,6 +33,8 @@ def scene():
         (0.0, 0.5, None),
         (0.0, 0.0, 0.8),
         (0.75, 0.25, 0.5),
+        (0.0, 0.0, None, 0.1),
+        (0.75, 0.25, 0.5, 0.1),
     ],
 )
 @pytest.mark.parametrize("distinct", [True, False])
@@ -70,6 +72,30 @@ def test_each_rule_marks_its_own_pairs():
     assert near[1, 3] == 1
     assert near[1, 7] == 0  # another image
     assert near[1, 2] == 0  # the same box has its own rule
+
+
+def test_synonyms_are_neither_right_nor_wrong():
+    """Of four directions, less the mean's, the first two are nearly one, and the others are far from it."""
+    regions = torch.randn(4, 8)
+    phrases = torch.eye(4, 8) + 3 * torch.eye(8)[7]
+    phrases[1] = phrases[0] + 0.01 * torch.randn(8)
+    call = torch.arange(4)[:, None].expand(4, 2), torch.arange(4), torch.arange(4), torch.tensor(2.0)
+    loss = LexemeRegionLoss(Positives(overlap=None, synonyms=0.6))(regions, phrases, *call)
+    logits = math.exp(2.0) * F.normalize(regions, dim=1) @ F.normalize(phrases, dim=1).T
+    logits[0, 1] = logits[1, 0] = -torch.inf
+    both = F.cross_entropy(logits, torch.arange(4)), F.cross_entropy(logits.T, torch.arange(4))
+    torch.testing.assert_close(loss, (both[0] + both[1]) / 2)
+
+
+def test_what_phrases_share_makes_no_synonyms():
+    """A text tower whose phrases are all alike, as an untrained one's, still tells them apart."""
+    regions, phrases, boxes = torch.randn(4, 8), torch.randn(4, 8) + 100, random_boxes(4)
+    call = torch.arange(4)[:, None].expand(4, 2), torch.arange(4), torch.arange(4), torch.tensor(2.0)
+    plain, with_synonyms = (
+        LexemeRegionLoss(Positives(synonyms=cosine))(regions, phrases, *call, boxes=boxes)
+        for cosine in (None, 0.95)
+    )
+    torch.testing.assert_close(with_synonyms, plain, rtol=0, atol=0)
 
 
 def test_equal_phrases_do_not_push_each_other_away():
@@ -119,7 +145,18 @@ def test_no_link_is_a_connected_zero(bias):
 
 
 @pytest.mark.parametrize(
-    "rules", [{"same_box": 1.5}, {"same_image": -0.1}, {"overlap": 0.0}, {"overlap": float("nan")}]
+    "rules",
+    [
+        {"same_box": 1.5},
+        {"same_image": -0.1},
+        {"overlap": 0.0},
+        {"overlap": float("nan")},
+        {"synonyms": 0.0},
+        {"synonyms": 1.1},
+        {"synonyms": True},
+        {"same_box": "1"},
+        {"overlap": "0.7"},
+    ],
 )
 def test_wrong_rules(rules):
     with pytest.raises(InputError, match="expected"):
