@@ -19,6 +19,7 @@ from flickr.data import Batch, Split, frequent_heads
 from flickr.measuring import Questions, measure
 from flickr.prepare import Bar, lower_layers, prepare
 from flickr.towers import cut_image_tower, cut_text_tower, pair_tokenizer, pretrained_pair
+from harmoclip.losses import Positives
 
 CLASSES = 100
 ASKED_OF_TRAIN = 500  # photographs on which the share of phrases in retrieval is chosen
@@ -118,5 +119,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "balance": {"balance": True},
     "separate temperatures": {"temperatures": "separate"},
     "phrases as often as linked": {"distinct_phrases": False},
+    "synonyms left out": {"positives": Positives(synonyms=0.6)},
     "no GC": {"weights": {"global_contrastive": 0.0}},
 }

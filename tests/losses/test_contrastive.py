@@ -98,8 +98,9 @@ def test_chunks_keep_no_logits(monkeypatch):
 
 def test_chunks_compile(monkeypatch):
     monkeypatch.setattr(contrastive, "MAX_LOGITS", 8)
-    target = Positives(same_image=0.3, overlap=None).weights
-    label = (torch.tensor([[7, 0, 0], [8, 0, 0], [7, 1, 1], [9, 2, 1]]),)
+    target = Positives(same_image=0.3, overlap=None, synonyms=0.5).weights
+    meanings = F.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.5, 1.0]]), dim=1)
+    label = torch.tensor([[7, 0, 0], [8, 0, 0], [7, 1, 1], [9, 2, 1]]), meanings
     rows = torch.randn(4, 8, requires_grad=True)
 
     def losses(rows):
