@@ -134,7 +134,7 @@ def measure(model: Any, asked: Questions, train: Questions) -> dict[str, float]:
         "r1": mean_recall(found),
         "r5": mean_recall(found, 5),
         "phrase_share": share,
-        "phrase_r1": mean_recall({k.removeprefix("phrase_"): v for k, v in by_phrases.items()}),
+        "phrase_r1": mean_recall(by_phrases, prefix="phrase_"),
         **named_boxes(vectors),
         "ground": grounded(vectors),
         **attribute_accuracy(vectors),

@@ -59,6 +59,10 @@ Images = Annotated[Path | None, typer.Option(help="The images of --on, where not
 Proposals = Annotated[
     Path | None, typer.Option(help="A detector's boxes for --on, in the format of COCO's results.")
 ]
+PhraseShare = Annotated[
+    float | None,
+    typer.Option(min=0, help="Also rank by where a caption's phrases are, with this share, such as 0.4."),
+]
 Options = Annotated[
     list[str] | None,
     typer.Option("--option", "-o", metavar="KEY=VALUE", help="More to tell what --on names; see --list."),
@@ -87,6 +91,7 @@ def evaluate(
     coco: Coco = None,
     images: Images = None,
     proposals: Proposals = None,
+    phrase_share: PhraseShare = None,
     option: Options = None,
     dense: Dense = None,
     regions: Regions = "dense",
@@ -110,7 +115,14 @@ def evaluate(
     from harmoclip.models import load_model
     from harmoclip.stretch import with_context
 
-    request = Request("", None, images, checked_regions(regions), proposals, tuple(option or ()))
+    request = Request(
+        "",
+        images=images,
+        regions=checked_regions(regions),
+        proposals=proposals,
+        phrase_share=phrase_share,
+        options=tuple(option or ()),
+    )
     tasks = tasks_on(_asked(on, scenes, coco), request)
     check_writable(out, "--out")
     with Progress() as progress:

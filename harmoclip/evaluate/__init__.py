@@ -16,7 +16,7 @@ from harmoclip.evaluate.coco_boxes import CocoBoxes
 from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.evaluated import Evaluated
 from harmoclip.evaluate.metrics import Metric, Metrics
-from harmoclip.evaluate.phrase_retrieval import PhraseRanking, rank_by_phrases
+from harmoclip.evaluate.phrase_retrieval import PhraseRanking, phrase_ranking, rank_by_phrases
 from harmoclip.evaluate.referring import pointing, referring
 from harmoclip.evaluate.regions import RegionVectors
 from harmoclip.evaluate.retrieval import mean_recall, retrieval
@@ -43,6 +43,7 @@ __all__ = [
     "micro",
     "name_boxes",
     "pareto_front",
+    "phrase_ranking",
     "pointing",
     "rank_by_phrases",
     "referring",

@@ -209,6 +209,20 @@ class Encoder:
                 check_vectors(dense.flatten(1), "images by their patches", partial(sample_name, batch))
                 yield batch, dense
 
+    def patch_vectors(self, read: Callable[[int], AnyImage], count: int) -> Iterator[Tensor]:
+        """The vectors `[H, W, D]` of the patches of each whole image, in order, on the CPU.
+
+        Images are resized to the model's square input without keeping the aspect. No cache keeps these
+        vectors, and no more than a batch of them is held.
+
+        Args:
+            read: Gives image i.
+            count: How many there are.
+        """
+        for rows in self._batches(count, "patches"):
+            inputs = self._in_threads(lambda i: self._square(read(i)), rows)
+            yield from self._dense(torch.stack(inputs)).cpu()
+
     # ------------------------------------------------------------------ from inputs to vectors
 
     def _encode_images(self, inputs: list[Tensor], model: bytes) -> Tensor:

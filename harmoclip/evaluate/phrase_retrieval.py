@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 
 from harmoclip.errors import InputError
+from harmoclip.evaluate.captioned import Captioned
+from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metrics
 from harmoclip.evaluate.retrieval import all_ranks, best_ranks, image_owners, mean_recall, recalls
 from harmoclip.evaluate.vectors import ArrayLike, check_vectors, comparable, unit_vectors
+from harmoclip.segment import CaptionSegmenter
 from harmoclip.tensors import l2_normalize
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5)
@@ -44,7 +47,7 @@ class Candidates(NamedTuple):
 
 @dataclass(frozen=True)
 class PhraseRanking:
-    """Candidates of both directions, to be ranked again with any share; made by `rank_by_phrases`.
+    """Candidates of both directions, to be ranked again with any share; made by `phrase_ranking`.
 
     Args:
         images: For each caption.
@@ -58,7 +61,8 @@ class PhraseRanking:
         """Recall at k and median rank both ways, as `phrase_i2t_r1` and so on.
 
         Args:
-            share: The factor of the phrases' part; 0 is plain retrieval. Choose it on training data.
+            share: The factor of the phrases' part; 0 is plain retrieval. Choose it on other images, which
+                training has not seen either.
             ks: The k of recall at k, up to the number of candidates.
         """
         sides = (("phrase_i2t", self.texts), ("phrase_t2i", self.images))
@@ -69,8 +73,7 @@ class PhraseRanking:
         """The share with the highest mean of both R@1, the smallest one of equals."""
 
         def mean_r1(share: float) -> float:
-            found = self.metrics(share, ks=(1,))
-            return mean_recall({name.removeprefix("phrase_"): value for name, value in found.items()})
+            return mean_recall(self.metrics(share, ks=(1,)), prefix="phrase_")
 
         return max(sorted(shares), key=mean_r1)
 
@@ -126,6 +129,41 @@ def rank_by_phrases(
     return PhraseRanking(
         _candidates(text, image, owner, own, t2i, of_texts.view_as(t2i)),
         _candidates(image, text, own, owner, i2t, of_images.view_as(i2t)),
+    )
+
+
+def phrase_ranking(encoder: Encoder, captioned: Captioned, *, top: int = 100) -> PhraseRanking:
+    """`rank_by_phrases` of a model on a retrieval set.
+
+    The phrases are those that `CaptionSegmenter` finds in the captions, each a text of its own; the patches
+    are those of the whole image, resized to the model's input without keeping the aspect.
+
+    Args:
+        encoder: The model.
+        captioned: Images with their captions, in English.
+        top: How many candidates each caption and each image has.
+
+    Raises:
+        EvaluationError: Some vectors are not finite or all zeros.
+
+    Example:
+        >>> from harmoclip.data.scenes import Scenes
+        >>> ranking = phrase_ranking(encoder, Captioned.samples(Scenes("test", 4)))
+        >>> sorted(ranking.metrics(share=0.4, ks=(1,)))[:2]
+        ['phrase_i2t_median_rank', 'phrase_i2t_r1']
+    """
+    found = list(CaptionSegmenter().pipe(captioned.captions))
+    phrases = [phrase.text for own in found for phrase in own]
+    owner = torch.arange(len(found)).repeat_interleave(torch.tensor([len(own) for own in found]))
+    text = encoder.text_vectors(captioned.captions)
+    return rank_by_phrases(
+        encoder.image_vectors(captioned.read, captioned.images),
+        text,
+        encoder.patch_vectors(captioned.read, captioned.images),
+        encoder.text_vectors(phrases) if phrases else text[:0],
+        owner,
+        captioned.image_of_text,
+        top=top,
     )
 
 

@@ -19,7 +19,7 @@ class Yardstick(NamedTuple):
     layout: str
     options: str = ""
     """What `--option` can tell it; empty where there is nothing to tell."""
-    ignores: tuple[str, ...] = ("proposals",)
+    ignores: tuple[str, ...] = ("proposals", "phrase_share")
     """Parts of a `Request` that mean nothing to it."""
 
     def takes(self, part: str) -> bool:
@@ -50,18 +50,21 @@ YARDSTICKS: dict[str, Yardstick] = {
         "phrase; pointing; a phrase among its negatives",
         "JSON lines, shards, or any other format that training reads",
         options="format, and those of the format, as `harmoclip data check` has them: unit, box_format, ...",
+        ignores=("proposals",),
     ),
     "coco": Yardstick(
         f"{_HERE}.coco",
         "1405.0312, 2310.01403, 2401.07199, 2505.05071",
         "retrieval of captions; boxes by CLIPSelf's, FineCLIP's and FG-CLIP's definitions",
         "COCO's own: annotations/*_SPLIT.json, SPLIT/, dataset_coco.json",
+        ignores=("proposals",),
     ),
     "flickr30k": Yardstick(
         f"{_HERE}.flickr30k",
         "1505.04870",
         "retrieval on Karpathy's test split",
         "dataset_flickr30k.json beside flickr30k-images/",
+        ignores=("proposals",),
     ),
     "flickr-entities": Yardstick(
         f"{_HERE}.flickr_entities",
@@ -89,7 +92,7 @@ YARDSTICKS: dict[str, Yardstick] = {
         "1405.0312, 1804.04340, 1908.03195",
         "AP of a detector's --proposals named by the model: COCO with novel and base, LVIS by frequency",
         "instances_SPLIT.json or lvis_v1_val.json, val2017/; detection:lvis_v1_val=DIR for LVIS",
-        ignores=(),
+        ignores=("phrase_share",),
     ),
     "lvis": Yardstick(
         f"{_HERE}.lvis",
@@ -115,6 +118,7 @@ YARDSTICKS: dict[str, Yardstick] = {
         "2403.15378, 2404.19753, 2312.08578, 2405.02793",
         "retrieval of long captions: Urban1k, DOCCI, DCI, IIW, ShareGPT4V-1k, or pairs of one's own",
         "the release's own, or captions.jsonl; --context N stretches what a model reads",
+        ignores=("proposals",),
     ),
     "sugarcrepe": Yardstick(
         f"{_HERE}.sugarcrepe",
@@ -127,7 +131,7 @@ YARDSTICKS: dict[str, Yardstick] = {
         "2210.01936",
         "relations and attributes with their order exchanged",
         "visual_genome_relation.json, visual_genome_attribution.json, images/",
-        ignores=("split", "proposals"),
+        ignores=("split", "proposals", "phrase_share"),
     ),
     "valse": Yardstick(
         f"{_HERE}.valse",
@@ -140,7 +144,7 @@ YARDSTICKS: dict[str, Yardstick] = {
         "2204.03162",
         "two images and two captions of the same words: text, image and group score",
         "examples.jsonl and images/",
-        ignores=("split", "proposals"),
+        ignores=("split", "proposals", "phrase_share"),
     ),
     "clip-benchmark": Yardstick(
         f"{_HERE}.clip_benchmark",
@@ -148,14 +152,14 @@ YARDSTICKS: dict[str, Yardstick] = {
         "any data set of clip_benchmark: zero-shot classification, retrieval, selection of captions",
         "what clip_benchmark reads; the split is the data set: clip-benchmark:cifar10=DIR",
         options="split, task, language, annotation_file, download=true",
-        ignores=("images", "proposals"),
+        ignores=("images", "proposals", "phrase_share"),
     ),
     "class-folders": Yardstick(
         f"{_HERE}.class_folders",
         "2103.00020",
         "zero-shot classification",
         "one folder of images a class, class_names.txt if names differ",
-        ignores=("split", "images", "proposals"),
+        ignores=("split", "images", "proposals", "phrase_share"),
     ),
 }
 
@@ -211,6 +215,7 @@ def _given(request: Request) -> dict[str, str]:
         "split": request.split or "",
         "images": str(request.images or ""),
         "proposals": str(request.proposals or ""),
+        "phrase_share": "" if request.phrase_share is None else str(request.phrase_share),
         "options": ", ".join(request.options),
     }
     return {part: text for part, text in texts.items() if text}

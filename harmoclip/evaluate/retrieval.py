@@ -58,14 +58,19 @@ def retrieval(
     )
 
 
-def mean_recall(found: Mapping[str, float], k: int = 1) -> float:
+def mean_recall(found: Mapping[str, float], k: int = 1, *, prefix: str = "") -> float:
     """The mean of both directions' recall at k.
+
+    Args:
+        found: With `i2t_r1` and `t2i_r1`, where k is 1.
+        k: The k of recall at k.
+        prefix: What these names begin with: `phrase_` in retrieval by phrases.
 
     Example:
         >>> mean_recall({"i2t_r1": 0.5, "t2i_r1": 0.25})
         0.375
     """
-    return (found[f"i2t_r{k}"] + found[f"t2i_r{k}"]) / 2
+    return (found[f"{prefix}i2t_r{k}"] + found[f"{prefix}t2i_r{k}"]) / 2
 
 
 def image_owners(image_of_text: ArrayLike | None, texts: int, images: int) -> Tensor:

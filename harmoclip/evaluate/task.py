@@ -28,7 +28,11 @@ class Request:
         images: The folder of the images, where it is not in its usual place.
         regions: How a box becomes a vector.
         proposals: A file of a detector's boxes, in the format of COCO's results, where one is asked for.
+        phrase_share: The share of the phrases in retrieval by phrases, from 0; None leaves that out.
         options: What a yardstick can be told beside, as `KEY=VALUE`.
+
+    Raises:
+        InputError: The share is below 0.
     """
 
     source: str
@@ -36,7 +40,12 @@ class Request:
     images: Path | None = None
     regions: Regions = "dense"
     proposals: Path | None = None
+    phrase_share: float | None = None
     options: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.phrase_share is not None and not 0 <= self.phrase_share < float("inf"):
+            raise InputError(f"phrase_share is {self.phrase_share}: expected a number from 0, such as 0.4.")
 
     @property
     def path(self) -> Path:

@@ -143,6 +143,11 @@ class EvaluationConfig:
         "[YARDSTICK=FOLDER, YARDSTICK:SPLIT=FOLDER]",
     )
     options: tuple[str, ...] = key((), "what else these are told, as [KEY=VALUE, ...]")
+    phrase_share: float | None = key(
+        None,
+        "the share of phrases in their retrieval by phrases, such as 0.4; null: none is measured",
+        least=0,
+    )
     best: tuple[str, ...] = key(
         (),
         "the measures whose harmonic mean is the trade-off, such as [retrieval-coco-val2017, "

@@ -72,7 +72,7 @@ class Yardsticks:
     """
 
     def __init__(self, chosen: EvaluationConfig, *, held_out: bool) -> None:
-        request = Request("", options=chosen.options)
+        request = Request("", phrase_share=chosen.phrase_share, options=chosen.options)
         self.tasks = tasks_on(chosen.yardsticks, request) if chosen.yardsticks else []
         self.best = chosen.best or (("trade_off",) if held_out else _one_of_each_side(self.tasks))
         known = [*(MEASURES if held_out else ()), *(task.key for task in self.tasks)]

@@ -27,11 +27,13 @@ def loaded(monkeypatch):
 
 
 def test_before_and_after_give_a_table_json_and_a_report(loaded, tmp_path):
-    arguments = ["evaluate", "any", "--after", "after.pt", "--scenes", "4", "--shares", "0.5", "--json"]
+    arguments = ["evaluate", "any", "--after", "after.pt", "--scenes", "4", "--shares", "0.5", "--json",
+                 "--phrase-share", "0.4"]  # fmt: skip
     result = CliRunner().invoke(cli.app, [*arguments, "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
     printed = json.loads(result.stdout.splitlines()[-1])
     assert printed["scores"]["boxes, scenes, dense"]["after"]["box_top5"] <= 1
+    assert printed["scores"]["retrieval by phrases, scenes"]["before"]["phrase_i2t_r10"] == 1
     assert list(printed["sweep"]) == ["0", "0.5", "1"]
     assert "i2t_median_rank" in result.stderr
     assert (tmp_path / "out" / "report.html").exists()

@@ -4,8 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
+from harmoclip.data.scenes import Scenes
 from harmoclip.errors import EvaluationError, InputError
-from harmoclip.evaluate import rank_by_phrases, retrieval
+from harmoclip.evaluate import Captioned, phrase_ranking, rank_by_phrases, retrieval
+from harmoclip.evaluate.registry import tasks_of, tasks_on
+from harmoclip.evaluate.task import Request
+from harmoclip.segment import CaptionSegmenter
+from tests.helpers.small_world import small_encoder
 
 
 def world(seed, images=7, texts=12, cells=4, dim=3):
@@ -134,3 +139,51 @@ def test_captions_without_any_phrase_are_their_own():
         **{**w, "phrases": w["text"], "text_of_phrase": torch.arange(len(w["text"]))}
     ).metrics(1.0)
     assert dict(found) == pytest.approx(dict(again))
+
+
+# ---------------------------------------------------------------- a model on a retrieval set
+
+
+def test_a_models_captions_are_ranked_by_their_own_phrases():
+    scenes, encoder = Scenes("test", 6), small_encoder()
+    encoder.batch_size = 4
+    captions = [*(scenes[i].caption for i in range(6)), "It rains."]  # the last one names nothing
+    captioned = Captioned(lambda i: scenes[i].image, 6, captions, torch.tensor([*range(6), 0]))
+    segment = CaptionSegmenter()
+    phrases = [(row, p.text) for row, caption in enumerate(captions) for p in segment(caption)]
+    assert len(phrases) > 6
+    squares = torch.stack([encoder._square(scenes[i].image) for i in range(6)])
+    with torch.no_grad():
+        expected = rank_by_phrases(
+            encoder.image_vectors(captioned.read, 6), encoder.text_vectors(captions),
+            encoder.harmo.encode_dense(squares), encoder.text_vectors([text for _, text in phrases]),
+            [row for row, _ in phrases], captioned.image_of_text,
+        )  # fmt: skip
+    found = phrase_ranking(encoder, captioned)
+    torch.testing.assert_close(found.images.phrases, expected.images.phrases)
+    assert dict(found.metrics(0.5)) == pytest.approx(dict(expected.metrics(0.5)))
+
+
+def test_a_model_on_captions_without_any_phrase():
+    scenes, encoder = Scenes("test", 2), small_encoder()
+    captioned = Captioned(lambda i: scenes[i].image, 2, ["It rains.", "It snows."], torch.arange(2))
+    assert phrase_ranking(encoder, captioned).images.phrases.isfinite().all()
+
+
+def test_a_share_adds_a_task_beside_plain_retrieval():
+    encoder = small_encoder()
+    plain, by_phrases, *_ = tasks_of("scenes", Request("5", phrase_share=0.4))
+    assert [plain.name, by_phrases.name] == ["retrieval, scenes", "retrieval by phrases, scenes"]
+    found = by_phrases.run(encoder)
+    expected = phrase_ranking(encoder, Captioned.samples(Scenes("test", 5, seed=0))).metrics(0.4)
+    assert dict(found) == dict(expected)
+    assert by_phrases.headline(found) == (found["phrase_i2t_r1"] + found["phrase_t2i_r1"]) / 2
+    none = tasks_of("scenes", Request("5", phrase_share=0.0))[1].run(encoder)
+    assert none["phrase_i2t_r1"] == plain.run(encoder)["i2t_r1"]
+
+
+def test_a_share_that_means_nothing_is_refused():
+    with pytest.raises(InputError, match=r"phrase_share is -0\.1: expected a number from 0"):
+        Request("5", phrase_share=-0.1)
+    with pytest.raises(InputError, match=r"none of refcoco=here takes phrase_share, but 0\.4 is given"):
+        tasks_on(["refcoco=here"], Request("", phrase_share=0.4))

@@ -40,6 +40,13 @@ def test_they_are_measured_before_and_during_a_run(config, tmp_path):
     assert run.position.best == pytest.approx(max(scores))
 
 
+def test_retrieval_by_phrases_is_one_of_them(config, tmp_path):
+    best = "evaluation.best=[retrieval-by-phrases-scenes, pointing-scenes]"
+    result = train(config(tmp_path / "run", *ON, "evaluation.phrase_share=0.4", best))
+    measured = [result[f"retrieval-by-phrases-scenes/phrase_{way}_r1"] for way in ("i2t", "t2i")]
+    assert result["retrieval-by-phrases-scenes"] == pytest.approx(sum(measured) / 2)
+
+
 def test_the_best_of_two_yardsticks_is_kept(config, tmp_path, monkeypatch):
     found = iter([(0.9, 0.1), (0.4, 0.5), (0.9, 0.2)])  # harmonic means 0.18, 0.44, 0.33
 

@@ -7,7 +7,7 @@ from harmoclip.evaluate.boxes import clipself_scores, fgclip_scores, fineclip_sc
 from harmoclip.evaluate.captioned import Captioned
 from harmoclip.evaluate.coco_boxes import CocoBoxes
 from harmoclip.evaluate.task import Request, Task
-from harmoclip.evaluate.yardsticks.common import boxes_task, find, retrieval_task
+from harmoclip.evaluate.yardsticks.common import boxes_task, find, retrieval_tasks
 
 
 def tasks(request: Request) -> list[Task]:
@@ -28,9 +28,10 @@ def tasks(request: Request) -> list[Task]:
     karpathy = find(root, "dataset_coco.json")
     found = []
     if karpathy:
-        found.append(retrieval_task("COCO Karpathy test", Captioned.karpathy(karpathy, root)))
+        captioned = Captioned.karpathy(karpathy, root)
+        found += retrieval_tasks("COCO Karpathy test", captioned, request.phrase_share)
     if captions:
-        found.append(retrieval_task(f"COCO {split}", Captioned.coco(captions, images)))
+        found += retrieval_tasks(f"COCO {split}", Captioned.coco(captions, images), request.phrase_share)
     if panoptic:
         segments = panoptic.with_suffix("") if regions == "masks" else None
         boxes = CocoBoxes(panoptic, images, segments=segments, smallest=8, largest=1024, most=100)

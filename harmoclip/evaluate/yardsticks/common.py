@@ -11,12 +11,19 @@ from harmoclip.evaluate.boxes import NamedBoxes, name_boxes
 from harmoclip.evaluate.captioned import Captioned
 from harmoclip.evaluate.encoder import Encoder
 from harmoclip.evaluate.metrics import Metric, Metrics
+from harmoclip.evaluate.phrase_retrieval import phrase_ranking
 from harmoclip.evaluate.referring import pointing, referring
 from harmoclip.evaluate.regions import Regions
 from harmoclip.evaluate.retrieval import mean_recall, retrieval
 from harmoclip.evaluate.samples import Samples
 from harmoclip.evaluate.task import Task
 from harmoclip.prompts import Prompts
+
+
+def retrieval_tasks(name: str, captioned: Captioned, phrase_share: float | None = None) -> list[Task]:
+    """Both directions of retrieval on one set, and the same by phrases where their share is given."""
+    plain = retrieval_task(name, captioned)
+    return [plain] if phrase_share is None else [plain, phrase_retrieval_task(name, captioned, phrase_share)]
 
 
 def retrieval_task(name: str, captioned: Captioned) -> Task:
@@ -29,6 +36,16 @@ def retrieval_task(name: str, captioned: Captioned) -> Task:
         return found | Metrics([Metric(key, value, "count") for key, value in sizes.items()])
 
     return Task(f"retrieval, {name}", "whole", run, mean_recall)
+
+
+def phrase_retrieval_task(name: str, captioned: Captioned, share: float) -> Task:
+    """Both directions of retrieval in which the phrases of a caption have this share."""
+    return Task(
+        f"retrieval by phrases, {name}",
+        "whole",
+        lambda encoder: phrase_ranking(encoder, captioned).metrics(share),
+        lambda found: mean_recall(found, prefix="phrase_"),
+    )
 
 
 def boxes_task(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harmoclip.errors import DataError
 from harmoclip.evaluate.captioned import Captioned
 from harmoclip.evaluate.task import Request, Task
-from harmoclip.evaluate.yardsticks.common import find, retrieval_task
+from harmoclip.evaluate.yardsticks.common import find, retrieval_tasks
 
 
 def tasks(request: Request) -> list[Task]:
@@ -22,4 +22,5 @@ def tasks(request: Request) -> list[Task]:
         )
     usual = root / "flickr30k-images"
     images = request.images or (usual if usual.is_dir() else root)
-    return [retrieval_task(f"Flickr30k Karpathy {split}", Captioned.karpathy(path, images, split))]
+    captioned = Captioned.karpathy(path, images, split)
+    return retrieval_tasks(f"Flickr30k Karpathy {split}", captioned, request.phrase_share)

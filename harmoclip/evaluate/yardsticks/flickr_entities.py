@@ -19,7 +19,7 @@ from harmoclip.evaluate.referring import linked_boxes, phrase_vectors
 from harmoclip.evaluate.regions import Regions
 from harmoclip.evaluate.samples import Samples, keep_usable_boxes, without_pixels
 from harmoclip.evaluate.task import Request, Task
-from harmoclip.evaluate.yardsticks.common import expression_tasks, retrieval_task
+from harmoclip.evaluate.yardsticks.common import expression_tasks, retrieval_tasks
 
 KS = (1, 5, 10)
 IOU = 0.5
@@ -116,7 +116,7 @@ def tasks(request: Request) -> list[Task]:
         )
     name = f"Flickr30k Entities {split}"
     found = [
-        retrieval_task(name, Captioned.samples(samples)),
+        *retrieval_tasks(name, Captioned.samples(samples), request.phrase_share),
         *expression_tasks(name, samples, request.regions),
     ]
     if request.proposals is not None:

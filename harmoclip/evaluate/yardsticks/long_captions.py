@@ -12,7 +12,7 @@ from harmoclip.data.formats.sharegpt4v import ShareGpt4v
 from harmoclip.errors import DataError
 from harmoclip.evaluate.captioned import Captioned
 from harmoclip.evaluate.task import Request, Task
-from harmoclip.evaluate.yardsticks.common import retrieval_task
+from harmoclip.evaluate.yardsticks.common import retrieval_tasks
 from harmoclip.images import open_image
 
 Captions = list[tuple[Path, str]]
@@ -51,7 +51,7 @@ def tasks(request: Request) -> list[Task]:
     """Both directions of retrieval, one caption an image; what the tokenizer cuts off is not seen."""
     found = long_captions(request)
     captioned = Captioned.of(lambda i: open_image(found[i][0]), [[caption] for _, caption in found])
-    return [retrieval_task(f"long captions, {request.path.name}", captioned)]
+    return retrieval_tasks(f"long captions, {request.path.name}", captioned, request.phrase_share)
 
 
 def _urban(root: Path, request: Request) -> Captions:

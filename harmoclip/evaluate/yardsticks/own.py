@@ -20,7 +20,7 @@ from harmoclip.evaluate.referring import linked_boxes
 from harmoclip.evaluate.regions import Regions
 from harmoclip.evaluate.samples import Samples, without_pixels
 from harmoclip.evaluate.task import Request, Task
-from harmoclip.evaluate.yardsticks.common import boxes_task, expression_tasks, retrieval_task
+from harmoclip.evaluate.yardsticks.common import boxes_task, expression_tasks, retrieval_tasks
 
 _FORMAT = "format="
 
@@ -58,8 +58,11 @@ def tasks(request: Request) -> list[Task]:
     seen = [without_pixels(samples[i]) for i in range(len(samples))]
     name, regions = Path(request.source).name, request.regions
     found = [
-        retrieval_task(name if kind == 0 else f"{name}, further captions {kind}", captioned)
+        task
         for kind, captioned in enumerate(_captioned(samples, seen))
+        for task in retrieval_tasks(
+            name if kind == 0 else f"{name}, further captions {kind}", captioned, request.phrase_share
+        )
     ]
     boxes = Chosen(samples, _distinct(seen))
     if boxes.class_names and any(s.labels is not None and len(s.labels) for s in seen):

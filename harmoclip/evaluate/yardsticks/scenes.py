@@ -7,7 +7,7 @@ from harmoclip.errors import InputError
 from harmoclip.evaluate.boxes import box_scores
 from harmoclip.evaluate.captioned import Captioned
 from harmoclip.evaluate.task import Request, Task
-from harmoclip.evaluate.yardsticks.common import boxes_task, expression_tasks, retrieval_task
+from harmoclip.evaluate.yardsticks.common import boxes_task, expression_tasks, retrieval_tasks
 
 
 def tasks(request: Request, seed: int = 0) -> list[Task]:
@@ -22,7 +22,7 @@ def tasks(request: Request, seed: int = 0) -> list[Task]:
     test, novel = Scenes("test", count, seed=seed), Scenes("novel", count, seed=seed)
     regions = "dense" if request.regions == "masks" else request.regions
     return [
-        retrieval_task("scenes", Captioned.samples(test)),
+        *retrieval_tasks("scenes", Captioned.samples(test), request.phrase_share),
         boxes_task("scenes", test, "name", regions, box_scores),
         boxes_task("scenes with held-out pairs", novel, "name", regions, box_scores),
         *expression_tasks("scenes", test, regions),
