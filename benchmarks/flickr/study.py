@@ -119,6 +119,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "balance": {"balance": True},
     "separate temperatures": {"temperatures": "separate"},
     "phrases as often as linked": {"distinct_phrases": False},
+    "hard negatives": {"weights": {"hard_negative": 0.25}, "negatives": 3},
     "synonyms left out": {"positives": Positives(synonyms=0.6)},
     "no GC": {"weights": {"global_contrastive": 0.0}},
 }

@@ -25,6 +25,7 @@ from harmoclip.losses import GlobalContrastiveLoss, LexemeRegionLoss, Positives
 from harmoclip.losses.contrastive import temperature
 from harmoclip.ops import region_pool, span_pool
 from harmoclip.options import Options
+from harmoclip.segment import phrase_id
 from harmoclip.tensors import l2_normalize
 from harmoclip.tokenizers import Tokenizer
 
@@ -252,19 +253,44 @@ def squared(one: Tensor, other: Tensor) -> Tensor:
 
 
 class Ours(Objective):
-    """The library's own objective with its defaults, or with the options of an ablation."""
+    """The library's own objective with its defaults, or with the options of an ablation.
 
-    def __init__(self, model: Any, tokenizer: Tokenizer, *, masking: bool = True, **options: Any) -> None:
+    With `negatives` every phrase that can be altered has so many altered ones, wrong for its regions.
+    """
+
+    def __init__(
+        self, model: Any, tokenizer: Tokenizer, *, masking: bool = True, negatives: int = 0, **options: Any
+    ) -> None:
         super().__init__(model, tokenizer, **options)
-        self.masking = masking
+        self.masking, self.negatives = masking, negatives
 
     def forward(self, batch: Batch) -> Tensor:
         """The loss of a batch."""
-        g = batch.grounding
+        texts, g = batch.texts, batch.grounding
         if not self.masking:
             g = g.replace(phrase_id=torch.arange(len(g.phrase_id), device=g.phrase_id.device))
-        loss: Tensor = self.harmo(batch.images, batch.texts, g)["loss"]
+        if self.negatives:
+            texts, g = self.with_negatives(batch, g)
+        loss: Tensor = self.harmo(batch.images, texts, g)["loss"]
         return loss
+
+    def with_negatives(self, batch: Batch, g: Grounding) -> tuple[Tensor, Grounding]:
+        """The texts and the grounding with altered phrases, each a further text."""
+        altered = [batch.altered(i, self.rng)[: self.negatives] for i in range(len(batch.phrase_texts))]
+        pairs = [(region, text) for region, phrase in g.links.tolist() for text in altered[phrase]]
+        if not pairs:
+            return batch.texts, g
+        row = {text: i for i, text in enumerate(dict.fromkeys(text for _, text in pairs))}
+        ids = self.tokenizer(list(row)).to(batch.texts.device)
+        length = (ids != 0).sum(1)
+        tokens = [hash(tuple(text[text != 0].tolist())) for text in ids]
+        return torch.cat([batch.texts, ids]), g.replace(
+            spans=torch.cat([g.spans, torch.stack([torch.ones_like(length), length - 1], 1)]),
+            text_index=torch.cat([g.text_index, g.text_index.new_tensor(range(len(row))) + len(batch.texts)]),
+            phrase_id=torch.cat([g.phrase_id, g.phrase_id.new_tensor([phrase_id(text) for text in row])]),
+            wording=None if g.wording is None else torch.cat([g.wording, g.wording.new_tensor(tokens)]),
+            negatives=g.links.new_tensor([(region, len(g.spans) + row[text]) for region, text in pairs]),
+        )
 
 
 RIVALS: dict[str, type[Objective]] = {
@@ -307,8 +333,8 @@ def identity(name: str, variants: dict[str, dict[str, Any]] = ABLATION) -> str:
     if name in RIVALS and name != "harmoclip":
         return name
     own = {"masking": True, **variants.get(name, {})}
-    masking = own.pop("masking")
-    text = json.dumps({**asdict(Options().changed(own)), "masking": masking}, sort_keys=True)
+    beside = {key: own.pop(key) for key in ("masking", "negatives") if key in own}
+    text = json.dumps({**asdict(Options().changed(own)), **beside}, sort_keys=True)
     return f"ours-{hashlib.sha1(text.encode()).hexdigest()[:12]}"
 
 
