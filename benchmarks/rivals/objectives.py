@@ -277,7 +277,14 @@ class Ours(Objective):
     def with_negatives(self, batch: Batch, g: Grounding) -> tuple[Tensor, Grounding]:
         """The texts and the grounding with altered phrases, each a further text."""
         altered = [batch.altered(i, self.rng)[: self.negatives] for i in range(len(batch.phrase_texts))]
-        pairs = [(region, text) for region, phrase in g.links.tolist() for text in altered[phrase]]
+        links = g.links.tolist()
+        right = {(region, phrase_id(batch.phrase_texts[phrase])) for region, phrase in links}
+        pairs = [
+            (region, text)
+            for region, phrase in links
+            for text in altered[phrase]
+            if (region, phrase_id(text)) not in right
+        ]
         if not pairs:
             return batch.texts, g
         row = {text: i for i, text in enumerate(dict.fromkeys(text for _, text in pairs))}
