@@ -141,11 +141,15 @@ def _losses(
 ) -> Tensor:
     row_labels, extra = tuple(by_row[: len(column_labels)]), by_row[len(column_labels) :]
     logits = scale * (rows @ columns.T)
-    weight = target(row_labels, column_labels).to(logits.dtype)
+    weight, left_out = target(row_labels, column_labels), absent
+    if weight.is_floating_point():  # yes or no is never neither
+        neither = weight == NEITHER
+        left_out = neither if absent is None else neither | absent
+    weight = weight.to(logits.dtype)
     if bias is not None:
         logits = logits + bias
-    left_out = weight == NEITHER if absent is None else (weight == NEITHER) | absent
-    logits, weight = logits.masked_fill(left_out, ABSENT), weight.masked_fill(left_out, 0)
+    if left_out is not None:
+        logits, weight = logits.masked_fill(left_out, ABSENT), weight.masked_fill(left_out, 0)
     if bias is not None:
         return sigmoid_losses(logits, weight, *extra)
     if not compete:
