@@ -19,12 +19,12 @@ class Yardstick(NamedTuple):
     layout: str
     options: str = ""
     """What `--option` can tell it; empty where there is nothing to tell."""
-    ignores: tuple[str, ...] = ("proposals", "phrase_share")
-    """Parts of a `Request` that mean nothing to it."""
+    uses: tuple[str, ...] = ("split", "images")
+    """Parts of a `Request` that mean something to it, beside the options."""
 
     def takes(self, part: str) -> bool:
         """Whether a part of a `Request` means something to it."""
-        return bool(self.options) if part == "options" else part not in self.ignores
+        return bool(self.options) if part == "options" else part in self.uses
 
     @property
     def tasks(self) -> Callable[[Request], list[Task]]:
@@ -41,7 +41,7 @@ YARDSTICKS: dict[str, Yardstick] = {
         "generated here",
         "retrieval, boxes of seen and of held-out pairs, expressions and pointing",
         "a number of scenes; nothing is downloaded",
-        ignores=("split", "images", "proposals"),
+        uses=("phrase_share",),
     ),
     "own": Yardstick(
         f"{_HERE}.own",
@@ -50,28 +50,28 @@ YARDSTICKS: dict[str, Yardstick] = {
         "phrase; pointing; a phrase among its negatives",
         "JSON lines, shards, or any other format that training reads",
         options="format, and those of the format, as `harmoclip data check` has them: unit, box_format, ...",
-        ignores=("proposals",),
+        uses=("split", "images", "phrase_share"),
     ),
     "coco": Yardstick(
         f"{_HERE}.coco",
         "1405.0312, 2310.01403, 2401.07199, 2505.05071",
         "retrieval of captions; boxes by CLIPSelf's, FineCLIP's and FG-CLIP's definitions",
         "COCO's own: annotations/*_SPLIT.json, SPLIT/, dataset_coco.json",
-        ignores=("proposals",),
+        uses=("split", "images", "phrase_share"),
     ),
     "flickr30k": Yardstick(
         f"{_HERE}.flickr30k",
         "1505.04870",
         "retrieval on Karpathy's test split",
         "dataset_flickr30k.json beside flickr30k-images/",
-        ignores=("proposals",),
+        uses=("split", "images", "phrase_share"),
     ),
     "flickr-entities": Yardstick(
         f"{_HERE}.flickr_entities",
         "1505.04870",
         "retrieval; the right one of the image's boxes for a phrase; pointing; grounding among --proposals",
         "Annotations/, Sentences/, SPLIT.txt and flickr30k-images/",
-        ignores=(),
+        uses=("split", "images", "proposals", "phrase_share"),
     ),
     "fg-ovd": Yardstick(
         f"{_HERE}.fg_ovd",
@@ -92,7 +92,7 @@ YARDSTICKS: dict[str, Yardstick] = {
         "1405.0312, 1804.04340, 1908.03195",
         "AP of a detector's --proposals named by the model: COCO with novel and base, LVIS by frequency",
         "instances_SPLIT.json or lvis_v1_val.json, val2017/; detection:lvis_v1_val=DIR for LVIS",
-        ignores=("phrase_share",),
+        uses=("split", "images", "proposals"),
     ),
     "lvis": Yardstick(
         f"{_HERE}.lvis",
@@ -118,7 +118,7 @@ YARDSTICKS: dict[str, Yardstick] = {
         "2403.15378, 2404.19753, 2312.08578, 2405.02793",
         "retrieval of long captions: Urban1k, DOCCI, DCI, IIW, ShareGPT4V-1k, or pairs of one's own",
         "the release's own, or captions.jsonl; --context N stretches what a model reads",
-        ignores=("proposals",),
+        uses=("split", "images", "phrase_share"),
     ),
     "sugarcrepe": Yardstick(
         f"{_HERE}.sugarcrepe",
@@ -131,7 +131,7 @@ YARDSTICKS: dict[str, Yardstick] = {
         "2210.01936",
         "relations and attributes with their order exchanged",
         "visual_genome_relation.json, visual_genome_attribution.json, images/",
-        ignores=("split", "proposals", "phrase_share"),
+        uses=("images",),
     ),
     "valse": Yardstick(
         f"{_HERE}.valse",
@@ -144,7 +144,7 @@ YARDSTICKS: dict[str, Yardstick] = {
         "2204.03162",
         "two images and two captions of the same words: text, image and group score",
         "examples.jsonl and images/",
-        ignores=("split", "proposals", "phrase_share"),
+        uses=("images",),
     ),
     "clip-benchmark": Yardstick(
         f"{_HERE}.clip_benchmark",
@@ -152,14 +152,14 @@ YARDSTICKS: dict[str, Yardstick] = {
         "any data set of clip_benchmark: zero-shot classification, retrieval, selection of captions",
         "what clip_benchmark reads; the split is the data set: clip-benchmark:cifar10=DIR",
         options="split, task, language, annotation_file, download=true",
-        ignores=("images", "proposals", "phrase_share"),
+        uses=("split",),
     ),
     "class-folders": Yardstick(
         f"{_HERE}.class_folders",
         "2103.00020",
         "zero-shot classification",
         "one folder of images a class, class_names.txt if names differ",
-        ignores=("split", "images", "proposals", "phrase_share"),
+        uses=(),
     ),
 }
 
