@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from rivals.objectives import NEGATIVES
+from rivals.objectives import NEGATIVES, wording
 from torch import Tensor
 
 from flickr.crops import Crops
@@ -192,7 +192,7 @@ class Split:
             text_index=owner.repeat_interleave(torch.tensor([len(p.phrases) for p in picked])),
             links=torch.tensor(links),
             phrase_id=torch.tensor([phrase_id(text) for text in texts]),
-            wording=torch.tensor([hash(tuple(row[row != 0].tolist())) for row in ids]),
+            wording=wording(ids),
         )
         return Batch(
             self.images(rows),

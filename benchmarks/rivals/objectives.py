@@ -252,6 +252,11 @@ def squared(one: Tensor, other: Tensor) -> Tensor:
     return ((l2_normalize(one) * l2_normalize(other)).sum(-1) - 1).square().mean()
 
 
+def wording(ids: Tensor) -> Tensor:
+    """`[N]` int64, equal for texts `[N, L]` of the same tokens."""
+    return ids.new_tensor([hash(tuple(text[text != 0].tolist())) for text in ids])
+
+
 class Ours(Objective):
     """The library's own objective with its defaults, or with the options of an ablation.
 
@@ -290,12 +295,11 @@ class Ours(Objective):
         row = {text: i for i, text in enumerate(dict.fromkeys(text for _, text in pairs))}
         ids = self.tokenizer(list(row)).to(batch.texts.device)
         length = (ids != 0).sum(1)
-        tokens = [hash(tuple(text[text != 0].tolist())) for text in ids]
         return torch.cat([batch.texts, ids]), g.replace(
             spans=torch.cat([g.spans, torch.stack([torch.ones_like(length), length - 1], 1)]),
             text_index=torch.cat([g.text_index, g.text_index.new_tensor(range(len(row))) + len(batch.texts)]),
             phrase_id=torch.cat([g.phrase_id, g.phrase_id.new_tensor([phrase_id(text) for text in row])]),
-            wording=None if g.wording is None else torch.cat([g.wording, g.wording.new_tensor(tokens)]),
+            wording=None if g.wording is None else torch.cat([g.wording, wording(ids)]),
             negatives=g.links.new_tensor([(region, len(g.spans) + row[text]) for region, text in pairs]),
         )
 
