@@ -121,5 +121,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "phrases as often as linked": {"distinct_phrases": False},
     "hard negatives": {"weights": {"hard_negative": 0.25}, "negatives": 3},
     "synonyms left out": {"positives": Positives(synonyms=0.6)},
+    "LRC 2, synonyms left out": {
+        "weights": {"lexeme_region": 2.0},
+        "positives": Positives(synonyms=0.6),
+    },
     "no GC": {"weights": {"global_contrastive": 0.0}},
 }

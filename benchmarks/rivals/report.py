@@ -71,9 +71,7 @@ def markdown(results: dict[str, Any]) -> str:
         table(results["equal_steps"], cost=True),
         f"\n{COST}\n",
         *section("Equal time", EQUAL_TIME, results["equal_time"]),
-        *section(
-            "Ablation", "One change each to the first row; the last row is the default.", results["ablation"]
-        ),
+        *section("Ablation", "One change each to the first row.", results["ablation"]),
     ]
     return "\n".join(parts) + "\n"
 

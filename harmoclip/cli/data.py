@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from harmoclip.data.dataset import Indexed, SampleDataset, SampleStream
     from harmoclip.data.sample import Sample
     from harmoclip.data.tools.check import DataReport
+    from harmoclip.data.tools.phrase_cache import PhraseCache
     from harmoclip.data.tools.prepare import Step
     from harmoclip.errors import DataError
+    from harmoclip.segment import CaptionSegmenter
 
 Cache = Annotated[Path | None, typer.Option(help="SQLite file that keeps the phrases that were found")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that read")]
@@ -100,6 +102,9 @@ def prepare(
     threshold: Annotated[
         float, typer.Option(min=0, max=1, help="Confidence from which a link by similarity counts")
     ] = 0.5,
+    negatives: Annotated[
+        int, typer.Option(min=0, help="Hard negatives of a linked phrase, at most; altered words")
+    ] = 0,
     cache: Cache = None,
     sheet: Annotated[Path | None, typer.Option(help="Where to draw some of what was linked")] = None,
     shown: Annotated[int, typer.Option(min=0, help="How many of them")] = 12,
@@ -112,14 +117,21 @@ def prepare(
     from harmoclip.data.formats.registry import open_dataset
     from harmoclip.data.tools.check import check_dataset
     from harmoclip.data.tools.convert import write_shards
+    from harmoclip.data.tools.hard_negatives import HardNegatives
+    from harmoclip.data.tools.phrase_cache import PhraseCache
     from harmoclip.data.tools.prepare import Prepared, write_lines
     from harmoclip.errors import InputError
+    from harmoclip.segment import CaptionSegmenter
 
     dataset = open_data()
     if not isinstance(dataset, Indexed):
         raise InputError("the source is a stream: expected data with a length. Shards are ready as they are.")
-    prepared = Prepared(dataset, *_steps(dataset, link, names, cache, (model, pretrained), threshold))
+    segment = CaptionSegmenter() if cache is None else PhraseCache(cache)
+    prepared = Prepared(dataset, *_steps(dataset, link, names, segment, (model, pretrained), threshold))
     with Progress() as progress:
+        if negatives:
+            read = progress.task("read", _length(dataset))
+            prepared = Prepared(prepared, HardNegatives(prepared, segment, count=negatives, progress=read))
         advance = progress.task("prepare", _length(dataset))
         write = write_lines if out.suffix == ".jsonl" else write_shards
         left_out = write(prepared, out, progress=advance)
@@ -140,17 +152,15 @@ def _steps(
     dataset: Indexed[Sample],
     link: str,
     names: str | None,
-    cache: Path | None,
+    segment: CaptionSegmenter | PhraseCache,
     model: tuple[str | None, str | None],
     threshold: float,
 ) -> list[Step]:
     """What finds the phrases and the links of samples that come without."""
-    from harmoclip.data import GroundingFinder, PhraseCache, SimilarityLinker, transform_for
+    from harmoclip.data import GroundingFinder, SimilarityLinker, transform_for
     from harmoclip.errors import InputError
-    from harmoclip.segment import CaptionSegmenter
 
     classes = names.split(",") if names else getattr(dataset, "class_names", None)
-    segment = CaptionSegmenter() if cache is None else PhraseCache(cache)
     if link == "words" and not classes:
         raise InputError(
             "--link is words, but the data does not name the classes of its boxes: expected --names, or "

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from harmoclip.data.sample import Sample as Sample
     from harmoclip.data.tools.check import check_dataset as check_dataset
     from harmoclip.data.tools.convert import write_shards as write_shards
+    from harmoclip.data.tools.hard_negatives import HardNegatives as HardNegatives
     from harmoclip.data.tools.phrase_cache import PhraseCache as PhraseCache
     from harmoclip.data.tools.prepare import Prepared as Prepared
     from harmoclip.data.tools.prepare import SimilarityLinker as SimilarityLinker
@@ -61,6 +62,7 @@ _HOME = {
     "Docci": "formats.docci",
     "FineHard": "formats.fine_hard",
     "Flickr30kEntities": "formats.flickr30k",
+    "HardNegatives": "tools.hard_negatives",
     "JsonLines": "formats.json_lines",
     "Loader": "loader",
     "LocalizedNarratives": "formats.localized_narratives",
@@ -100,6 +102,7 @@ __all__ = [
     "FineHard",
     "Flickr30kEntities",
     "GroundingFinder",
+    "HardNegatives",
     "JsonLines",
     "Loader",
     "LocalizedNarratives",

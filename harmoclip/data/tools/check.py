@@ -49,8 +49,8 @@ class DataReport:
     Attributes:
         samples: How many can be read.
         linked_phrases: Phrases with a box.
-        phrases: Of all captions, and texts of their own.
-        own_texts: Phrases that are texts of their own.
+        phrases: Of all captions, and texts of their own; none that are there as negatives alone.
+        own_texts: Phrases that are texts of their own, negatives too.
         links: Pairs of a box and a phrase.
         negatives: Pairs of a box and a phrase that is known to be wrong.
         more_captions: Captions beyond the first of a sample.
@@ -199,6 +199,8 @@ def check_dataset(
 
 def facts_of(sample: Sample) -> Facts:
     """What a report needs of a sample."""
+    linked = {phrase for _, phrase in sample.links}
+    wrong = {phrase for _, phrase in sample.negatives} - linked
     scaled = sample.boxes * torch.tensor(sample.size * 2)
     placed = place_boxes(scaled.tolist(), sample.size, where=f"sample {sample.key!r}")
     return Facts(
@@ -206,9 +208,9 @@ def facts_of(sample: Sample) -> Facts:
         boxes=[tuple(box) for box in sample.boxes.tolist()],
         faults=[*sample.left_out, *sample.cut, *placed.left_out, *placed.cut],
         dropped=dict(Counter(sample.dropped) + Counter(placed.dropped)),
-        phrases=[normalize_phrase(text) for text in sample.phrase_texts],
+        phrases=[normalize_phrase(t) for row, t in enumerate(sample.phrase_texts) if row not in wrong],
         linked_boxes={region for region, _ in sample.links},
-        linked_phrases={phrase for _, phrase in sample.links},
+        linked_phrases=linked,
         links=len(sample.links),
         own_texts=sum(isinstance(phrase, str) for phrase in sample.phrases),
         negatives=len(sample.negatives),

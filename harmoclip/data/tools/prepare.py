@@ -74,6 +74,8 @@ class Prepared(Shown, Dataset[Sample]):
 class SimilarityLinker:
     """A step that links phrases to boxes by what a model finds similar, where a sample has no links.
 
+    What was linked once is remembered, so that reading the data again asks no model.
+
     Args:
         harmo: A harmonized model.
         tokenizer: The model's own.
@@ -85,13 +87,17 @@ class SimilarityLinker:
         self, harmo: Harmonized, tokenizer: Tokenizer, transform: Step, threshold: float = 0.5
     ) -> None:
         self.harmo, self.tokenizer, self.transform, self.threshold = harmo, tokenizer, transform, threshold
+        self._links: dict[tuple[object, ...], tuple[tuple[int, int], ...]] = {}
 
     def __call__(self, sample: Sample) -> Sample:
         """The sample with its links."""
         if sample.links or not len(sample.boxes) or not sample.phrases:
             return sample
-        similarity: Tensor = model_similarity(self.harmo, self.tokenizer, self.transform, sample)
-        return link(sample, similarity, threshold=self.threshold)[0]
+        asked = (sample.image_id, sample.caption, sample.phrase_texts, sample.boxes.numpy().tobytes())
+        if sample.image_id is None or asked not in self._links:
+            similarity: Tensor = model_similarity(self.harmo, self.tokenizer, self.transform, sample)
+            self._links[asked] = link(sample, similarity, threshold=self.threshold)[0].links
+        return sample.replace(links=self._links[asked])
 
 
 def write_lines(
