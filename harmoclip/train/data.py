@@ -17,6 +17,7 @@ from harmoclip.data.linking.grounding_finder import GroundingFinder
 from harmoclip.data.scenes import Scenes
 from harmoclip.errors import DataError, InputError, TrainingError
 from harmoclip.evaluate.both_sides import check_both_sides
+from harmoclip.losses.hard_negative import HardNegativeTerm
 from harmoclip.models import LoadedModel
 from harmoclip.options import Options
 from harmoclip.segment import CaptionSegmenter
@@ -32,6 +33,7 @@ class Counts(NamedTuple):
     """Boxes that the transform dropped, as impossible, too small or outside the crop."""
     phrases: int = 0
     links: int = 0
+    negatives: int = 0
 
     def __add__(self, other: tuple[int, ...]) -> Counts:  # type: ignore[override]
         return Counts(*(mine + its for mine, its in zip(self, other, strict=True)))
@@ -125,7 +127,8 @@ def check_grounding(seen: Counts, objective: Options) -> None:
     """See that samples hold what the terms of an objective learn from.
 
     Raises:
-        TrainingError: A term judges regions and there is no box, or phrases and there is no link.
+        TrainingError: A term judges regions and there is no box, phrases and there is no link, or hard
+            negatives and there are none.
     """
     terms = [term for term in objective.terms() if term.of_regions]
     without = " ".join(f"objective.weights.{term.name}=0" for term in terms)
@@ -147,6 +150,11 @@ def check_grounding(seen: Counts, objective: Options) -> None:
             "data.segment=true and link them with data.link=words or data.link=similarity, or give "
             "objective.weights.lexeme_region=0."
         )
+    if any(isinstance(term, HardNegativeTerm) for term in terms) and not seen.negatives:
+        raise TrainingError(
+            f"{held}, and no hard negatives: objective.weights.hard_negative has nothing to teach. "
+            "Write some by `harmoclip data prepare --negatives 3`, or give objective.weights.hard_negative=0."
+        )
 
 
 class HeldOut(NamedTuple):
@@ -165,7 +173,10 @@ def held_out(config: Config, loaded: LoadedModel) -> HeldOut | None:
         return None
     broken: list[str] = []
     on_broken = _Noted(broken) if config.data.on_broken == "skip" else None
-    dataset = _open(config, chosen.path or config.data.path, chosen.split, chosen.samples, 0, on_broken)
+    try:
+        dataset = _open(config, chosen.path or config.data.path, chosen.split, chosen.samples, 0, on_broken)
+    except InputError as error:
+        raise InputError(f"evaluation: {error}") from error
     transform = _Steps(_finder(config.data, dataset), transform_for(loaded))
     samples = [transform(sample) for sample in islice(_in_order(dataset, on_broken), chosen.samples)]
     names = getattr(dataset, "class_names", None) or None
@@ -264,6 +275,7 @@ class _Counting:
             sum(sum(sample.dropped.values()) for sample in samples),
             len(batch.grounding.spans),
             len(batch.grounding.links),
+            len(batch.grounding.negatives),
         )
         return Counted(batch, counts, [])
 

@@ -70,6 +70,13 @@ def test_data_without_splits_is_held_out_by_its_path(shards):
     assert not broken
 
 
+def test_a_mistake_in_what_is_held_out_says_so(tmp_path):
+    (tmp_path / "mine.jsonl").write_text("{}")
+    options = [f"data.path={tmp_path / 'mine.jsonl'}", "evaluation.split=val"]
+    with pytest.raises(InputError, match=r"^evaluation: json_lines has no option 'split'"):
+        held_out(load_config(None, options), LOADED)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

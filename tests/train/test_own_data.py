@@ -61,6 +61,20 @@ def test_a_run_whose_boxes_are_all_dropped_stops_and_says_why(own, lines):
         train(own())
 
 
+def test_a_run_that_weighs_hard_negatives_needs_some(own, lines, tmp_path):
+    weighed = "objective.weights.hard_negative=0.25"
+    linked = ["data.segment=true", "data.link=similarity", "data.link_threshold=0"]
+    with pytest.raises(TrainingError, match=r"no hard negatives: .*harmoclip data prepare --negatives 3"):
+        train(own(*linked, weighed))
+    rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    for row in rows:
+        row |= {"phrases": [{"text": "a red hat"}, {"text": "a blue hat"}]}
+        row |= {"links": [[0, 0]], "negatives": [[0, 1]]}
+    lines.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = train(own(weighed, f"out={tmp_path / 'negatives'}"))
+    assert result["hard_negative_loss"] > 0
+
+
 def test_phrases_are_found_and_linked_by_what_the_model_finds_similar(own):
     result = train(own("data.segment=true", "data.link=similarity", "data.link_threshold=0"))
     assert result["lexeme_region_loss"] > 0
