@@ -37,14 +37,14 @@ def vild_sentences(name: str) -> list[str]:
         >>> vild_sentences("apple")[0], len(vild_sentences("apple"))
         ('There is an apple in the scene.', 63)
     """
-    one = f"{_article(name)} {name}"
+    one = f"{article(name)} {name}"
     texts = [opening.format(one=one, name=name) for opening in _OPENINGS]
     for word in _PHOTOS:
         texts += [f"a {word} photo of {one}.", f"a {word} photo of the {name}."]
     for word in _THINGS:
         texts += [f"a photo of a {word} {name}.", f"a photo of the {word} {name}."]
     for word in _MADE_OF:
-        texts += [f"{_article(word)} {word} {name}.", f"the {word} {name}."]
+        texts += [f"{article(word)} {word} {name}.", f"the {word} {name}."]
     texts += [f"a painting of the {name}.", f"a painting of a {name}."]
     return [f"This is {text}" if text.startswith(("a", "the")) else text for text in texts]
 
@@ -64,7 +64,7 @@ def sentences(name: str, prompts: Prompts) -> list[str]:
         return [name]
     name = _ARTICLE.sub("", name)
     if prompts == "photo":
-        return [f"a photo of {_article(name)} {name}."]
+        return [f"a photo of {with_article(name)}."]
     if prompts == "vild":
         return vild_sentences(name)
     if prompts == "imagenet":
@@ -104,5 +104,17 @@ def mean_vectors(texts: Sequence[Sequence[str]], encode: Callable[[list[str]], T
     return torch.stack([group.mean(0) for group in vectors.split([len(group) for group in texts])])
 
 
-def _article(word: str) -> str:
+def with_article(name: str) -> str:
+    """A name as a caption says it, which is what regions learn from; an article of its own is replaced.
+
+    Example:
+        >>> with_article("dog"), with_article("an orange")
+        ('a dog', 'an orange')
+    """
+    name = _ARTICLE.sub("", name)
+    return f"{article(name)} {name}"
+
+
+def article(word: str) -> str:
+    """`a` or `an`, by the first letter."""
     return "an" if word[0].lower() in "aeiou" else "a"

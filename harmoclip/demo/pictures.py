@@ -19,6 +19,8 @@ from harmoclip.tensors import l2_normalize
 IMAGES = 4
 GRID = 8
 """Points of a similarity map, along each side."""
+SMALLEST = 0.01
+"""Area of a box that is drawn by choice, of the image's."""
 WINDOWS = (0.2, 0.3, 0.4)
 """Sides of the windows around each point, of the image's."""
 
@@ -124,9 +126,14 @@ def _text_vectors(study: Study, outcome: Outcome, texts: Sequence[str]) -> Tenso
 
 
 def _some(samples: Sequence[Sample]) -> list[int]:
-    """The first samples that are easy to read: a few boxes, a few phrases."""
-    easy = [i for i, s in enumerate(samples) if 2 <= len(s.boxes) <= 5 and 2 <= len(s.phrases) <= 4]
+    """The first samples that are easy to read: a few phrases, and a few boxes, none of them tiny."""
+    easy = [i for i, s in enumerate(samples) if 2 <= len(s.phrases) <= 4 and _readable(s.boxes)]
     return [*easy, *(i for i in range(len(samples)) if i not in easy)][:IMAGES]
+
+
+def _readable(boxes: Tensor) -> bool:
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    return 2 <= len(boxes) <= 5 and areas.min().item() >= SMALLEST
 
 
 def _curves(outcomes: dict[str, Outcome], names: int) -> Figure:

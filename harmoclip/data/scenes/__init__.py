@@ -16,14 +16,15 @@ from torch.utils.data import Dataset
 
 from harmoclip.data.dataset import Shown
 from harmoclip.data.sample import Sample
-from harmoclip.data.scenes.caption import article, describe
+from harmoclip.data.scenes.caption import describe
 from harmoclip.data.scenes.paint import paint
 from harmoclip.data.scenes.things import BACKGROUNDS, COLORS, HELD_OUT, PAIRS, SHAPES, Pair, lay_out
 from harmoclip.errors import InputError
+from harmoclip.prompts import with_article
 
 __all__ = ["CLASS_NAMES", "HELD_OUT", "PAIRS", "SPLITS", "Scenes"]
 
-CLASS_NAMES = tuple(f"{article(color)} {color} {shape}" for color, shape in PAIRS)
+CLASS_NAMES = tuple(with_article(f"{color} {shape}") for color, shape in PAIRS)
 SPLITS = ("train", "test", "novel")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from random import Random
 
 from harmoclip.data.scenes.things import Box, Group
+from harmoclip.prompts import article
 
 _NUMBERS = {2: "two", 3: "three"}
 _WORDS = {
@@ -26,11 +27,6 @@ def name(group: Group) -> str:
     """The full phrase for a group: number or article, size, pattern, color, shape."""
     words = [word for word in (group.size, group.pattern, group.color, _noun(group)) if word]
     return " ".join([_NUMBERS.get(len(group.boxes), article(words[0])), *words])
-
-
-def article(word: str) -> str:
-    """`a` or `an`."""
-    return "an" if word[0] in "aeiou" else "a"
 
 
 def relation(one: Group, other: Group, rng: Random) -> str | None:
