@@ -65,10 +65,10 @@ class HardNegatives:
         if sample.negatives or not sample.links:
             return sample
         phrases, pairs = list(sample.phrases), list[tuple[int, int]]()
-        boxes = _boxes(sample)
+        boxes, found = _boxes(sample), self._found(sample)
         for phrase, regions in _regions(sample).items():
             said = {text for region in regions for text in self._said[boxes[region]]}
-            for text in self._altered(sample, phrase, said):
+            for text in self._altered(sample.phrase_texts[phrase], found[phrase], said):
                 pairs += [(region, len(phrases)) for region in regions]
                 phrases.append(text)
         return sample.replace(phrases=tuple(phrases), negatives=tuple(pairs))
@@ -84,7 +84,7 @@ class HardNegatives:
             boxes = _boxes(sample)
             for region, text in self._said_of(sample):
                 self._said[boxes[region]].add(text)
-            yield from (found for phrase in _regions(sample) for found, _ in self._phrases(sample, phrase))
+            yield from (phrase for own in self._found(sample).values() for phrase, _ in own)
 
     def _said_of(self, sample: Sample) -> Iterator[tuple[int, str]]:
         """What a sample says of each region: its phrases, and the name of its class."""
@@ -94,26 +94,32 @@ class HardNegatives:
         names = self._class_names
         yield from ((row, names[label]) for row, label in enumerate(labels) if 0 <= label < len(names))
 
-    def _altered(self, sample: Sample, phrase: int, said: set[str]) -> list[str]:
-        """Negatives of one phrase, in turn from each that its text holds."""
-        text = sample.phrase_texts[phrase]
+    def _altered(self, text: str, found: list[tuple[Phrase, int]], said: set[str]) -> list[str]:
+        """Negatives of one text, in turn from each phrase that it holds."""
         altered = [
             [
-                text[:start] + negative.text + text[start + len(found.text) :]
-                for negative in self._make(found, forbidden=said, count=self._count)
+                text[:start] + negative.text + text[start + len(phrase.text) :]
+                for negative in self._make(phrase, forbidden=said, count=self._count)
             ]
-            for found, start in self._phrases(sample, phrase)
+            for phrase, start in found
         ]
         in_turn = chain.from_iterable(zip_longest(*altered))
         return list(dict.fromkeys(text for text in in_turn if text))[: self._count]
 
-    def _phrases(self, sample: Sample, phrase: int) -> list[tuple[Phrase, int]]:
-        """What the segmenter finds in a phrase's text, each with where it starts there."""
-        given, (start, end) = sample.phrases[phrase], sample.spans[phrase]
-        if isinstance(given, Phrase):
-            return [(given, 0)]
-        found = self._segment(given if isinstance(given, str) else sample.caption)
-        return [(p, p.start - start) for p in found if start <= p.start and p.end <= end]
+    def _found(self, sample: Sample) -> dict[int, list[tuple[Phrase, int]]]:
+        """What the segmenter finds in each linked phrase's text, with where it starts there."""
+        linked = {phrase: sample.phrases[phrase] for _, phrase in sample.links}
+        of_caption = any(not isinstance(given, str | Phrase) for given in linked.values())
+        in_caption = self._segment(sample.caption) if of_caption else ()
+        found = {}
+        for phrase, given in linked.items():
+            start, end = sample.spans[phrase]
+            if isinstance(given, Phrase):
+                found[phrase] = [(given, 0)]
+            else:
+                within = self._segment(given) if isinstance(given, str) else in_caption
+                found[phrase] = [(p, p.start - start) for p in within if start <= p.start and p.end <= end]
+        return found
 
 
 def _regions(sample: Sample) -> dict[int, list[int]]:
