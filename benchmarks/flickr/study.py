@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rivals.objectives import build, identity
+from rivals.objectives import ABLATION, build, identity
 from rivals.study import Study
 from rivals.training import State, Training
 
@@ -19,7 +19,6 @@ from flickr.data import Batch, Split, frequent_heads
 from flickr.measuring import Questions, measure
 from flickr.prepare import Bar, lower_layers, prepare
 from flickr.towers import cut_image_tower, cut_text_tower, pair_tokenizer, pretrained_pair
-from harmoclip.losses import Positives
 
 CLASSES = 100
 ASKED_OF_TRAIN = 500  # photographs on which the share of phrases in retrieval is chosen
@@ -110,20 +109,23 @@ class PhotographStudy(Study):
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "spans": {"lexemes": "spans"},
-    "both": {"lexemes": "both"},
-    "no LRC": {"weights": {"lexeme_region": 0.0}},
-    "no GR": {"weights": {"global_region": 0.0}},
-    "LRC 2": {"weights": {"lexeme_region": 2.0}},
-    "LRC 0.5": {"weights": {"lexeme_region": 0.5}},
-    "balance": {"balance": True},
-    "separate temperatures": {"temperatures": "separate"},
-    "phrases as often as linked": {"distinct_phrases": False},
-    "hard negatives": {"weights": {"hard_negative": 0.25}, "negatives": 3},
-    "synonyms left out": {"positives": Positives(synonyms=0.6)},
-    "LRC 2, synonyms left out": {
-        "weights": {"lexeme_region": 2.0},
-        "positives": Positives(synonyms=0.6),
+    **{
+        name: ABLATION[name]
+        for name in (
+            "lexemes spans",
+            "lexemes both",
+            "no LRC",
+            "no GR",
+            "LRC 2",
+            "balance",
+            "phrases as often as linked",
+            "hard negatives",
+            "synonyms left out",
+            "no GC",
+        )
     },
-    "no GC": {"weights": {"global_contrastive": 0.0}},
+    "LRC 0.5": {"weights": {"lexeme_region": 0.5}},
+    "separate temperatures": {"temperatures": "separate"},
+    "LRC 2, synonyms left out": {**ABLATION["LRC 2"], **ABLATION["synonyms left out"]},
 }
+"""One change each to the defaults, mostly the same as on scenes, and the one pair that pays."""
