@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from harmoclip.errors import MissingDependencyError
+from harmoclip.text_memory import FromMemory, TextMemory
 
 NAME = "starter"
 ABOUT = (
@@ -93,6 +94,22 @@ def cut_image_tower(model: Any, blocks: int) -> nn.Module:
     trunk.conv_stem, trunk.bn1 = nn.Identity(), nn.Identity()
     trunk.blocks = nn.Sequential(*every[len(every) - blocks :])
     return lower.requires_grad_(False)
+
+
+def cut_text_tower(model: Any, memory: TextMemory | None = None) -> TextMemory:
+    """Put a memory in the place of all layers of the text tower but the last, and give it.
+
+    Where these layers do not learn, they are computed once for each text.
+
+    Args:
+        model: The starter.
+        memory: Of these layers of another starter; a new one where it is None.
+    """
+    transformer = model.text.transformer
+    layers = transformer.encoder.layer
+    memory = memory or TextMemory(transformer.embeddings, layers[:-1], model.text.config.pad_token_id)
+    transformer.embeddings, transformer.encoder.layer = FromMemory(memory), layers[-1:]
+    return memory
 
 
 @contextmanager

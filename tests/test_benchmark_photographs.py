@@ -1,5 +1,6 @@
 """The parts of `benchmarks/photographs.py` that can be wrong without anyone seeing it."""
 
+import copy
 import random
 import sys
 
@@ -8,12 +9,14 @@ import torch
 from flickr import towers
 from flickr.crops import Crops
 from flickr.data import Batch, Photograph, Sentence, box_labels
-from flickr.memory import TextMemory
+from flickr.memory import KeptTexts
 from PIL import Image
 from rivals.bench import Bench, progress_bars
 from rivals.report import summary, table
 
 from harmoclip.errors import MissingDependencyError
+from harmoclip.starter import cut_text_tower
+from harmoclip.text_memory import TextMemory
 
 CAPTION = "Two men in a red hat ."
 FOUND = (
@@ -56,7 +59,7 @@ def test_cut_towers_give_what_the_whole_ones_give(pair, blocks):
     with torch.no_grad():
         expected = whole.encode_image(pixels), whole.encode_text(ids)
         lower = towers.cut_image_tower(whole, blocks)
-        towers.cut_text_tower(whole)
+        cut_text_tower(whole)
         found = whole.encode_image(lower(pixels)), whole.encode_text(ids)
     torch.testing.assert_close(found[0], expected[0])
     torch.testing.assert_close(found[1], expected[1], atol=1e-3, rtol=1e-2)
@@ -87,16 +90,18 @@ class Embeddings(torch.nn.Module):
 def test_a_text_is_computed_once_and_kept_on_disk(tmp_path):
     Layer.rows = 0
     memory = TextMemory(Embeddings(), torch.nn.ModuleList([Layer()]), pad=0)
+    files = KeptTexts(memory, tmp_path)
     ids = torch.tensor([[5, 6, 0], [7, 0, 0], [5, 6, 0]])
     expected = torch.tensor([[6.0, 7, 0], [8, 0, 0], [6, 7, 0]])[..., None].expand(3, 3, 2)
     assert torch.equal(memory(ids), expected)
     assert torch.equal(memory(ids[:, :2]), expected[:, :2])
+    assert copy.deepcopy(memory) is memory
     assert Layer.rows == 2
-    memory.save(tmp_path)
+    files.save()
     memory(torch.tensor([[9]]))
-    memory.save(tmp_path)
+    files.save()
     again = TextMemory(Embeddings(), torch.nn.ModuleList([Layer()]), pad=0)
-    again.load(tmp_path)
+    KeptTexts(again, tmp_path)
     assert torch.equal(again(ids), expected)
     assert len(again.kept) == 3
     assert Layer.rows == 3

@@ -11,7 +11,7 @@ from harmoclip.cli import app
 from harmoclip.data import Sample, write_lines
 from harmoclip.data.scenes import Scenes
 
-MEASURES = {"i2t_r1", "i2t_r5", "t2i_r1", "t2i_r5", "box_top1", "step_ms"}
+MEASURES = {"i2t_r1", "i2t_r5", "t2i_r1", "t2i_r5", "box_top1", "referring", "step_ms"}
 
 
 def test_demo_prints_both_runs_and_writes_pictures(tmp_path):
@@ -74,6 +74,26 @@ def test_maps_ask_for_what_belongs_to_a_box():
     )
     assert _said_of_boxes(sample, ["cat", "hound"]) == ["a dog"]
     assert _said_of_boxes(sample.replace(links=()), ["cat", "hound"]) == ["hound"]
+
+
+def test_a_box_that_is_chosen_again_is_drawn_inside_the_other():
+    from harmoclip.demo.box_pictures import _one_inside_another
+
+    boxes = torch.tensor([[0.1, 0.2, 0.5, 0.6], [0.3, 0.3, 0.9, 0.9]])
+    drawn = _one_inside_another(boxes, torch.tensor([0, 1, 0, 0]))
+    assert torch.equal(drawn[:2], boxes)
+    for inner, outer in ((2, 0), (3, 2)):
+        assert (drawn[inner, :2] > drawn[outer, :2]).all()
+        assert (drawn[inner, 2:] < drawn[outer, 2:]).all()
+
+
+@pytest.mark.parametrize(("links", "asked"), [((), False), (((0, 0), (1, 0)), False), (((0, 0),), True)])
+def test_a_phrase_is_asked_for_its_box_where_it_could_be_wrong(links, asked):
+    from harmoclip.demo.study import is_asked
+
+    boxes = torch.tensor([[0.1, 0.1, 0.5, 0.5], [0.4, 0.4, 0.9, 0.9]])
+    sample = Sample(Image.new("RGB", (8, 8)), "a dog", boxes, phrases=((0, 5),), links=links)
+    assert is_asked(sample) == asked
 
 
 def without_labels(path):

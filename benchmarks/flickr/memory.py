@@ -1,73 +1,38 @@
-"""What the frozen layers of the text tower gave, kept by the text."""
+"""What the frozen layers of the text tower gave, kept on disk from run to run."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-MOST_TEXTS = 150_000
+from harmoclip.text_memory import TextMemory
 
 
-class TextMemory(nn.Module):
-    """The token embeddings and all layers of a text tower but the last, with what they gave for each text.
+class KeptTexts:
+    """The files of a memory: each holds the texts that were new when it was written.
 
-    Its layers are no submodules, so a model that begins with it has the last layer's weights alone.
+    Args:
+        memory: A new one; it gets the texts of the files.
+        folder: Of the files.
     """
 
-    def __init__(self, embeddings: nn.Module, layers: Any, pad: int) -> None:
-        super().__init__()
-        self._run = [embeddings.requires_grad_(False).eval(), layers.requires_grad_(False).eval()]
-        self.pad, self.kept, self.saved = pad, {}, 0
-
-    kept: dict[bytes, Tensor]
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """Hidden states `[B, L, C]`; zero at the padding."""
-        lengths = (ids != self.pad).sum(1).tolist()
-        keys = [row[:n].numpy().tobytes() for row, n in zip(ids, lengths, strict=True)]
-        rows = {key: row for row, key in enumerate(keys) if key not in self.kept}
-        new = dict(zip(rows, self._compute(ids, list(rows.values()), lengths), strict=True))
-        if len(self.kept) < MOST_TEXTS:
-            self.kept.update(new)
-        states = [self.kept[key] if key in self.kept else new[key] for key in keys]
-        out = torch.zeros(*ids.shape, states[0].shape[1])
-        for row, (known, n) in enumerate(zip(states, lengths, strict=True)):
-            out[row, :n] = known
-        return out
-
-    @torch.no_grad()
-    def _compute(self, ids: Tensor, rows: list[int], lengths: list[int], size: int = 256) -> list[Tensor]:
-        """The states of these rows, in half precision."""
-        found: dict[int, Tensor] = {}
-        embeddings, layers = self._run
-        order = sorted(rows, key=lambda row: lengths[row])
-        with torch.autocast("cpu", enabled=False):
-            for some in (order[i : i + size] for i in range(0, len(order), size)):
-                some_ids = ids[some, : lengths[some[-1]]]
-                x = embeddings(input_ids=some_ids)
-                for layer in layers:
-                    x = layer(x, (some_ids != self.pad)[:, None, None])
-                    x = x[0] if isinstance(x, tuple) else x
-                found.update(
-                    {row: states[: lengths[row]].half() for row, states in zip(some, x, strict=True)}
-                )
-        return [found[row] for row in rows]
-
-    def save(self, folder: Path) -> None:
-        """Write the texts that are new since the last time."""
-        new = list(self.kept)[self.saved :]
-        if new:
-            lengths = [len(self.kept[key]) for key in new]
-            content = {"keys": new, "lengths": lengths, "states": torch.cat([self.kept[key] for key in new])}
-            torch.save(content, folder / f"texts-{self.saved}.pt")
-            self.saved = len(self.kept)
-
-    def load(self, folder: Path) -> None:
-        """Read what `save` wrote."""
-        while (path := folder / f"texts-{len(self.kept)}.pt").exists():
+    def __init__(self, memory: TextMemory, folder: Path) -> None:
+        self.memory, self.folder = memory, folder
+        while (path := self._file(len(memory.kept))).exists():
             content = torch.load(path)
-            self.kept.update(zip(content["keys"], content["states"].split(content["lengths"]), strict=True))
-        self.saved = len(self.kept)
+            memory.kept.update(zip(content["keys"], content["states"].split(content["lengths"]), strict=True))
+        self.saved = len(memory.kept)
+
+    def save(self) -> None:
+        """Write the texts that are new since the last time."""
+        kept = self.memory.kept
+        new = list(kept)[self.saved :]
+        if new:
+            lengths = [len(kept[key]) for key in new]
+            content = {"keys": new, "lengths": lengths, "states": torch.cat([kept[key] for key in new])}
+            torch.save(content, self._file(self.saved))
+            self.saved = len(kept)
+
+    def _file(self, first: int) -> Path:
+        return self.folder / f"texts-{first}.pt"

@@ -17,8 +17,10 @@ from rivals.training import State, Training
 from flickr.crops import Crops
 from flickr.data import Batch, Split, frequent_heads
 from flickr.measuring import Questions, measure
+from flickr.memory import KeptTexts
 from flickr.prepare import Bar, lower_layers, prepare
-from flickr.towers import cut_image_tower, cut_text_tower, pair_tokenizer, pretrained_pair
+from flickr.towers import cut_image_tower, pair_tokenizer, pretrained_pair
+from harmoclip.starter import cut_text_tower
 
 CLASSES = 100
 ASKED_OF_TRAIN = 500  # photographs on which the share of phrases in retrieval is chosen
@@ -62,8 +64,7 @@ class PhotographStudy(Study):
         train = prepare(data, self.folder, "train", settings.blocks, settings.train_photographs, bar)
         self.tokenizer = pair_tokenizer()
         self.crops = Crops(data / "flickr30k-images", lambda: lower_layers(settings.blocks))
-        self.texts = cut_text_tower(pretrained_pair())
-        self.texts.load(self.folder)
+        self.texts = KeptTexts(cut_text_tower(pretrained_pair()), self.folder)
         self.crops.load(self.folder)
         self.train = Split(train, self.tokenizer, self.crops)
         classes = frequent_heads(self.train, CLASSES)
@@ -78,7 +79,7 @@ class PhotographStudy(Study):
         """The upper layers, with these weights or with pretrained ones and random projections."""
         model = pretrained_pair(seed)
         cut_image_tower(model, self.settings.blocks)
-        cut_text_tower(model, self.texts)
+        cut_text_tower(model, self.texts.memory)
         if weights is not None:
             model.load_state_dict(weights)
         return model.to(memory_format=torch.channels_last).eval()
@@ -104,7 +105,7 @@ class PhotographStudy(Study):
 
     def after_run(self) -> None:
         """Keep the texts and crops that the run was the first to meet."""
-        self.texts.save(self.folder)
+        self.texts.save()
         self.crops.save(self.folder)
 
 

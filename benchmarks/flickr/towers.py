@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from flickr.memory import TextMemory
 from harmoclip import starter
 from harmoclip.tokenizers import Tokenizer
 
@@ -57,25 +56,3 @@ class Float32Conv2d(nn.Conv2d):
         """The convolution."""
         with torch.autocast("cpu", enabled=False):
             return super().forward(x.float())
-
-
-class FromMemory(nn.Module):
-    """Stands for the embeddings of a text tower that begins at its last layer."""
-
-    def __init__(self, memory: TextMemory) -> None:
-        super().__init__()
-        self.word_embeddings = memory
-
-    def forward(self, input_ids: Tensor, **_: object) -> Tensor:
-        """What the lower layers give for these ids."""
-        out: Tensor = self.word_embeddings(input_ids)
-        return out
-
-
-def cut_text_tower(model: Any, memory: TextMemory | None = None) -> TextMemory:
-    """Put a memory in the place of all layers but the last: the one that is given, or one of these layers."""
-    transformer = model.text.transformer
-    layers = transformer.encoder.layer
-    memory = memory or TextMemory(transformer.embeddings, layers[:-1], model.text.config.pad_token_id)
-    transformer.embeddings, transformer.encoder.layer = FromMemory(memory), layers[-1:]
-    return memory

@@ -20,6 +20,7 @@ COLUMNS = {
     "t2i_r1": "text to image R@1",
     "t2i_r5": "text to image R@5",
     "box_top1": "box Top-1 of {names}",
+    "referring": "phrase to its box",
     "step_ms": "step (ms)",
 }
 
@@ -134,7 +135,8 @@ def _show(
     table.add_column("")
     for name in outcomes:
         table.add_column(name, justify="right")
-    for key, title in COLUMNS.items():
+    measured = outcomes["plain"].measures.keys()  # without a phrase to ask for, no referring
+    for key, title in ((key, title) for key, title in COLUMNS.items() if key in measured):
         values = [outcome.measures[key] for outcome in outcomes.values()]
         shown = [f"{v:.0f}" if key == "step_ms" else show(v, "fraction") for v in values]
         table.add_row(title.format(names=len(study.subject.names)), *shown)

@@ -20,13 +20,13 @@ from harmoclip.harmonized import Harmonized
 from harmoclip.losses import Positives
 from harmoclip.prompts import with_article
 from harmoclip.segment import CaptionSegmenter
-from harmoclip.starter import cut_image_tower, starter_model, starter_tokenizer
+from harmoclip.starter import cut_image_tower, cut_text_tower, starter_model, starter_tokenizer
 
 SETTINGS = Settings(steps=160, batch_size=32, train=1600, test=300, learning_rate=1e-3, warmup=16)
 BLOCKS = 3
 """Of the image tower that are trained; what the others give is computed once."""
-CAPTIONS = 2
-"""Read of each photograph."""
+CAPTIONS = 5
+"""Read of each photograph, at most."""
 NAMES = 60
 """That boxes are called by most often, where the data has no classes."""
 FEWEST = 50
@@ -48,6 +48,7 @@ def photographs_subject(
         DataError: There are too few photographs, or no box that was held out has a name.
     """
     model = starter_model(settings.seed)
+    cut_text_tower(model)
     reader = _Reader(dataset, model, progress)
     learned, held_out = _parts(dataset, settings)
     train, test = reader.read(learned), reader.read([rows[:1] for rows in held_out])
@@ -61,7 +62,8 @@ def photographs_subject(
     collator = Collator(tokenizer)
     return Subject(
         train=Split(train.samples, train.features, collator, train.image_of),
-        test=Split(named, test.features, collator, test.image_of),
+        test=Split(test.samples, test.features, collator, test.image_of),
+        named=named,
         names=[with_article(name) for name in names],
         tokenizer=tokenizer,
         start=partial(deepcopy, model),  # the reader took its lower layers
@@ -69,6 +71,7 @@ def photographs_subject(
         # the text tower knows synonyms; in so few steps a greater weight of boxes costs no retrieval
         options={"positives": Positives(synonyms=0.6), "weights": {"lexeme_region": 2.0}},
         groups=partial(_groups, rate=settings.learning_rate),
+        asks="names" if dataset.class_names else "phrases",
     )
 
 

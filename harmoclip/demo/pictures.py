@@ -1,4 +1,4 @@
-"""The demo's pictures: named boxes, a similarity map a phrase, the curves of both runs."""
+"""The demo's pictures: boxes and what they are asked, a similarity map a phrase, the curves of both runs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from harmoclip.data import Sample
+from harmoclip.demo.box_pictures import PICTURES, easy_first, text_vectors
 from harmoclip.demo.study import Outcome, Study
 from harmoclip.draw import draw_boxes, draw_similarity
-from harmoclip.tensors import l2_normalize
 
-IMAGES = 4
 GRID = 8
 """Points of a similarity map, along each side."""
-SMALLEST = 0.01
-"""Area of a box that is drawn by choice, of the image's."""
 WINDOWS = (0.2, 0.3, 0.4)
 """Sides of the windows around each point, of the image's."""
 
@@ -28,7 +25,7 @@ WINDOWS = (0.2, 0.3, 0.4)
 def save_pictures(study: Study, outcomes: dict[str, Outcome], folder: Path) -> list[Path]:
     """Write every picture into the folder and give their paths."""
     figures = {
-        "boxes.png": _named_boxes(study, outcomes),
+        "boxes.png": PICTURES[study.subject.asks](study, outcomes),
         "similarity.png": _similarity(study, outcomes["harmonized"]),
         "curves.png": _curves(outcomes, len(study.subject.names)),
     }
@@ -43,33 +40,6 @@ def save_pictures(study: Study, outcomes: dict[str, Outcome], folder: Path) -> l
 
 
 @torch.no_grad()
-def _named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Figure:
-    """Held-out images, each box with the most similar of all names, a row a run; wrong names in red."""
-    subject = study.subject
-    shown = _some(subject.test.samples)
-    figure, axes = plt.subplots(
-        len(outcomes),
-        IMAGES,
-        figsize=(2.3 * IMAGES, 2.55 * len(outcomes)),
-        layout="constrained",
-        squeeze=False,
-    )
-    for row, (name, outcome) in zip(axes, outcomes.items(), strict=True):
-        harmo = outcome.harmo.eval()
-        classes = _text_vectors(study, outcome, subject.names)
-        for i, ax in zip(shown, row, strict=False):
-            sample = subject.test.samples[i]
-            regions = harmo.encode_regions(subject.pixels(subject.test, slice(i, i + 1)), [sample.boxes])
-            guess = (regions @ classes.T).argmax(1)
-            names = [subject.names[g].removeprefix("a ").removeprefix("an ") for g in guess]
-            right = torch.eq(guess, torch.as_tensor(sample.labels))
-            colors = ["#1a7f37" if ok else "#cf222e" for ok in right]
-            draw_boxes(sample.image, sample.boxes, names, colors=colors, ax=ax)
-        row[0].set_title(f"{name}: nearest name of each box (green: right)", loc="left", fontsize=11)
-    return figure
-
-
-@torch.no_grad()
 def _similarity(study: Study, outcome: Outcome) -> Figure:
     """Where three held-out images show each of their linked phrases, among all names and held-out phrases.
 
@@ -78,8 +48,8 @@ def _similarity(study: Study, outcome: Outcome) -> Figure:
     """
     subject, test = study.subject, study.subject.test
     texts = sorted({*subject.names, *(text for sample in test.samples for text in sample.phrase_texts)})
-    vectors = _text_vectors(study, outcome, texts)
-    rows = _some(test.samples)[:3]
+    vectors = text_vectors(study, outcome, texts)
+    rows = easy_first(test.samples)[:3]
     asked = [_said_of_boxes(test.samples[i], subject.names) for i in rows]
     width = 1 + max(map(len, asked))
     figure, axes = plt.subplots(
@@ -118,22 +88,6 @@ def _windows() -> Tensor:
     middle = (torch.arange(GRID) + 0.5) / GRID
     half, y, x = torch.meshgrid(torch.tensor(WINDOWS) / 2, middle, middle, indexing="ij")
     return torch.stack([x - half, y - half, x + half, y + half], -1).reshape(-1, 4).clamp(0, 1)
-
-
-def _text_vectors(study: Study, outcome: Outcome, texts: Sequence[str]) -> Tensor:
-    """`[K, D]`, normalised."""
-    return l2_normalize(outcome.harmo.towers.encode_text(study.subject.tokenizer(list(texts))))
-
-
-def _some(samples: Sequence[Sample]) -> list[int]:
-    """The first samples that are easy to read: a few phrases, and a few boxes, none of them tiny."""
-    easy = [i for i, s in enumerate(samples) if 2 <= len(s.phrases) <= 4 and _readable(s.boxes)]
-    return [*easy, *(i for i in range(len(samples)) if i not in easy)][:IMAGES]
-
-
-def _readable(boxes: Tensor) -> bool:
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    return 2 <= len(boxes) <= 5 and areas.min().item() >= SMALLEST
 
 
 def _curves(outcomes: dict[str, Outcome], names: int) -> Figure:

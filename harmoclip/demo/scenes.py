@@ -35,9 +35,11 @@ def scenes_subject(settings: Settings, progress: Callable[[int], None]) -> Subje
             progress(done)
         return Split(samples, torch.stack([torch.as_tensor(s.image) for s in samples]), collator)
 
+    train, test = split("train", settings.train), split("test", settings.test)
     return Subject(
-        train=split("train", settings.train),
-        test=split("test", settings.test),
+        train=train,
+        test=test,
+        named=test.samples,
         names=CLASS_NAMES,
         tokenizer=tokenizer,
         start=partial(small_clip, settings.seed),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from harmoclip.data import Collator, Sample
 from harmoclip.evaluate import Encoder, Metrics
 from harmoclip.evaluate.both_sides import region_side, whole_side
+from harmoclip.evaluate.referring import linked_boxes, referring
 from harmoclip.grounding import Grounding
 from harmoclip.harmonized import Harmonized, harmonize
 from harmoclip.losses import GlobalContrastiveLoss
@@ -72,11 +73,9 @@ class Split:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def asked(self) -> list[Sample]:
-        """The samples with the images that the model takes."""
-        return [
-            s.replace(image=self.images[i]) for s, i in zip(self.samples, self.image_of.tolist(), strict=True)
-        ]
+    def asked(self, samples: Sequence[Sample]) -> list[Sample]:
+        """The samples, as many as the split has, with the images that the model takes."""
+        return [s.replace(image=self.images[i]) for s, i in zip(samples, self.image_of.tolist(), strict=True)]
 
 
 @dataclass(frozen=True)
@@ -86,26 +85,36 @@ class Subject:
     Attributes:
         train: To learn from.
         test: Held out.
-        names: What a box may be called; the samples' labels count these.
+        named: The same samples, each with the boxes alone that have a name; labels count the names.
+        names: What a box may be called.
         tokenizer: The model's.
         start: Makes the model that every run starts from.
         to_input: From images of a split to what the model takes.
         options: Of `harmonize`.
         groups: The parameters that learn, for the optimizer; each group may have a rate of its own.
+        asks: What the picture of boxes shows: the nearest of all names for each box, or for each phrase
+            the nearest of the image's boxes.
     """
 
     train: Split
     test: Split
+    named: Sequence[Sample]
     names: Sequence[str]
     tokenizer: Tokenizer
     start: Callable[[], nn.Module]
     to_input: Callable[[Any], Tensor]
     options: Mapping[str, Any] = field(default_factory=dict)
     groups: Callable[[Harmonized], list[dict[str, Any]]] = lambda harmo: [{"params": harmo.parameters()}]
+    asks: Literal["names", "phrases"] = "names"
 
     def pixels(self, split: Split, rows: Tensor | slice) -> Tensor:
         """The model's input of these samples."""
         return self.to_input(split.images[split.image_of[rows]])
+
+
+def is_asked(sample: Sample) -> bool:
+    """Whether the sample has a phrase with a box, and a box that is not the phrase's."""
+    return not linked_boxes(sample).all()
 
 
 class Study:
@@ -147,11 +156,13 @@ class Study:
         return outcome
 
     def measure(self, harmo: Harmonized) -> Metrics:
-        """Retrieval of held-out images, and the name of every box among all names."""
+        """Of what was held out: retrieval, each box's name among all, and each phrase's box in its image."""
         subject, trains = self.subject, harmo.training
         encoder = Encoder(harmo, subject.to_input, subject.tokenizer, batch_size=250, ready=True)
-        samples = subject.test.asked()
-        measures = whole_side(encoder, samples) | region_side(encoder, samples, subject.names)
+        samples, named = (subject.test.asked(s) for s in (subject.test.samples, subject.named))
+        measures = whole_side(encoder, samples) | region_side(encoder, named, subject.names)
+        if any(is_asked(sample) for sample in samples):
+            measures |= referring(encoder, samples).pick("referring")
         harmo.train(trains)
         return measures
 
