@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +15,7 @@ from harmoclip.boxes import Unit, boxes_in_pixels
 from harmoclip.errors import EvaluationError, InputError
 from harmoclip.images import Photograph, to_image
 from harmoclip.models import Preprocess, input_size
+from harmoclip.modes import evaluation_mode
 from harmoclip.notebook import table
 from harmoclip.prompts import Prompts, class_vectors
 from harmoclip.tensors import l2_normalize
@@ -110,7 +110,7 @@ def label(
     photograph, names = to_image(image), _distinct(names)
     size = photograph.size
     fractions = boxes_in_pixels(boxes, unit, size) / torch.tensor([*size, *size])
-    with _looking(model):
+    with evaluation_mode(model), torch.no_grad():
         texts = _text_vectors(model, names, prompts)
         vectors = _finite(model.encode_regions(_inputs(model, [photograph]), fractions), "regions")
         cosines = vectors @ texts.T
@@ -148,7 +148,7 @@ def heatmap(
     """
     photograph = to_image(image)
     texts = [text] if isinstance(text, str) else list(text)
-    with _looking(model):
+    with evaluation_mode(model), torch.no_grad():
         vectors = _text_vectors(model, _distinct(texts), prompts).cpu()
         side = input_size(model.preprocess)[0]
 
@@ -208,17 +208,3 @@ def _finite(vectors: Tensor, what: str) -> Tensor:
 def _label(names: Sequence[str], cosines: Sequence[float], shares: Sequence[float]) -> Label:
     order = sorted(range(len(names)), key=lambda i: -cosines[i])
     return Label(names[order[0]], {names[i]: shares[i] for i in order}, {names[i]: cosines[i] for i in order})
-
-
-@contextmanager
-def _looking(model: RegionModel) -> Iterator[None]:
-    """Evaluation mode without gradients; every module is as it was afterwards."""
-    modes = {module: module.training for module in model.modules()}
-    try:
-        for module in modes:
-            module.training = False
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes.items():
-            module.training = training

@@ -40,6 +40,20 @@ def test_both_runs_start_from_the_same_weights_and_batches():
     assert first[True] != first[False]
 
 
+def test_measuring_on_the_way_changes_nothing():
+    """Batch normalizations that somebody keeps out of training stay so."""
+    from harmoclip.demo.scenes import SETTINGS, scenes_subject, small_clip
+    from harmoclip.demo.study import Study
+
+    settings = replace(SETTINGS, steps=3, batch_size=4, train=20, test=10)
+    subject = replace(scenes_subject(settings, lambda *_: None), start=lambda: small_clip(0).eval())
+    losses: dict[int, list[float]] = {1: [], 3: []}
+    for points, found in losses.items():
+        study = Study(replace(settings, curve_points=points), subject)
+        study.run(True, lambda _, loss, found=found: found.append(loss))
+    assert losses[1] == losses[3]
+
+
 @pytest.mark.parametrize("classes", [True, False])
 def test_photographs_with_pretrained_towers(tmp_path, classes):
     """Boxes have the data's classes for names, or else the nouns of the phrases that are linked to them."""

@@ -17,7 +17,7 @@ from harmoclip.draw import PALETTE, draw_boxes
 from harmoclip.evaluate.referring import linked_boxes, linked_phrases
 from harmoclip.tensors import l2_normalize
 
-IMAGES = 4
+IMAGES = {"names": 4, "phrases": 6}
 SMALLEST = 0.01
 """Area of a box that is drawn by choice, of the image's."""
 LINE = 30
@@ -41,7 +41,8 @@ def named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Figure:
         draw_boxes(sample.image, sample.boxes, names, colors=colors, ax=ax)
         return right
 
-    return _row_a_run(outcomes, easy_first(subject.named), draw, "nearest name of each box")
+    shown = easy_first(subject.named)[: IMAGES["names"]]
+    return _row_a_run(outcomes, shown, draw, "nearest name of each box")
 
 
 def boxes_of_phrases(study: Study, outcomes: dict[str, Outcome]) -> Figure:
@@ -64,7 +65,7 @@ def boxes_of_phrases(study: Study, outcomes: dict[str, Outcome]) -> Figure:
         return right
 
     asked = [i for i in easy_first(samples) if is_asked(samples[i])]
-    return _row_a_run(outcomes, asked, draw, "nearest box of each phrase, in its color")
+    return _row_a_run(outcomes, asked[: IMAGES["phrases"]], draw, "nearest box of each phrase, in its color")
 
 
 PICTURES = {"names": named_boxes, "phrases": boxes_of_phrases}
@@ -83,11 +84,11 @@ def text_vectors(study: Study, outcome: Outcome, texts: Sequence[str]) -> Tensor
 
 
 def _row_a_run(outcomes: dict[str, Outcome], shown: Sequence[int], draw: Draw, title: str) -> Figure:
-    """The first of these images for every run."""
+    """The same images for every run."""
     figure, axes = plt.subplots(
         len(outcomes),
-        IMAGES,
-        figsize=(2.3 * IMAGES, 2.55 * len(outcomes)),
+        len(shown),
+        figsize=(2.3 * len(shown), 2.55 * len(outcomes)),
         layout="constrained",
         squeeze=False,
     )

@@ -19,6 +19,7 @@ from harmoclip.evaluate.referring import linked_boxes, referring
 from harmoclip.grounding import Grounding
 from harmoclip.harmonized import Harmonized, harmonize
 from harmoclip.losses import GlobalContrastiveLoss
+from harmoclip.modes import evaluation_mode
 from harmoclip.tokenizers import Tokenizer
 
 Advance = Callable[[int, float], None]
@@ -157,13 +158,13 @@ class Study:
 
     def measure(self, harmo: Harmonized) -> Metrics:
         """Of what was held out: retrieval, each box's name among all, and each phrase's box in its image."""
-        subject, trains = self.subject, harmo.training
-        encoder = Encoder(harmo, subject.to_input, subject.tokenizer, batch_size=250, ready=True)
-        samples, named = (subject.test.asked(s) for s in (subject.test.samples, subject.named))
-        measures = whole_side(encoder, samples) | region_side(encoder, named, subject.names)
-        if any(is_asked(sample) for sample in samples):
-            measures |= referring(encoder, samples).pick("referring")
-        harmo.train(trains)
+        subject = self.subject
+        with evaluation_mode(harmo):
+            encoder = Encoder(harmo, subject.to_input, subject.tokenizer, batch_size=250, ready=True)
+            samples, named = (subject.test.asked(s) for s in (subject.test.samples, subject.named))
+            measures = whole_side(encoder, samples) | region_side(encoder, named, subject.names)
+            if any(is_asked(sample) for sample in samples):
+                measures |= referring(encoder, samples).pick("referring")
         return measures
 
     def _warm_then_cosine(self, step: int) -> float:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -16,6 +15,7 @@ from harmoclip.evaluate.task import Request, Task
 from harmoclip.evaluate.tradeoff import harmonic_mean
 from harmoclip.harmonized import Harmonized
 from harmoclip.models import LoadedModel
+from harmoclip.modes import evaluation_mode
 from harmoclip.tokenizers import Tokenizer
 from harmoclip.train.config import EvaluationConfig
 
@@ -30,7 +30,7 @@ def measure(
     """Retrieval R@1 and R@5 both ways, box Top-1 and the trade-off, all in [0, 1].
 
     Args:
-        harmo: The model; its mode is restored.
+        harmo: The model; the mode of each of its modules is restored.
         samples: Held out, with the model's input as their image; those of one key are captions of one image.
         tokenizer: The model's own.
         class_names: The text of each label, or None to ask for linked phrases.
@@ -40,19 +40,9 @@ def measure(
         DataError: No box has a name.
         EvaluationError: The model gives vectors that are not finite or all zeros.
     """
-    with _mode_restored(harmo):
+    with evaluation_mode(harmo):
         encoder = Encoder(harmo, torch.as_tensor, tokenizer, batch_size, ready=True)
         return dict(both_sides(encoder, samples, class_names))
-
-
-@contextmanager
-def _mode_restored(harmo: Harmonized) -> Iterator[None]:
-    """Encoders put a model into evaluation mode; afterwards it trains on."""
-    training = harmo.training
-    try:
-        yield
-    finally:
-        harmo.train(training)
 
 
 class Yardsticks:
@@ -84,7 +74,7 @@ class Yardsticks:
         """Every number of every task, as `task/metric`, and the one that stands for it, as `task`.
 
         Args:
-            harmo: The model; its mode is restored.
+            harmo: The model; the mode of each of its modules is restored.
             loaded: Its preprocessing and its tokenizer.
             batch_size: Images or texts encoded at a time.
 
@@ -93,7 +83,7 @@ class Yardsticks:
             EvaluationError: The model gives vectors that are not finite or all zeros.
         """
         found: dict[str, float] = {}
-        with _mode_restored(harmo):
+        with evaluation_mode(harmo):
             encoder = Encoder(harmo, loaded.preprocess, loaded.tokenizer, batch_size)
             for task in self.tasks:
                 metrics = task.run(encoder)

@@ -48,11 +48,13 @@ def test_measures_follow_the_vectors(clip):
     order = list(ids)
     clip.encode_text = lambda rows: torch.stack([ids[order[int(i)]] for i in rows[:, 0]])
     harmo.train()
+    harmo.model.visual.ln_post.eval()
     found = measure(
         harmo, samples, lambda texts: torch.tensor([[order.index(t)] * 16 for t in texts]), order[:4], 1
     )
     assert found == {"i2t_r1": 1, "i2t_r5": 1, "t2i_r1": 1, "t2i_r5": 1, "box_top1": 1, "trade_off": 1}
     assert harmo.training
+    assert not harmo.model.visual.ln_post.training
 
 
 def test_a_model_that_diverged_in_training_gets_no_measures(clip):
