@@ -23,9 +23,7 @@ from harmoclip.prompts import with_article
 from harmoclip.segment import CaptionSegmenter
 from harmoclip.starter import cut_image_tower, cut_text_tower, starter_model, starter_tokenizer
 
-SETTINGS = Settings(
-    steps=140, batch_size=32, train=1600, test=300, learning_rate=1e-3, warmup=14, curve_points=3
-)
+SETTINGS = Settings(steps=160, batch_size=32, train=1600, test=300, learning_rate=1e-3, warmup=16)
 BLOCKS = 2
 """Of the image tower that are trained; what the others give is computed once."""
 CAPTIONS = 3
