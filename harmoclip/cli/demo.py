@@ -33,7 +33,7 @@ def demo(
     ] = None,
     split: Annotated[str | None, typer.Option(help="Of the photographs, such as val2017.")] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Training steps of each run: 720, on photographs 160.")
+        int | None, typer.Option(min=1, help="Training steps of each run: 720, on photographs 120.")
     ] = None,
     examples: Annotated[
         int | None, typer.Option(min=200, help="Scenes (6000) or photographs (1600) to train on.")
@@ -56,6 +56,8 @@ def demo(
     start = time.perf_counter()
     with Progress() as progress:
         study = Study(*_subject(photographs, split, progress, steps=steps, examples=examples, seed=seed))
+        if study.settings.start:
+            study.begin(_follow(progress, "captions alone", study.settings.steps))
         outcomes = {
             "plain": study.run(False, _follow(progress, "plain CLIP", study.settings.steps)),
             "harmonized": study.run(True, _follow(progress, "harmonized", study.settings.steps)),

@@ -23,8 +23,18 @@ from harmoclip.prompts import with_article
 from harmoclip.segment import CaptionSegmenter
 from harmoclip.starter import cut_image_tower, cut_text_tower, starter_model, starter_tokenizer
 
-SETTINGS = Settings(steps=160, batch_size=32, train=1600, test=300, learning_rate=1e-3, warmup=16)
-BLOCKS = 2
+SETTINGS = Settings(
+    steps=120,
+    batch_size=32,
+    train=1600,
+    test=300,
+    learning_rate=1e-3,
+    warmup=12,
+    curve_points=2,
+    start=True,
+    share=0.8,
+)
+BLOCKS = 3
 """Of the image tower that are trained; what the others give is computed once."""
 CAPTIONS = 3
 """Read of each photograph, at most."""
@@ -69,11 +79,8 @@ def photographs_subject(
         tokenizer=tokenizer,
         start=partial(deepcopy, model),  # the reader took its lower layers
         to_input=_to_input,
-        # the text tower knows synonyms; the towers have to meet before their regions can
-        options={
-            "positives": Positives(synonyms=0.6),
-            "weights": {"lexeme_region": [(0, 0.0), (settings.steps * 2 // 3, 4.0)]},
-        },
+        # the text tower knows synonyms, and the average keeps the retrieval that a greater weight costs
+        options={"positives": Positives(synonyms=0.6), "weights": {"lexeme_region": 2.0}},
         groups=partial(_groups, rate=settings.learning_rate),
         asks="phrases" if any(map(is_asked, test.samples)) and not dataset.class_names else "names",
     )

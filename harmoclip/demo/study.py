@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Literal
@@ -18,17 +18,23 @@ from harmoclip.evaluate.both_sides import region_side, whole_side
 from harmoclip.evaluate.referring import linked_boxes, referring
 from harmoclip.grounding import Grounding
 from harmoclip.harmonized import Harmonized, harmonize
+from harmoclip.interpolation import interpolate
 from harmoclip.losses import GlobalContrastiveLoss
 from harmoclip.modes import evaluation_mode
 from harmoclip.tokenizers import Tokenizer
 
 Advance = Callable[[int, float], None]
 """Told how far a run is, and its loss."""
+_START = 1000  # the seed of its batches: others than those of the runs
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is trained and measured."""
+    """How much is trained and measured.
+
+    With a `start` the model first takes as many steps on captions alone, and both runs go on from there; each
+    ends with an average of its weights and the start's.
+    """
 
     steps: int
     batch_size: int
@@ -38,6 +44,8 @@ class Settings:
     warmup: int
     curve_points: int = 4
     seed: int = 0
+    start: bool = False
+    share: float = 1.0  # of the trained weights in the average
 
 
 @dataclass
@@ -45,8 +53,8 @@ class Outcome:
     """One run: its model, its measures, and its measures on the way."""
 
     harmo: Harmonized
-    measures: dict[str, float] = field(default_factory=dict)
-    curve: list[tuple[int, Metrics]] = field(default_factory=list)
+    measures: dict[str, float]
+    curve: list[tuple[int, Metrics]]
 
 
 class Split:
@@ -123,19 +131,44 @@ class Study:
 
     def __init__(self, settings: Settings, subject: Subject) -> None:
         self.settings, self.subject = settings, subject
+        self.curve: list[tuple[int, Metrics]] = []  # of the start
+        self._start: dict[str, Tensor] | None = None
+
+    def begin(self, progress: Advance) -> None:
+        """Train the start on captions alone, and measure it."""
+        harmo = harmonize(self.subject.start())
+        for _ in self._train(harmo, False, _START, progress):
+            pass
+        self._start = {name: weight.clone() for name, weight in harmo.model.state_dict().items()}
+        self.curve = [(0, self.measure(harmo))]
 
     def run(self, harmonized: bool, progress: Advance) -> Outcome:
         """Train; measure on the way and at the end."""
+        settings = self.settings
+        model = self.subject.start()
+        if self._start is not None:
+            model.load_state_dict(self._start)
+        harmo = harmonize(model, **self.subject.options)
+        curve, times = [*self.curve], []
+        for step, seconds in self._train(harmo, harmonized, settings.seed, progress):
+            times.append(seconds)
+            if step == settings.steps and self._start is not None:
+                model.load_state_dict(interpolate(self._start, model, settings.share))
+            if step % math.ceil(settings.steps / settings.curve_points) == 0 or step == settings.steps:
+                curve.append((step, self.measure(harmo)))
+        return Outcome(harmo, {**curve[-1][1], "step_ms": 1000 * median(times)}, curve)
+
+    def _train(
+        self, harmo: Harmonized, harmonized: bool, seed: int, progress: Advance
+    ) -> Iterator[tuple[int, float]]:
+        """All steps; each gives its number and the seconds that it took."""
         settings, subject = self.settings, self.subject
-        outcome = Outcome(harmonize(subject.start(), **subject.options))
-        harmo, contrast = outcome.harmo, GlobalContrastiveLoss()
-        towers = harmo.towers
+        towers, contrast = harmo.towers, GlobalContrastiveLoss()
         optimizer = torch.optim.AdamW(
             subject.groups(harmo), lr=settings.learning_rate, weight_decay=0.1, fused=True
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._warm_then_cosine)
-        batches = torch.Generator().manual_seed(settings.seed)
-        times: list[float] = []
+        batches = torch.Generator().manual_seed(seed)
         for step in range(1, settings.steps + 1):
             rows = torch.randint(len(subject.train), (settings.batch_size,), generator=batches)
             grounding = Grounding.collate([subject.train.groundings[i] for i in rows.tolist()])
@@ -149,12 +182,9 @@ class Study:
             loss.backward()
             optimizer.step()
             schedule.step()
-            times.append(time.perf_counter() - start)
+            seconds = time.perf_counter() - start
             progress(step, loss.item())
-            if step % math.ceil(settings.steps / settings.curve_points) == 0 or step == settings.steps:
-                outcome.curve.append((step, self.measure(harmo)))
-        outcome.measures = {**outcome.curve[-1][1], "step_ms": 1000 * median(times)}
-        return outcome
+            yield step, seconds
 
     def measure(self, harmo: Harmonized) -> Metrics:
         """Of what was held out: retrieval, each box's name among all, and each phrase's box in its image."""
