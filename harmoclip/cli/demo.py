@@ -56,7 +56,7 @@ def demo(
     start = time.perf_counter()
     with Progress() as progress:
         study = Study(*_subject(photographs, split, progress, steps=steps, examples=examples, seed=seed))
-        if study.settings.start:
+        if study.settings.share < 1:
             study.begin(_follow(progress, "captions alone", study.settings.steps))
         outcomes = {
             "plain": study.run(False, _follow(progress, "plain CLIP", study.settings.steps)),

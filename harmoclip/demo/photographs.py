@@ -31,7 +31,6 @@ SETTINGS = Settings(
     learning_rate=1e-3,
     warmup=12,
     curve_points=2,
-    start=True,
     share=0.8,
 )
 BLOCKS = 3

@@ -32,8 +32,8 @@ _START = 1000  # the seed of its batches: others than those of the runs
 class Settings:
     """How much is trained and measured.
 
-    With a `start` the model first takes as many steps on captions alone, and both runs go on from there; each
-    ends with an average of its weights and the start's.
+    With a `share` below 1 the model first takes as many steps on captions alone, and both runs go on from
+    there; each ends with an average of so much of its weights and the rest of the start's.
     """
 
     steps: int
@@ -44,8 +44,7 @@ class Settings:
     warmup: int
     curve_points: int = 4
     seed: int = 0
-    start: bool = False
-    share: float = 1.0  # of the trained weights in the average
+    share: float = 1.0
 
 
 @dataclass
