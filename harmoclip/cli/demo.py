@@ -33,7 +33,7 @@ def demo(
     ] = None,
     split: Annotated[str | None, typer.Option(help="Of the photographs, such as val2017.")] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Training steps of each run: 720, on photographs 120.")
+        int | None, typer.Option(min=1, help="Training steps of each run: 720, on photographs 110.")
     ] = None,
     examples: Annotated[
         int | None, typer.Option(min=200, help="Scenes (6000) or photographs (1600) to train on.")

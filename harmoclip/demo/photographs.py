@@ -24,12 +24,12 @@ from harmoclip.segment import CaptionSegmenter
 from harmoclip.starter import cut_image_tower, cut_text_tower, starter_model, starter_tokenizer
 
 SETTINGS = Settings(
-    steps=120,
+    steps=110,
     batch_size=32,
     train=1600,
     test=300,
     learning_rate=1e-3,
-    warmup=12,
+    warmup=11,
     curve_points=2,
     share=0.8,
 )
