@@ -24,17 +24,18 @@ LINE = 30
 """Characters of a phrase below its image."""
 RIGHT, WRONG, OTHER = "#1a7f37", "#cf222e", "#d0d7de"
 
-Draw = Callable[[Outcome, int, Axes], list[bool]]
-"""Draws a run's answers for one held-out image, and says which are right."""
+Draw = Callable[[str, int, Axes], list[bool]]
+"""Draws what the run of this name answers for one held-out image, and says which answers are right."""
 
 
 def named_boxes(study: Study, outcomes: dict[str, Outcome]) -> Figure:
     """Each box with the most similar of all names, wrong ones in red."""
     subject = study.subject
+    classes = {run: text_vectors(study, outcome, subject.names) for run, outcome in outcomes.items()}
 
-    def draw(outcome: Outcome, i: int, ax: Axes) -> list[bool]:
+    def draw(run: str, i: int, ax: Axes) -> list[bool]:
         sample = subject.named[i]
-        guess = _similarities(study, outcome, i, sample.boxes, subject.names).argmax(1)
+        guess = (_region_vectors(study, outcomes[run], i, sample.boxes) @ classes[run].T).argmax(1)
         names = [subject.names[g].removeprefix("a ").removeprefix("an ") for g in guess]
         right: list[bool] = torch.eq(guess, torch.as_tensor(sample.labels)).tolist()
         colors = [RIGHT if ok else WRONG for ok in right]
@@ -49,10 +50,11 @@ def boxes_of_phrases(study: Study, outcomes: dict[str, Outcome]) -> Figure:
     """Each linked phrase with the most similar of the image's boxes, in its color."""
     samples = study.subject.test.samples
 
-    def draw(outcome: Outcome, i: int, ax: Axes) -> list[bool]:
-        sample = samples[i]
+    def draw(run: str, i: int, ax: Axes) -> list[bool]:
+        sample, outcome = samples[i], outcomes[run]
         texts = [sample.phrase_texts[p] for p in linked_phrases(sample)]
-        chosen = _similarities(study, outcome, i, sample.boxes, texts).argmax(0)
+        regions = _region_vectors(study, outcome, i, sample.boxes)
+        chosen = (regions @ text_vectors(study, outcome, texts).T).argmax(0)
         right: list[bool] = linked_boxes(sample).gather(1, chosen[:, None])[:, 0].tolist()
         colors = [PALETTE[p % len(PALETTE)] for p in range(len(texts))]
         draw_boxes(sample.image, sample.boxes, colors=[OTHER] * len(sample.boxes), ax=ax)
@@ -78,6 +80,7 @@ def easy_first(samples: Sequence[Sample]) -> list[int]:
     return [*easy, *(i for i in range(len(samples)) if i not in easy)]
 
 
+@torch.no_grad()
 def text_vectors(study: Study, outcome: Outcome, texts: Sequence[str]) -> Tensor:
     """`[K, D]`, normalised."""
     return l2_normalize(outcome.harmo.towers.encode_text(study.subject.tokenizer(list(texts))))
@@ -92,19 +95,19 @@ def _row_a_run(outcomes: dict[str, Outcome], shown: Sequence[int], draw: Draw, t
         layout="constrained",
         squeeze=False,
     )
-    for row, (name, outcome) in zip(axes, outcomes.items(), strict=True):
+    for row, run in zip(axes, outcomes, strict=True):
         for ax in row:
             ax.set_axis_off()
-        right = [ok for i, ax in zip(shown, row, strict=False) for ok in draw(outcome, i, ax)]
-        row[0].set_title(f"{name}: {title}; {sum(right)} of {len(right)} right", loc="left", fontsize=11)
+        right = [ok for i, ax in zip(shown, row, strict=False) for ok in draw(run, i, ax)]
+        row[0].set_title(f"{run}: {title}; {sum(right)} of {len(right)} right", loc="left", fontsize=11)
     return figure
 
 
 @torch.no_grad()
-def _similarities(study: Study, outcome: Outcome, i: int, boxes: Tensor, texts: Sequence[str]) -> Tensor:
-    """`[R, K]` cosines of boxes of a held-out image and texts."""
+def _region_vectors(study: Study, outcome: Outcome, i: int, boxes: Tensor) -> Tensor:
+    """`[R, D]` of boxes of a held-out image, normalised."""
     pixels = study.subject.pixels(study.subject.test, slice(i, i + 1))
-    return outcome.harmo.eval().encode_regions(pixels, [boxes]) @ text_vectors(study, outcome, texts).T
+    return outcome.harmo.eval().encode_regions(pixels, [boxes])
 
 
 def _one_inside_another(boxes: Tensor, chosen: Tensor) -> Tensor:
