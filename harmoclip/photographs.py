@@ -9,13 +9,13 @@ from typing import Protocol
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from harmoclip.boxes import Unit, boxes_in_pixels
 from harmoclip.errors import EvaluationError, InputError
 from harmoclip.images import Photograph, to_image
 from harmoclip.models import Preprocess, input_size
-from harmoclip.modes import evaluation_mode
+from harmoclip.modes import Modules, evaluation_mode
 from harmoclip.notebook import table
 from harmoclip.prompts import Prompts, class_vectors
 from harmoclip.tensors import l2_normalize
@@ -26,7 +26,7 @@ from harmoclip.windows import Windows, pixel_scores
 _TEXTS, _IMAGES = 256, 16  # encoded at a time
 
 
-class RegionModel(Protocol):
+class RegionModel(Modules, Protocol):
     """What is asked of a model here, such as `Harmonized`."""
 
     towers: Towers
@@ -38,9 +38,6 @@ class RegionModel(Protocol):
     @property
     def preprocess(self) -> Preprocess:
         """A PIL image to the model's input."""
-
-    def modules(self) -> Iterator[nn.Module]:
-        """All of its modules."""
 
     def encode_regions(self, images: Tensor, boxes: Tensor) -> Tensor:
         """Vectors of boxes."""
