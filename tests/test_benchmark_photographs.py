@@ -8,7 +8,7 @@ import pytest
 import torch
 from flickr import towers
 from flickr.crops import Crops
-from flickr.data import Batch, Photograph, Sentence, box_labels
+from flickr.data import Batch, Photograph, Prepared, Sentence, Split, box_labels
 from flickr.memory import KeptTexts
 from PIL import Image
 from rivals.bench import Bench, progress_bars
@@ -151,11 +151,47 @@ def test_a_box_is_what_most_captions_call_it():
 def test_altered_phrases_exchange_one_word_and_are_never_the_phrase():
     words = {"color": [f"color{i}" for i in range(11)] + ["red"], "number": ["two"]}
     attributes = [SENTENCE.attributes(0), SENTENCE.attributes(1)]
-    batch = Batch(None, None, None, None, ["Two men", "a red hat"], [], words, attributes, None)
+    batch = Batch(None, None, None, None, ["Two men", "a red hat"], [], words, attributes, None, None)
     assert batch.altered(0, random.Random(0)) == []  # too few other words
     altered = batch.altered(1, random.Random(0))
     assert len(set(altered)) == 10
     assert all(text.startswith("a color") and text.endswith(" hat") for text in altered)
+
+
+def test_several_captions_of_a_photograph_share_its_boxes():
+    """Photograph `a` has three captions of two boxes, `b` two captions of one."""
+    split = Split.__new__(Split)
+    split.photographs = [
+        Photograph("a", torch.tensor([[0.0, 0, 1, 1], [0, 0, 0.5, 0.5]]), [
+            sentence("a man", 0), sentence("a hat", 1), sentence("the man", 0)
+        ]),
+        Photograph("b", torch.tensor([[0.5, 0, 1, 1]]), [sentence("a kite", 0), sentence("the sky", 0)]),
+    ]  # fmt: skip
+    words = {"a": 1, "the": 2, "man": 3, "hat": 4, "kite": 5, "sky": 6}
+
+    def ids(text):
+        return torch.tensor([9, *(words[w] for w in text.split()), 9, 0])
+
+    split.prepared = [
+        [
+            Prepared(ids(s.caption), [s.links[0][0]], [(1, 3)], [(0, 0)], [0], [ids(s.caption)])
+            for s in p.sentences
+        ]
+        for p in split.photographs
+    ]
+    texts, grounding = split.several([1, 0], [0, 2], 5, captions=2, phrases_of=2)
+    further = texts[3].tolist()
+    assert texts[:3].tolist() == [ids(t).tolist() for t in ("a kite", "the man", "the sky")]
+    assert further in [ids("a man").tolist(), ids("a hat").tolist()]
+    assert grounding.more_captions.tolist() == [[2], [3]]
+    assert grounding.text_index.tolist() == [0, 2, 1, 3]
+    assert grounding.links[:3].tolist() == [[0, 0], [0, 1], [1, 2]]
+    same_box = further == ids("a man").tolist()
+    assert grounding.links[3].tolist() == [1 if same_box else 2, 3]
+    assert grounding.image_index.tolist() == ([0, 1] if same_box else [0, 1, 1])
+    alone = split.several([1, 0], [0, 2], 5, captions=2, phrases_of=1)
+    assert torch.equal(alone[0], texts)
+    assert alone[1].text_index.tolist() == [0, 1]
 
 
 class OneWeight:

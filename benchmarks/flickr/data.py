@@ -5,9 +5,9 @@ from __future__ import annotations
 import pickle
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -102,6 +102,7 @@ class Batch:
     words: dict[str, list[str]]
     attributes: list[list[tuple[str, str, int, int]]]  # of each phrase
     memory: Crops
+    several: Callable[[int, int], tuple[Tensor, Grounding]]  # `Split.several` of these photographs
 
     def crops(self, regions: Tensor | None = None) -> Tensor:
         """Lower features of the boxes, or of those of these rows, cut out of their photographs."""
@@ -174,8 +175,8 @@ class Split:
             list(self.tokenizer(texts)) if texts else [],
         )
 
-    def batch(self, rows: list[int], numbers: list[int]) -> Batch:
-        """These photographs, each with one of its captions."""
+    def batch(self, rows: list[int], numbers: list[int], seed: int = 0) -> Batch:
+        """These photographs, each with one of its captions; the seed is of the order of further ones."""
         photographs = [self.photographs[row] for row in rows]
         sentences = [p.sentences[number] for p, number in zip(photographs, numbers, strict=True)]
         picked = [self.prepared[row][number] for row, number in zip(rows, numbers, strict=True)]
@@ -204,7 +205,63 @@ class Split:
             self.words,
             [s.attributes(n) for s, p in zip(sentences, picked, strict=True) for n in p.phrases],
             self.memory,
+            partial(self.several, rows, numbers, seed),
         )
+
+    def several(
+        self, rows: list[int], numbers: list[int], seed: int, captions: int, phrases_of: int
+    ) -> tuple[Tensor, Grounding]:
+        """Several captions of each photograph, and the phrases and boxes of the first ones of them.
+
+        Args:
+            rows: The B photographs.
+            numbers: The first caption of each.
+            seed: Of the order of its further ones.
+            captions: K, how many captions each has.
+            phrases_of: From how many of them the phrases are taken.
+
+        Returns:
+            Ids `[K * B, L]`, the first captions of all photographs first; and the grounding.
+        """
+        rng = random.Random(seed)
+        orders = []
+        for row, first in zip(rows, numbers, strict=True):
+            others = [n for n in range(len(self.photographs[row].sentences)) if n != first]
+            rng.shuffle(others)
+            orders.append([first, *others][:captions])
+        place: dict[tuple[int, int], int] = {}  # of each box that is named
+        spans: list[tuple[int, int]] = []
+        links: list[tuple[int, int]] = []
+        owner: list[int] = []
+        texts: list[str] = []
+        ids: list[Tensor] = []
+        for i, (row, order) in enumerate(zip(rows, orders, strict=True)):
+            for kind, number in enumerate(order[:phrases_of]):
+                p, sentence = self.prepared[row][number], self.photographs[row].sentences[number]
+                links += [
+                    (place.setdefault((i, p.rows[region]), len(place)), len(spans) + phrase)
+                    for region, phrase in p.links
+                ]
+                spans += p.spans
+                owner += [kind * len(rows) + i] * len(p.spans)
+                texts += [sentence.phrase(n) for n in p.phrases]
+                ids += p.phrase_ids
+        further = torch.arange(len(rows), captions * len(rows)).view(captions - 1, len(rows)).T
+        grounding = Grounding(
+            boxes=torch.stack([self.photographs[rows[i]].boxes[box] for i, box in place]),
+            image_index=torch.tensor([i for i, _ in place]),
+            spans=torch.tensor(spans),
+            text_index=torch.tensor(owner),
+            links=torch.tensor(links),
+            phrase_id=torch.tensor([phrase_id(text) for text in texts]),
+            wording=wording(torch.stack(ids)),
+            more_captions=further,
+        )
+        kinds = range(captions)
+        every = [
+            self.prepared[row][order[k]].ids for k in kinds for row, order in zip(rows, orders, strict=True)
+        ]
+        return torch.stack(every), grounding
 
     def batches(self, size: int, seed: int, skip: int = 0) -> Iterator[Batch]:
         """Random batches of distinct photographs with a random caption each; the first ones skipped."""
@@ -213,7 +270,7 @@ class Split:
             rows = rng.sample(range(len(self)), size)
             numbers = [rng.randrange(len(self.photographs[i].sentences)) for i in rows]
             if done >= skip:
-                yield self.batch(rows, numbers)
+                yield self.batch(rows, numbers, seed * 100_003 + done)
 
 
 def frequent_heads(split: Split, count: int) -> list[str]:

@@ -19,6 +19,7 @@ from flickr.data import Batch, Split, frequent_heads
 from flickr.measuring import Questions, measure
 from flickr.memory import KeptTexts
 from flickr.prepare import Bar, lower_layers, prepare
+from flickr.several import OursOfPhotographs
 from flickr.towers import cut_image_tower, pair_tokenizer, pretrained_pair
 from harmoclip.starter import cut_text_tower
 
@@ -86,7 +87,7 @@ class PhotographStudy(Study):
 
     def begin(self, name: str, start: State | None, seed: int, steps: int) -> Training:
         """Dropout and batch statistics stay off; the projections have a rate of their own."""
-        objective = build(name, self.model(seed, start), self.tokenizer, VARIANTS)
+        objective = build(name, self.model(seed, start), self.tokenizer, VARIANTS, OursOfPhotographs)
         rest, projections = self.settings.rates
         trained = [(n, p) for n, p in objective.named_parameters() if p.requires_grad]
         groups = [
@@ -128,5 +129,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "LRC 0.5": {"weights": {"lexeme_region": 0.5}},
     "separate temperatures": {"temperatures": "separate"},
     "LRC 2, synonyms left out": {**ABLATION["LRC 2"], **ABLATION["synonyms left out"]},
+    "LRC 2, synonyms left out, five captions": {
+        **ABLATION["synonyms left out"],
+        "weights": {"global_contrastive": 0.2, "lexeme_region": 2.0},  # the five contrasts add up
+        "captions": 5,
+        "phrases_of": 2,
+    },
+    "five captions alone": {
+        "weights": {"global_contrastive": 0.2, "lexeme_region": 0.0, "global_region": 0.0},
+        "captions": 5,
+    },
 }
-"""One change each to the defaults, mostly the same as on scenes, and the one pair that pays."""
+"""One change each to the defaults, mostly the same as on scenes, and what pays together."""

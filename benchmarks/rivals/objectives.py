@@ -271,13 +271,17 @@ class Ours(Objective):
 
     def forward(self, batch: Batch) -> Tensor:
         """The loss of a batch."""
-        texts, g = batch.texts, batch.grounding
+        texts, g = self.texts(batch)
         if not self.masking:
             g = g.replace(phrase_id=torch.arange(len(g.phrase_id), device=g.phrase_id.device))
         if self.negatives:
             texts, g = self.with_negatives(batch, g)
         loss: Tensor = self.harmo(batch.images, texts, g)["loss"]
         return loss
+
+    def texts(self, batch: Batch) -> tuple[Tensor, Grounding]:
+        """The captions, and the phrases and boxes of a batch."""
+        return batch.texts, batch.grounding
 
     def with_negatives(self, batch: Batch, g: Grounding) -> tuple[Tensor, Grounding]:
         """The texts and the grounding with altered phrases, each a further text."""
@@ -315,6 +319,9 @@ RIVALS: dict[str, type[Objective]] = {
 }
 
 
+BESIDE = ("masking", "negatives", "captions", "phrases_of")
+"""What a variant says to the benchmark, and not to the library."""
+
 # one change each to the defaults
 ABLATION: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -341,15 +348,19 @@ def identity(name: str, variants: dict[str, dict[str, Any]] = ABLATION) -> str:
     if name in RIVALS and name != "harmoclip":
         return name
     own = {"masking": True, **variants.get(name, {})}
-    beside = {key: own.pop(key) for key in ("masking", "negatives") if key in own}
+    beside = {key: own.pop(key) for key in BESIDE if key in own}
     text = json.dumps({**asdict(Options().changed(own)), **beside}, sort_keys=True)
     return f"ours-{hashlib.sha1(text.encode()).hexdigest()[:12]}"
 
 
 def build(
-    name: str, model: Any, tokenizer: Tokenizer, variants: dict[str, dict[str, Any]] = ABLATION
+    name: str,
+    model: Any,
+    tokenizer: Tokenizer,
+    variants: dict[str, dict[str, Any]] = ABLATION,
+    ours: type[Ours] = Ours,
 ) -> Objective:
     """The objective of a rival, or ours with the options of a variant, on this model."""
     if name in RIVALS:
         return RIVALS[name](model, tokenizer)
-    return Ours(model, tokenizer, **variants[name])
+    return ours(model, tokenizer, **variants[name])

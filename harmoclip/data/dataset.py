@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence, Sized
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -79,6 +80,14 @@ class IdentifiedDataset(Protocol):
 
     def __len__(self) -> int:
         """How many samples."""
+
+
+def rows_of_images(dataset: IdentifiedDataset) -> dict[int, list[int]]:
+    """The rows of each image, in the order in which images come first."""
+    rows: dict[int, list[int]] = defaultdict(list)
+    for row, image in enumerate(dataset.image_ids):
+        rows[image].append(row)
+    return dict(rows)
 
 
 class SampleStream(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import count
@@ -11,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from harmoclip.data.dataset import IdentifiedDataset, Indexed
+from harmoclip.data.dataset import IdentifiedDataset, Indexed, rows_of_images
 from harmoclip.data.formats.entries import OnBroken
 from harmoclip.data.formats.shards import Shards, StreamPlace
 from harmoclip.data.shard_loader import ShardBatches, Transform
@@ -194,10 +193,7 @@ class Loader(Generic[B]):
     @cached_property
     def _rows_of_images(self) -> list[list[int]]:
         """The rows of each image."""
-        rows: dict[int, list[int]] = defaultdict(list)
-        for row, image in enumerate(self.dataset.image_ids):  # type: ignore[union-attr]
-            rows[image].append(row)
-        return list(rows.values())
+        return list(rows_of_images(self.dataset).values())  # type: ignore[arg-type]
 
     @cached_property
     def _size(self) -> int:

@@ -1,1 +1,1 @@
-"""The main job in five minutes: the same small CLIP trained plain and harmonized, and both sides measured."""
+"""The main job in minutes: the same small CLIP trained plain and harmonized, and both sides measured."""

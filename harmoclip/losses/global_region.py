@@ -89,7 +89,10 @@ class GlobalRegionLoss(nn.Module):
 
 @dataclass(frozen=True)
 class GlobalRegionTerm(Term):
-    """What an image's regions are held to: its caption or its own vector, or each region to its crop's."""
+    """What an image's regions are held to: its captions or its own vector, or each region to its crop's.
+
+    Several captions of an image stand for it by the mean of their normalized vectors.
+    """
 
     global_region: GlobalRegion
     local_loss: bool
@@ -105,21 +108,50 @@ class GlobalRegionTerm(Term):
     @property
     def judges(self) -> tuple[str, ...]:
         """The regions, and what they are held to."""
-        return "regions", {"caption": "text", "image": "image"}.get(self.global_region, "crops")
+        held_to = {"caption": ("text", "more_text"), "image": ("image",)}
+        return "regions", *held_to.get(self.global_region, ("crops",))
 
     def __call__(self, step: Step, logit_scale: Tensor, logit_bias: Tensor | None) -> Tensor:
         """The loss of a batch."""
-        regions, target = (step.vectors[name] for name in self.judges)
+        regions = step.vectors["regions"]
         if not self.has_scale:
             live = self.global_region == "live_crops"
-            return DistillationLoss()(regions, target, step.counts.regions, learn_target=live)
+            return DistillationLoss()(regions, step.vectors["crops"], step.counts.regions, learn_target=live)
+        image = self.global_region == "image"
+        target, present = (step.of_images("image"), None) if image else _captions(step)
         loss = GlobalRegionLoss(local_loss=self.local_loss)
         return loss(
             regions,
             step.grounding.image_index,
-            step.of_images(self.judges[1]),
+            target,
             logit_scale,
             logit_bias,
             image_id=step.labels("image_id"),
-            present=step.labels("captioned") if self.global_region == "caption" else None,
+            present=present,
         )
+
+
+def _captions(step: Step) -> tuple[Gathered, Gathered | None]:
+    """One vector for all captions of an image, and which images have any; None: all."""
+    first, captioned, rows = step.of_images("text"), step.labels("captioned"), step.labels("more_captions")
+    if rows is None:
+        return first, captioned
+    further, counts = step.of_images("more_text"), first.counts
+    captioned = captioned or rows.map(lambda row: torch.ones_like(row[:, 0], dtype=torch.bool))
+    own, own_there = _mean_caption(first.own, captioned.own, further.own, rows.own)
+    every, there = _mean_caption(first.all, captioned.all, further.all, rows.all)
+    return Gathered(own, every, counts), Gathered(own_there, there, counts)
+
+
+def _mean_caption(first: Tensor, captioned: Tensor, further: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """`[B, D]`, in the direction of the mean of each image's normalized captions, and which have any.
+
+    Args:
+        first: `[B, D]` vectors of the first captions.
+        captioned: `[B]` bool, which images have one.
+        further: `[B, K, D]` vectors of further ones.
+        rows: `[B, K]`, negative where an image has none.
+    """
+    there = torch.cat([captioned[:, None], rows >= 0], 1)
+    vectors = l2_normalize(torch.cat([first[:, None], further], 1))
+    return (vectors * there[..., None]).sum(1), there.any(1)

@@ -74,6 +74,15 @@ class DataConfig:
     one_caption: bool = key(
         False, "take one caption an image and pass, drawn anew, where a data set has several"
     )
+    captions: int = key(
+        1,
+        "captions of an image in one sample, drawn anew each time, where a data set has several; their "
+        "losses add up, so objective.weights.global_contrastive=1/captions keeps the balance",
+        least=1,
+    )
+    phrases_of: int | None = key(
+        None, "from how many of these captions phrases and boxes are taken; null: from all", least=1
+    )
     segment: bool = key(False, "find the phrases of captions that come without")
     link: Literal["words", "similarity"] | None = key(
         None,

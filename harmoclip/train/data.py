@@ -9,7 +9,17 @@ from typing import Any, NamedTuple
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from harmoclip.data import Batch, Collator, Loader, PhraseCache, Sample, Shards, open_dataset, transform_for
+from harmoclip.data import (
+    Batch,
+    Collator,
+    Loader,
+    PhraseCache,
+    Sample,
+    SeveralCaptions,
+    Shards,
+    open_dataset,
+    transform_for,
+)
 from harmoclip.data.dataset import Indexed, SampleStream
 from harmoclip.data.formats.entries import OnBroken
 from harmoclip.data.formats.registry import options_of, read_options, recognize
@@ -73,11 +83,14 @@ class Batches:
         self._broken: list[str] = []
         on_broken = _Noted(self._broken) if data.on_broken == "skip" else None
         dataset = _open(config, data.path, data.split, data.size, data.shuffle, on_broken)
+        finder: Callable[[Sample], Sample] | None = _finder(data, dataset)
+        if data.captions > 1 or data.phrases_of is not None:
+            dataset, finder = SeveralCaptions(dataset, data.captions, data.phrases_of, finder), None
         transform = transform_for(loaded, crop=_crop(data.crop), flip=data.flip)
         self.loader: Loader[Counted] = Loader(
             dataset,
             _Counting(Collator(loaded.tokenizer)),
-            transform=_Steps(_finder(data, dataset), transform),
+            transform=_Steps(finder, transform),
             batch_size=data.batch_size,
             workers=data.workers,
             seed=config.seed,

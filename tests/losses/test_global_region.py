@@ -2,8 +2,11 @@ import pytest
 import torch
 
 from harmoclip.errors import InputError
+from harmoclip.grounding import Grounding
 from harmoclip.losses import DistillationLoss, GlobalRegionLoss
-from harmoclip.losses.global_region import region_mean
+from harmoclip.losses.global_region import GlobalRegionTerm, region_mean
+from harmoclip.losses.terms import Step, Vectors
+from harmoclip.tensors import l2_normalize
 from tests.helpers import reference
 
 INDEX = torch.tensor([0, 0, 2, 4, 2, 2])
@@ -64,3 +67,23 @@ def test_distillation_may_move_the_target_too():
     vectors, target = (torch.randn(3, 8, requires_grad=True) for _ in range(2))
     DistillationLoss()(vectors, target, learn_target=True).backward()
     assert target.grad.abs().sum() > 0
+
+
+def test_regions_are_held_to_all_captions_of_their_image():
+    """Image 0 has two further captions, image 2 one and no first one, image 4 none at all."""
+    more = torch.tensor([[5, 6], [-1, -1], [7, -1], [8, 9], [-1, -1]])
+    captioned = torch.tensor([True, True, False, True, False])
+    regions, text = torch.randn(6, 8), torch.randn(5, 8)
+    further, log_scale = torch.randn(5, 2, 8), torch.tensor(1.5)
+    grounding = Grounding.empty().replace(
+        boxes=torch.tensor([[0.0, 0, 1, 1]] * 6), image_index=INDEX, captioned=captioned, more_captions=more
+    )
+    vectors = Vectors(torch.randn(5, 8), text, further, regions=regions)
+    term = GlobalRegionTerm(global_region="caption", local_loss=True)
+    loss = term(Step(vectors, grounding, 5), log_scale, None)
+    one, many = l2_normalize(text), l2_normalize(further)
+    held_to = torch.stack([one[0] + many[0].sum(0), one[1], many[2, 0], one[3] + many[3].sum(0), text[4]])
+    expected = GlobalRegionLoss()(
+        regions, INDEX, held_to, log_scale, present=torch.tensor([True, True, True, True, False])
+    )
+    torch.testing.assert_close(loss, expected)

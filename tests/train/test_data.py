@@ -1,10 +1,12 @@
 import itertools
+import json
 from types import SimpleNamespace
 
 import open_clip
 import pytest
 import torch
 from accelerate import Accelerator
+from PIL import Image
 
 from harmoclip.data import Shards, write_shards
 from harmoclip.data.scenes import Scenes
@@ -50,6 +52,32 @@ def test_shards_are_shuffled_as_the_configuration_says(shards):
     in_order = open_clip.tokenize([s.caption for s in itertools.islice(Shards(str(shards)), 4)])
     assert torch.equal(first[0], in_order)
     assert not torch.equal(first[1], in_order)
+
+
+def test_several_captions_of_an_image_are_one_sample(tmp_path):
+    Image.new("RGB", (32, 32)).save(tmp_path / "one.png")
+    Image.new("RGB", (32, 32), "red").save(tmp_path / "two.png")
+    rows = [
+        {
+            "image": image,
+            "caption": f"a dog {n}",
+            "boxes": [[0, 0, 1, 1]],
+            "phrases": [[0, 5]],
+            "links": [[0, 0]],
+        }
+        for image in ("one.png", "two.png", "one.png", "two.png", "one.png")
+        for n in range(3)
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = f"data.path={path}", "data.batch_size=2"
+    found = batches(*options, "data.captions=3", "data.phrases_of=1")
+    assert found.samples() == 2
+    batch, counts, _ = next(iter(found))
+    assert batch.grounding.more_captions.shape == (2, 2)
+    assert (counts.samples, counts.boxes, counts.links) == (2, 2, 2)
+    with pytest.raises(InputError, match="captions is 1, phrases_of 2"):
+        batches(*options, "data.phrases_of=2")
 
 
 def test_a_state_of_another_number_of_processes_is_refused():
