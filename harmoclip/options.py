@@ -52,9 +52,10 @@ class Options:
             them, as CLIPSelf and FineCLIP do, instead of pooling first. Costs more.
         lexemes: What a phrase is: its tokens in the caption's context (`spans`), its own text encoded alone
             (`phrases`), or both, their losses averaged. A text of its own is its own context.
-        global_region: What an image's regions are held to: its `caption` or its `image` vector, by contrast
-            of the regions' mean; or each region to the vector of its own crop, by the teacher where there is
-            one, otherwise by the model itself (`crops`), or by the model with gradient (`live_crops`).
+        global_region: What an image's regions are held to: its `caption` (the mean of several) or its `image`
+            vector, by contrast of the regions' mean; or each region to the vector of its own crop, by the
+            teacher where there is one, otherwise by the model itself (`crops`), or by the model with gradient
+            (`live_crops`).
         weights: Factors of the terms in the sum: `global_contrastive` 1, `lexeme_region` 1, `global_region`
             0.25, `hard_negative` 0, `teacher` 1, unless they are given. Each is a number,
             or a schedule `[(step, weight), ...]` with straight lines between its points, where a step is one
