@@ -20,7 +20,7 @@ from typing import Annotated, Any
 
 import typer
 from flickr.report import write_report
-from flickr.study import VARIANTS, PhotographStudy, Settings
+from flickr.study import SEVERAL, VARIANTS, PhotographStudy, Settings
 from rivals.bench import Bench, bar, progress_bars
 from rivals.objectives import RIVALS
 from rivals.report import summary
@@ -30,7 +30,8 @@ from harmoclip.errors import DataError
 QUICK = ("captions", "fineclip_kind", "harmoclip")
 QUICK_SETTINGS = Settings(start_steps=150, steps=100, batch_size=32, train_photographs=1200)
 SHARE = 0.8  # of the trained weights, where they are averaged with the start's
-RECIPE = {"harmoclip": SHARE}  # the rivals end as they are published, CLIPSelf's in an average too
+# the rivals end as they are published, CLIPSelf's in an average too
+RECIPE = {"harmoclip": SHARE, "harmoclip, five captions": SHARE}
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -103,15 +104,17 @@ def full(bench: Bench, settings: Settings, seeds: int, ablation_seeds: int, *, t
     ours = cost["harmoclip"]["step_ms"]
     same_time = {name: round(steps * ours / cost[name]["step_ms"]) for name in rivals}
     before = summaries({"before training": [start(seed) for seed in range(seeds)]})
-    equal = runs(rivals, seeds, same, RECIPE)
+    equal = runs([*rivals, *SEVERAL], seeds, same, RECIPE)
     as_trained = {f"{name}, not averaged": row for name, row in runs([*RECIPE], seeds, same, {}).items()}
     averaged = dict.fromkeys([*rivals, *VARIANTS], SHARE)
+    without_average = [name for name in rivals if RIVALS[name].average == 1]
+    ablation = [name for name in VARIANTS if name not in SEVERAL]
     results = {
         "settings": {**asdict(settings), "share": SHARE, "seeds": seeds, "ablation_seeds": ablation_seeds},
-        "equal_steps": {**before, **{n: {**row, **cost[n]} for n, row in equal.items()}, **as_trained},
-        "averaged": runs([n for n in rivals if RIVALS[n].average == 1], seeds, same, averaged),
+        "equal_steps": {**before, **{n: row | cost.get(n, {}) for n, row in equal.items()}, **as_trained},
+        "averaged": runs([*without_average, *SEVERAL], seeds, same, averaged),
         "equal_time": runs(rivals, seeds, same_time, RECIPE),
-        "ablation": runs(["harmoclip", *VARIANTS], ablation_seeds, same, averaged),
+        "ablation": runs(["harmoclip", *ablation], ablation_seeds, same, averaged),
     }
     write_report(results, RESULTS)
     return results

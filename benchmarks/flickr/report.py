@@ -36,9 +36,10 @@ def markdown(results: dict[str, Any]) -> str:
         f"each objective. harmoclip's recipe ends with an average of {s['share']} of the trained weights and "
         "the rest of the start's (`harmoclip.interpolate`); CLIPSelf's has one of its own. Mean and standard "
         "deviation over seeds. R@1 and R@5 are the mean of both directions among 999 held-out photographs "
-        "with five captions each; boxes are named among the 100 most frequent head nouns; phrases choose "
-        "among the boxes of their photograph; attributes are colors, numbers and materials, each among its "
-        "kind.\n",
+        "with five captions each. Rows with five captions take five of each photograph a step, ours with the "
+        "phrases of two, a lexeme-region term of weight 2 and synonyms left out. Boxes are named among the "
+        "100 most frequent head nouns; phrases choose among the boxes of their photograph; attributes are "
+        "colors, numbers and materials, each among its kind.\n",
         "## Equal steps\n",
         table(results["equal_steps"], titles=TITLES, cost=True),
         f"\n{COST} R@1 by phrases ranks the 100 best again by where each phrase of the caption is in the "

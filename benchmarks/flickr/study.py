@@ -129,15 +129,18 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "LRC 0.5": {"weights": {"lexeme_region": 0.5}},
     "separate temperatures": {"temperatures": "separate"},
     "LRC 2, synonyms left out": {**ABLATION["LRC 2"], **ABLATION["synonyms left out"]},
-    "LRC 2, synonyms left out, five captions": {
+    "harmoclip, five captions": {
         **ABLATION["synonyms left out"],
         "weights": {"global_contrastive": 0.2, "lexeme_region": 2.0},  # the five contrasts add up
         "captions": 5,
         "phrases_of": 2,
     },
-    "five captions alone": {
+    "captions, five": {
         "weights": {"global_contrastive": 0.2, "lexeme_region": 0.0, "global_region": 0.0},
         "captions": 5,
     },
 }
 """One change each to the defaults, mostly the same as on scenes, and what pays together."""
+
+SEVERAL = ("captions, five", "harmoclip, five captions")
+"""Those of several captions a step, which stand beside the rivals."""

@@ -118,6 +118,7 @@ __all__ = [
     "Sample",
     "SampleDataset",
     "SampleTransform",
+    "SeveralCaptions",
     "Shards",
     "ShareGpt4v",
     "SimilarityLinker",
