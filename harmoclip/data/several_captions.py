@@ -58,8 +58,8 @@ class SeveralCaptions(Shown, Dataset[Sample]):
             )
         if not isinstance(dataset, IdentifiedDataset):
             raise InputError(
-                f"several captions: {type(dataset).__name__} has no image_ids, which say which samples share "
-                "an image. Shards can be written with them: give each sample its more_captions."
+                f"several captions: {type(dataset).__name__} has no image_ids, which say what shares an image. "
+                "Every format but shards and scenes has them; samples of shards can have more_captions."
             )
         self.dataset, self.transform = dataset, transform
         self.captions, self.phrases_of = captions, captions if phrases_of is None else phrases_of
