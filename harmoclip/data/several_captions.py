@@ -58,7 +58,7 @@ class SeveralCaptions(Shown, Dataset[Sample]):
             )
         if not isinstance(dataset, IdentifiedDataset):
             raise InputError(
-                f"several captions: {type(dataset).__name__} has no image_ids, which say what shares an image. "
+                f"several captions: {type(dataset).__name__} has no image_ids, which tell equal images. "
                 "Every format but shards and scenes has them; samples of shards can have more_captions."
             )
         self.dataset, self.transform = dataset, transform
