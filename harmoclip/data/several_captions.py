@@ -28,7 +28,8 @@ class SeveralCaptions(Shown, Dataset[Sample]):
         captions: K, how many captions a sample has; an image with fewer has all of them.
         phrases_of: From how many of them the sample takes phrases, and the boxes that come with them; None
             for all. Phrases cost text, captions cost less.
-        transform: Maps the sample of each caption before they are joined, such as a `GroundingFinder`.
+        transform: Maps each sample whose phrases are taken before they are joined, such as a
+            `GroundingFinder`.
 
     Raises:
         InputError: A number is too small, or the data set has no `image_ids`.
@@ -75,12 +76,10 @@ class SeveralCaptions(Shown, Dataset[Sample]):
         rows = self._rows[index]
         drawn = [rows[i] for i in torch.randperm(len(rows)).tolist()[: self.captions]]
         with each_image_once():
-            samples = [self._read(row) for row in drawn]
+            samples: list[Sample] = [self.dataset[row] for row in drawn]  # type: ignore[index]
+        if self.transform is not None:
+            samples[: self.phrases_of] = map(self.transform, samples[: self.phrases_of])
         return join_captions(samples, self.phrases_of)
-
-    def _read(self, row: int) -> Sample:
-        sample: Sample = self.dataset[row]  # type: ignore[index]
-        return sample if self.transform is None else self.transform(sample)
 
 
 def join_captions(samples: Sequence[Sample], phrases_of: int) -> Sample:

@@ -14,10 +14,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from harmoclip.data import Collator, Sample, transform_for
-from harmoclip.data.dataset import IdentifiedDataset, SampleDataset
+from harmoclip.data.dataset import IdentifiedDataset, SampleDataset, rows_of_images
 from harmoclip.demo.study import Settings, Split, Subject, is_asked
 from harmoclip.errors import DataError
 from harmoclip.harmonized import Harmonized
+from harmoclip.images import each_image_once
 from harmoclip.losses import Positives
 from harmoclip.prompts import with_article
 from harmoclip.segment import CaptionSegmenter
@@ -133,20 +134,17 @@ class _Reader:
 
     def _captions_of(self, rows: Sequence[int]) -> list[Sample]:
         """The samples of one photograph; the first alone has its pixels, which take long to read."""
-        first, *more = (self.dataset[row] for row in rows)
+        with each_image_once():
+            first, *more = (self.dataset[row] for row in rows)
         blank = Image.new("RGB", first.size)
         return [self.transform(s) for s in (first, *(s.replace(image=blank) for s in more))]
 
 
 def _parts(dataset: SampleDataset, settings: Settings) -> tuple[list[list[int]], list[list[int]]]:
     """The rows of each photograph that is learned from, and of each that is held out, one in so many."""
-    ids = dataset.image_ids if isinstance(dataset, IdentifiedDataset) else range(len(dataset))
-    rows: dict[int, list[int]] = {}
-    for row, image in enumerate(ids):
-        own = rows.setdefault(image, [])
-        if len(own) < CAPTIONS:
-            own.append(row)
-    photographs = list(rows.values())[: settings.train + settings.test]
+    alone = ([row] for row in range(len(dataset)))
+    rows = rows_of_images(dataset).values() if isinstance(dataset, IdentifiedDataset) else alone
+    photographs = [own[:CAPTIONS] for own in rows][: settings.train + settings.test]
     if len(photographs) < FEWEST:
         raise DataError(f"{len(photographs)} photographs: expected at least {FEWEST} to learn from.")
     every = math.ceil((settings.train + settings.test) / settings.test)
