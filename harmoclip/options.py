@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from harmoclip.errors import InputError
 from harmoclip.losses.distillation import TeacherTerm
-from harmoclip.losses.global_contrastive import GlobalContrastiveTerm
+from harmoclip.losses.global_contrastive import GlobalContrastiveTerm, SeveralCaptions
 from harmoclip.losses.global_region import GlobalRegion, GlobalRegionTerm
 from harmoclip.losses.hard_negative import HardNegativeTerm
 from harmoclip.losses.lexeme_region import LexemeRegionTerm
@@ -56,6 +56,9 @@ class Options:
             vector, by contrast of the regions' mean; or each region to the vector of its own crop, by the
             teacher where there is one, otherwise by the model itself (`crops`), or by the model with gradient
             (`live_crops`).
+        several_captions: Whether an image's further captions join one contrast of images with all captions of
+            the batch (`joint`), or each kind has a loss of its own and the losses are added (`separate`), as
+            for long and short ones in FG-CLIP.
         weights: Factors of the terms in the sum: `global_contrastive` 1, `lexeme_region` 1, `global_region`
             0.25, `hard_negative` 0, `teacher` 1, unless they are given. Each is a number,
             or a schedule `[(step, weight), ...]` with straight lines between its points, where a step is one
@@ -93,6 +96,10 @@ class Options:
     )
     global_region: GlobalRegion = field(
         default="caption", metadata={"meaning": "what an image's regions are held to"}
+    )
+    several_captions: SeveralCaptions = field(
+        default="joint",
+        metadata={"meaning": "an image's further captions: one contrast, or each kind's own loss"},
     )
     weights: Mapping[str, Weight] = field(
         default_factory=default_weights,
@@ -134,6 +141,7 @@ class Options:
             )
         one_of("lexemes", self.lexemes, ("spans", "phrases", "both"))
         one_of("global_region", self.global_region, ("caption", "image", "crops", "live_crops"))
+        one_of("several_captions", self.several_captions, ("joint", "separate"))
         one_of("temperatures", self.temperatures, ("shared", "separate"))
         defaults = default_weights()
         weights = {**defaults, **checked_weights(self.weights, tuple(defaults))}

@@ -25,6 +25,7 @@ FINECLIP = Options(
 )  # fmt: skip
 FG_CLIP = Options(
     dense="value", positives=PLAIN, row_negatives=False, temperatures="separate",
+    several_captions="separate",
     weights={"global_contrastive": 1, "lexeme_region": 0.1, "global_region": 0, "hard_negative": 0.5},
 )  # fmt: skip
 

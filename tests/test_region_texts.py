@@ -7,6 +7,7 @@ import torch.nn.functional as F
 import harmoclip
 from harmoclip import Grounding
 from harmoclip.errors import GroundingError, InputError
+from harmoclip.losses import GlobalContrastiveLoss
 from tests.helpers.tiny_clips import random_boxes, random_texts
 
 FORMS = ["spans", "phrases", "both"]
@@ -93,11 +94,25 @@ def test_negatives_can_stay_out_of_the_rows(clip):
 
 
 @pytest.mark.parametrize("lexemes", FORMS)
-def test_further_captions_have_a_global_term_each(clip, lexemes):
+def test_further_captions_join_one_contrast(clip, lexemes):
     images, texts, grounding = with_own_texts()
     texts = torch.cat([texts, random_texts(3)])
     more = torch.tensor([[6, -1], [7, 3], [8, 4]])
     harmo = harmoclip.harmonize(clip, lexemes=lexemes)
+    loss = harmo(images, texts, grounding.replace(more_captions=more))["global_contrastive_loss"]
+    vectors = clip.encode_text(texts)[torch.tensor([[0, 6, 0], [1, 7, 3], [2, 8, 4]])]
+    there = torch.tensor([[True, True, False], [False, True, True], [True, True, True]])
+    loss_of_vectors = GlobalContrastiveLoss()
+    expected = loss_of_vectors(clip.encode_image(images), vectors, clip.logit_scale, captioned=there)
+    torch.testing.assert_close(loss, expected)
+
+
+@pytest.mark.parametrize("lexemes", FORMS)
+def test_kinds_of_captions_may_have_a_global_term_each(clip, lexemes):
+    images, texts, grounding = with_own_texts()
+    texts = torch.cat([texts, random_texts(3)])
+    more = torch.tensor([[6, -1], [7, 3], [8, 4]])
+    harmo = harmoclip.harmonize(clip, lexemes=lexemes, several_captions="separate")
     loss = harmo(images, texts, grounding.replace(more_captions=more))["global_contrastive_loss"]
 
     def alone(rows, kept):

@@ -97,6 +97,61 @@ def symmetric_contrast(
         return mean_over_ranks(losses.sum(), total) if local_loss else losses.sum() / at_least_one(total)
 
 
+def group_contrast(
+    rows: Gathered,
+    groups: Gathered,
+    labels: Gathered,
+    logit_scale: Tensor,
+    logit_bias: Tensor | None = None,
+    *,
+    present: Gathered | None = None,
+    local_loss: bool = True,
+) -> Tensor:
+    """Rows against all ranks' columns, of which each row has several, and columns against all ranks' rows.
+
+    Each positive is compared with the negatives alone (`separate_softmax_losses`).
+
+    Args:
+        rows: `[N, D]`, normalized here.
+        groups: `[N, K, D]`, normalized here; the K columns of row i belong to it.
+        labels: `[N]`, equal for rows whose columns are positives of each other.
+        logit_scale: Learned log of the factor on cosines.
+        logit_bias: Learned bias; where it is given, the sigmoid form is taken.
+        present: `[N, K]` bool, which columns there are; all of them where it is None.
+        local_loss: Each rank takes its own rows and columns, instead of all.
+
+    Returns:
+        A scalar, the same on every rank: half the mean over the rows that have a column, and half that over
+        columns; of the sigmoid form the mean over columns, as both directions are the same sum.
+    """
+    kinds = groups.own.shape[1]
+    if present is None:
+        present = groups.map(lambda x: torch.ones_like(x[..., 0], dtype=torch.bool))
+    columns, there = (Gathered(x.own.flatten(0, 1), x.all.flatten(0, 1), x.counts) for x in (groups, present))
+    column_labels, some = labels.map(lambda x: x.repeat_interleave(kinds)), present.map(lambda x: x.any(1))
+
+    def part(gathered: Gathered) -> Tensor:
+        return gathered.own if local_loss else gathered.all
+
+    with torch.autocast(rows.own.device.type, enabled=False):
+        scale = temperature(logit_scale)
+        bias = None if logit_bias is None else full_precision(logit_bias)
+
+        def mean_loss(one: Sequence[Gathered], other: Sequence[Gathered]) -> Tensor:
+            (own, own_labels, takes_part), (choices, their_labels, their_part) = one, other
+            losses = row_losses(
+                l2_normalize(part(own)), l2_normalize(choices.all), (part(own_labels),), (their_labels.all,),
+                same_label, scale, bias, ~their_part.all, compete=False,
+            )  # fmt: skip
+            return (losses * part(takes_part)).sum() / at_least_one(takes_part.all.sum())
+
+        by_row, by_column = (rows, labels, some), (columns, column_labels, there)
+        loss = mean_loss(by_column, by_row)
+        if bias is None:
+            loss = (loss + mean_loss(by_row, by_column)) / 2
+        return mean_over_ranks(loss, 1) if local_loss else loss
+
+
 def row_losses(
     rows: Tensor,
     columns: Tensor,

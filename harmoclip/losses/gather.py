@@ -32,9 +32,10 @@ class Gathered:
         """Where this rank's rows begin among all."""
         return sum(self.counts[: rank()])
 
-    def map(self, function: Callable[[Tensor], Tensor]) -> Gathered:
-        """The same rows, each part of them changed by a function."""
-        return Gathered(function(self.own), function(self.all), self.counts)
+    def map(self, function: Callable[..., Tensor], *others: Gathered) -> Gathered:
+        """The same rows, each part of them, and the same part of the others, put into a function."""
+        own, every = [x.own for x in others], [x.all for x in others]
+        return Gathered(function(self.own, *own), function(self.all, *every), self.counts)
 
 
 def world_size() -> int:

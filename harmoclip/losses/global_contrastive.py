@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from harmoclip.errors import InputError
-from harmoclip.losses.contrastive import same_label, symmetric_contrast
+from harmoclip.losses.contrastive import group_contrast, same_label, symmetric_contrast
 from harmoclip.losses.gather import Gathered, gathered, row_numbers
 from harmoclip.losses.terms import Step, Term
+
+SeveralCaptions = Literal["joint", "separate"]
 
 
 class GlobalContrastiveLoss(nn.Module):
@@ -46,31 +48,40 @@ class GlobalContrastiveLoss(nn.Module):
 
         Args:
             image: `[B, D]` image vectors; row i belongs to text i.
-            text: `[B, D]` text vectors.
+            text: `[B, D]` text vectors, or `[B, K, D]` of K captions each, which meet in one contrast: each
+                image chooses between a caption of its own and all captions of the others.
             logit_scale: Learned log of the factor on cosines.
             logit_bias: Learned bias; where it is given, the sigmoid form is taken.
             image_id: `[B]` int64, equal for the same photograph with another caption, on every rank: such
                 pairs are positives of each other, and each is compared with the captions of other
                 photographs alone. On all ranks or on none.
-            captioned: `[B]` bool, which images have a caption; the others are left out. On all ranks or none.
+            captioned: `[B]` bool, which images have a caption, or `[B, K]`, which captions there are; the
+                others are left out. On all ranks or none.
 
         Raises:
-            InputError: The two do not have the same shape.
+            InputError: There is not a text, or K texts, for each image.
         """
-        shapes = [list((x.own if isinstance(x, Gathered) else x).shape) for x in (image, text)]
-        if shapes[0] != shapes[1]:
+        of_image, of_text = ((x.own if isinstance(x, Gathered) else x).shape for x in (image, text))
+        if len(of_text) not in (2, 3) or (of_text[0], of_text[-1]) != of_image:
             raise InputError(
-                f"image vectors are {shapes[0]}, text vectors {shapes[1]}: expected one text for each image."
+                f"image vectors are {list(of_image)}, text vectors {list(of_text)}: expected one text for "
+                "each image, or [B, K, D] for K texts of each."
             )
         images = gathered(image)
+        texts, labels = gathered(text, images.counts), photographs(images, image_id)
+        present = None if captioned is None else gathered(captioned, images.counts)
+        if len(of_text) == 3:
+            return group_contrast(
+                images, texts, labels, logit_scale, logit_bias, present=present, local_loss=self.local_loss
+            )
         return symmetric_contrast(
             images,
-            gathered(text, images.counts),
-            (photographs(images, image_id),),
+            texts,
+            (labels,),
             same_label,
             logit_scale,
             logit_bias,
-            present=None if captioned is None else gathered(captioned, images.counts),
+            present=present,
             compete=image_id is None,
             local_loss=self.local_loss,
         )
@@ -85,10 +96,12 @@ def photographs(images: Gathered, image_id: Tensor | Gathered | None) -> Gathere
 class GlobalContrastiveTerm(Term):
     """Each image against the captions of the batch, as a term of the objective.
 
-    Where images have further captions, such as short ones beside long ones (FG-CLIP, arXiv 2505.05071), it is
-    the sum of a loss for each kind; images without a caption of a kind are left out of that one.
+    Where images have further captions it is one contrast with all captions of the batch (`joint`), or the sum
+    of a loss for each kind, such as short ones beside long ones (`separate`, as FG-CLIP, arXiv 2505.05071);
+    images without a caption of a kind are left out of that one.
     """
 
+    several_captions: SeveralCaptions
     local_loss: bool
 
     name: ClassVar[str] = "global_contrastive"
@@ -100,23 +113,18 @@ class GlobalContrastiveTerm(Term):
         """The loss of a batch."""
         loss = GlobalContrastiveLoss(local_loss=self.local_loss)
         image, image_id = step.of_images("image"), step.labels("image_id")
-        captions = [(step.of_images("text"), step.labels("captioned")), *_further(step)]
-        losses = [
-            loss(image, text, logit_scale, logit_bias, image_id=image_id, captioned=captioned)
-            for text, captioned in captions
-        ]
-        return torch.stack(losses).sum()
+
+        def contrast(text: Gathered, captioned: Gathered | None) -> Tensor:
+            return loss(image, text, logit_scale, logit_bias, image_id=image_id, captioned=captioned)
+
+        if step.labels("more_captions") is None:
+            return contrast(step.of_images("text"), step.labels("captioned"))
+        texts, there = step.captions()
+        if self.several_captions == "joint":
+            return contrast(texts, there)
+        kinds = range(texts.own.shape[1])
+        return torch.stack([contrast(_of_kind(texts, kind), _of_kind(there, kind)) for kind in kinds]).sum()
 
 
-def _further(step: Step) -> list[tuple[Gathered, Gathered]]:
-    """For each kind of further captions, their vectors and which images have one."""
-    rows = step.labels("more_captions")
-    if rows is None:
-        return []
-    text = step.of_images("more_text")
-
-    def of_kind(gathered: Gathered, kind: int) -> Gathered:
-        return gathered.map(lambda x: x[:, kind])
-
-    kinds = range(rows.own.shape[1])
-    return [(of_kind(text, kind), of_kind(rows, kind).map(lambda row: row >= 0)) for kind in kinds]
+def _of_kind(captions: Gathered, kind: int) -> Gathered:
+    return captions.map(lambda x: x[:, kind])

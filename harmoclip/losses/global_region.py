@@ -133,25 +133,12 @@ class GlobalRegionTerm(Term):
 
 def _captions(step: Step) -> tuple[Gathered, Gathered | None]:
     """One vector for all captions of an image, and which images have any; None: all."""
-    first, captioned, rows = step.of_images("text"), step.labels("captioned"), step.labels("more_captions")
-    if rows is None:
-        return first, captioned
-    further, counts = step.of_images("more_text"), first.counts
-    captioned = captioned or rows.map(lambda row: torch.ones_like(row[:, 0], dtype=torch.bool))
-    own, own_there = _mean_caption(first.own, captioned.own, further.own, rows.own)
-    every, there = _mean_caption(first.all, captioned.all, further.all, rows.all)
-    return Gathered(own, every, counts), Gathered(own_there, there, counts)
+    if step.labels("more_captions") is None:
+        return step.of_images("text"), step.labels("captioned")
+    texts, there = step.captions()
+    return texts.map(_direction, there), there.map(lambda x: x.any(1))
 
 
-def _mean_caption(first: Tensor, captioned: Tensor, further: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """`[B, D]`, in the direction of the mean of each image's normalized captions, and which have any.
-
-    Args:
-        first: `[B, D]` vectors of the first captions.
-        captioned: `[B]` bool, which images have one.
-        further: `[B, K, D]` vectors of further ones.
-        rows: `[B, K]`, negative where an image has none.
-    """
-    there = torch.cat([captioned[:, None], rows >= 0], 1)
-    vectors = l2_normalize(torch.cat([first[:, None], further], 1))
-    return (vectors * there[..., None]).sum(1), there.any(1)
+def _direction(texts: Tensor, there: Tensor) -> Tensor:
+    """`[B, D]`, in the direction of the mean of each image's normalized captions `[B, K, D]`."""
+    return (l2_normalize(texts) * there[..., None]).sum(1)

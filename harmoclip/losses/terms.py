@@ -119,6 +119,16 @@ class Step:
         rows = torch.full((images, max(known)), -1, device=device)
         return rows if own is None else torch.cat([own, rows[:, own.shape[1] :]], 1)
 
+    def captions(self) -> tuple[Gathered, Gathered]:
+        """The vectors `[B, K, D]` of all captions of each image, the first one first, and which there are."""
+        text, captioned, rows = self.of_images("text"), self.labels("captioned"), self.labels("more_captions")
+        first = captioned or text.map(lambda x: torch.ones_like(x[:, 0], dtype=torch.bool))
+        further = text.map(lambda x: x[:, :0]) if rows is None else rows
+        return (
+            text.map(lambda x, more: torch.cat([x[:, None], more], 1), self.of_images("more_text")),
+            first.map(lambda x, more: torch.cat([x[:, None], more >= 0], 1), further),
+        )
+
     def _more_text(self) -> Tensor:
         """Vectors of further captions, as many kinds as on any rank; what is missing is 0 and connected."""
         kinds, nothing = max(self.counts.more_captions), self.vectors["text"][:, None] * 0

@@ -159,6 +159,10 @@ def ddp_region_texts_sigmoid():
     yield from region_texts(options)
 
 
+def ddp_kinds_of_captions():
+    yield from region_texts(lambda: {"several_captions": "separate"})
+
+
 def ddp_synonyms():
     positives = Positives(synonyms=0.2)  # of a tower that was never trained
     expected, plain = one_process(positives=positives), one_process()
@@ -181,7 +185,7 @@ def labels_of_some_ranks_only():
         grounding = grounding.replace(
             image_id=torch.arange(count), captioned=torch.ones(count, dtype=torch.bool), more_captions=more
         )
-    same_as_one_process(expected, {}, (images, texts, grounding))
+    same_as_one_process(expected, {"several_captions": "separate"}, (images, texts, grounding))
 
 
 def ddp_static_graph():

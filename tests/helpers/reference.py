@@ -50,6 +50,26 @@ def contrast_of_photographs(image, text, image_id, log_scale, bias=None):
     return (sum(forth) + sum(back)) / (2 * len(image))
 
 
+def contrast_of_captions(image, texts, image_id, there, log_scale, bias=None):
+    """One contrast of images with the captions `texts[i][k]` that are there."""
+    pairs = [(i, k) for i, own in enumerate(there) for k, here in enumerate(own) if here]
+    images = sorted({i for i, _ in pairs})
+    scale = log_scale.exp()
+    logit = {
+        (i, pair): scale * cosine(image[i], texts[pair[0]][pair[1]]) + (0 if bias is None else bias)
+        for i in images
+        for pair in pairs
+    }
+    right = {key: float(image_id[key[0]] == image_id[key[1][0]]) for key in logit}
+    if bias is not None:
+        return sum(
+            -torch.nn.functional.logsigmoid(value if right[key] else -value) for key, value in logit.items()
+        ) / len(pairs)
+    forth = [separate_row_loss([logit[i, p] for p in pairs], [right[i, p] for p in pairs]) for i in images]
+    back = [separate_row_loss([logit[i, p] for i in images], [right[i, p] for i in images]) for p in pairs]
+    return sum(forth) / (2 * len(forth)) + sum(back) / (2 * len(back))
+
+
 def contrast(rows, columns, share, log_scale, bias=None, repeats=None):
     """Mean over both directions of the mean over rows; share[i][j] is how far column j is right for row i.
 

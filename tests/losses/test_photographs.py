@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from harmoclip.errors import InputError
 from harmoclip.losses import GlobalContrastiveLoss, GlobalRegionLoss, LexemeRegionLoss, Positives
 from harmoclip.losses.contrastive import separate_softmax_losses, softmax_losses
 from tests.helpers import reference
@@ -29,6 +30,45 @@ def test_captions_of_one_photograph_are_positives(bias):
     loss = GlobalContrastiveLoss()(image, text, SCALE, bias, image_id=PHOTOGRAPH)
     expected = reference.contrast_of_photographs(image, text, PHOTOGRAPH.tolist(), SCALE, bias)
     assert_same(loss, expected, (image, text, SCALE))
+
+
+@pytest.mark.parametrize("bias", [None, BIAS])
+@pytest.mark.parametrize("local_loss", [True, False])
+@pytest.mark.parametrize("missing", [[], [(0, 1), (2, 0), (3, 0), (3, 1), (3, 2)]])
+def test_several_captions_meet_in_one_contrast(bias, local_loss, missing):
+    """Image 3 may have no caption at all."""
+    image, text = vectors(6, 8), vectors(6, 3, 8)
+    there = torch.ones(6, 3, dtype=torch.bool)
+    for place in missing:
+        there[place] = False
+    loss = GlobalContrastiveLoss(local_loss=local_loss)
+    found = loss(image, text, SCALE, bias, image_id=PHOTOGRAPH, captioned=there if missing else None)
+    expected = reference.contrast_of_captions(image, text, PHOTOGRAPH.tolist(), there.tolist(), SCALE, bias)
+    assert_same(found, expected, (image, text, SCALE))
+
+
+@pytest.mark.parametrize("bias", [None, BIAS])
+@pytest.mark.parametrize("captioned", [None, torch.tensor([True, False, True, True, False, True])])
+def test_a_group_of_one_caption_is_one_caption(bias, captioned):
+    image, text, loss = vectors(6, 8), vectors(6, 8), GlobalContrastiveLoss()
+    assert_same(
+        loss(image, text[:, None], SCALE, bias, captioned=None if captioned is None else captioned[:, None]),
+        loss(image, text, SCALE, bias, captioned=captioned),
+        (image, text, SCALE),
+    )
+
+
+def test_no_caption_at_all_costs_nothing_and_stays_connected():
+    image, text = vectors(3, 8), vectors(3, 2, 8)
+    loss = GlobalContrastiveLoss()(image, text, SCALE, captioned=torch.zeros(3, 2, dtype=torch.bool))
+    assert loss == 0
+    assert all(g.eq(0).all() for g in torch.autograd.grad(loss, (image, text, SCALE)))
+
+
+@pytest.mark.parametrize("shape", [(6,), (5, 8), (6, 7), (5, 2, 8), (6, 2, 7), (6, 1, 2, 8)])
+def test_texts_that_do_not_belong_to_images_are_an_error(shape):
+    with pytest.raises(InputError, match="expected one text for each image, or "):
+        GlobalContrastiveLoss()(torch.randn(6, 8), torch.randn(shape), torch.tensor(1.0))
 
 
 def test_perfect_captions_of_one_photograph_cost_nothing():
