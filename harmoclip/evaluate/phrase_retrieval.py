@@ -26,7 +26,7 @@ class Candidates(NamedTuple):
 
     found: Tensor  # [Q, K] rows of the other side, the best first
     plain: Tensor  # [Q, K] global cosine
-    phrases: Tensor  # [Q, K] mean over the caption's phrases of the best cosine among the image's patches
+    phrases: Tensor  # [Q, K] what the phrases of the caption find in the image's patches
     right: Tensor  # [Q, K] bool, the targets of the query
     plain_rank: Tensor  # [Q] the rank of the best target among all
     targets: Tensor  # [Q] how many targets a query has
@@ -90,8 +90,14 @@ def rank_by_phrases(
 ) -> PhraseRanking:
     """Let the phrases of a caption look for themselves in the patches of the images that it may belong to.
 
-    A caption t and an image i score `cos(t, i) + share * mean_p max_c cos(p, c)`, over the phrases p of the
-    caption and the patches c of the image. Only the `top` best of each caption and of each image by the
+    A caption t with n phrases and an image i score
+
+        cos(t, i) + share * sqrt(n) * (mean_p max_c cos(p, c) - m)
+
+    over the phrases p of the caption and the patches c of the image, where m is what the mean gives for
+    captions and images that do not belong together (one image for each caption). A mean of n phrases is
+    sqrt(n) times as sure as one phrase, so evidence adds up (as in Stouffer's method), and an image does not
+    go to the caption whose one phrase is vague. Only the `top` best of each caption and of each image by the
     global vectors are scored and ranked again, so an index of global vectors finds the candidates, and the
     cost of a query does not grow with the collection. A caption without phrases is its own phrase.
 
@@ -122,10 +128,12 @@ def rank_by_phrases(
     own = torch.arange(len(image), device=image.device)
     asked = _Phrases.of(text, phrases, text_of_phrase)
     t2i, i2t = _best(text, image, top), _best(image, text, top)
-    texts = torch.cat([torch.arange(len(text)).repeat_interleave(t2i.shape[1]), i2t.flatten().cpu()])
-    images = torch.cat([t2i.flatten().cpu(), torch.arange(len(image)).repeat_interleave(i2t.shape[1])])
-    scores = _search(asked, dense, texts.to(image.device), images.to(image.device), len(image))
-    of_texts, of_images = scores.split([t2i.numel(), i2t.numel()])
+    every = torch.arange(len(text), device=image.device)
+    texts = torch.cat([every.repeat_interleave(t2i.shape[1]), i2t.flatten(), every])
+    images = torch.cat([t2i.flatten(), own.repeat_interleave(i2t.shape[1]), _strangers(owner, len(image))])
+    scores = _search(asked, dense, texts, images, len(image))
+    scores = (scores - scores[-len(text) :].mean()) * asked.counts[texts].sqrt()
+    of_texts, of_images, _ = scores.split([t2i.numel(), i2t.numel(), len(text)])
     return PhraseRanking(
         _candidates(text, image, owner, own, t2i, of_texts.view_as(t2i)),
         _candidates(image, text, own, owner, i2t, of_images.view_as(i2t)),
@@ -203,6 +211,12 @@ def _best(queries: Tensor, found: Tensor, top: int, chunk: int = 256) -> Tensor:
     return torch.cat(
         [(rows @ found.T).topk(min(top, len(found)), dim=1).indices for rows in queries.split(chunk)]
     )
+
+
+def _strangers(owner: Tensor, images: int) -> Tensor:
+    """For each caption an image that is not its own; where there is but one, that one."""
+    distance = torch.arange(len(owner), device=owner.device) % max(1, images - 1) + 1
+    return (owner + distance) % images
 
 
 def _search(asked: _Phrases, dense: Iterable[Tensor], texts: Tensor, images: Tensor, total: int) -> Tensor:

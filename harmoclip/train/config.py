@@ -76,8 +76,7 @@ class DataConfig:
     )
     captions: int = key(
         1,
-        "captions of an image in one sample, drawn anew each time, where a data set has several; their "
-        "losses add up, so objective.weights.global_contrastive=1/captions keeps the balance",
+        "captions of an image in one sample, drawn anew each time, where a data set has several",
         least=1,
     )
     phrases_of: int | None = key(

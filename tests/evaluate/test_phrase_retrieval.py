@@ -28,16 +28,24 @@ def world(seed, images=7, texts=12, cells=4, dim=3):
     }
 
 
-def scores_by_hand(w, share):
-    """`[M, N]` by plain loops."""
-    image, text, dense, phrases = (normalize(w[k], dim=-1) for k in ("image", "text", "dense", "phrases"))
-    scores = text @ image.T
+def phrase_scores_by_hand(w):
+    """`[M, N]` by plain loops: the mean best patch, less strangers', times the root of the count."""
+    text, dense, phrases = (normalize(w[k], dim=-1) for k in ("text", "dense", "phrases"))
+    found, count, images = torch.empty(len(text), len(dense)), torch.empty(len(text)), len(dense)
     for t in range(len(text)):
         own = phrases[w["text_of_phrase"] == t]
         own = own if len(own) else text[t : t + 1]
-        for i in range(len(image)):
-            scores[t, i] += share * (own @ dense[i].T).amax(1).mean()
-    return scores
+        count[t] = len(own)
+        for i in range(images):
+            found[t, i] = (own @ dense[i].T).amax(1).mean()
+    owners = w["image_of_text"].tolist()
+    strangers = [found[t, (i + 1 + t % (images - 1)) % images] for t, i in enumerate(owners)]
+    return (found - torch.stack(strangers).mean()) * count[:, None].sqrt()
+
+
+def scores_by_hand(w, share):
+    plain = normalize(w["text"], dim=-1) @ normalize(w["image"], dim=-1).T
+    return plain + share * phrase_scores_by_hand(w)
 
 
 def ranks_by_hand(scores, owner):
@@ -123,13 +131,36 @@ def test_a_patch_without_any_feature_is_like_nothing_but_a_whole_image_is_an_err
     w = world(2)
     w["dense"][3, 1:] = 0
     candidates, caption = rank_by_phrases(**w).images, int(w["text_of_phrase"][0])
-    patch = normalize(w["dense"][3, :1], dim=1)
-    own = normalize(w["phrases"][w["text_of_phrase"] == caption], dim=1)
     found = candidates.phrases[caption][candidates.found[caption] == 3]
-    torch.testing.assert_close(found[0], (own @ patch.T).clamp(min=0).mean())
+    torch.testing.assert_close(found[0], phrase_scores_by_hand(w)[caption, 3])
     w["dense"][3] = 0
     with pytest.raises(EvaluationError, match="image 3"):
         rank_by_phrases(**w)
+
+
+def test_an_image_goes_to_the_caption_with_more_evidence_not_to_a_vague_one():
+    """By the global vectors the two are level; one phrase is there, or four that are seen nearly as well."""
+    own = torch.tensor([[1.0, 0], [0, 1.0]])
+    text = torch.tensor([[0.5, 0.75**0.5], [0.5, 0.75**0.5]])
+    close, closer = torch.tensor([0.9, 0.19**0.5]), torch.tensor([0.88, (1 - 0.88**2) ** 0.5])
+    phrases, owner = torch.stack([close, *[closer] * 4]), torch.tensor([0, 1, 1, 1, 1])
+    ranking = rank_by_phrases(own, text, own[:, None], phrases, owner, [1, 0])
+    assert ranking.texts.order(0.0)[0].tolist() == [0, 1]
+    assert ranking.texts.order(1.0)[0].tolist() == [1, 0]
+
+
+def test_what_all_cosines_have_in_common_favors_no_caption():
+    """A direction that all vectors share raises every cosine, and longer captions no more than short ones."""
+    w = world(5, images=40, texts=80, dim=16)
+    shared = {k: torch.cat([0.3 * v / v.norm(dim=-1, keepdim=True), torch.ones(*v.shape[:-1], 1)], -1)
+              for k, v in w.items() if v.is_floating_point()}  # fmt: skip
+    one, other = rank_by_phrases(**w, top=40), rank_by_phrases(**{**w, **shared}, top=40)
+    torch.testing.assert_close(one.texts.phrases * 0.09 / 1.09, other.texts.phrases, rtol=1e-4, atol=1e-5)
+
+
+def test_one_image_alone_is_its_own_stranger():
+    one = rank_by_phrases(torch.eye(2)[:1], torch.eye(2), torch.ones(1, 3, 2), torch.eye(2), [0, 1], [0, 0])
+    assert one.metrics(0.5, ks=(1,))["phrase_t2i_r1"] == 1
 
 
 def test_captions_without_any_phrase_are_their_own():
