@@ -18,7 +18,7 @@ from harmoclip.evaluate.vectors import ArrayLike, check_vectors, comparable, uni
 from harmoclip.segment import CaptionSegmenter
 from harmoclip.tensors import l2_normalize
 
-SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5)
+SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5)
 
 
 class Candidates(NamedTuple):
