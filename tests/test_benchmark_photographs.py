@@ -9,12 +9,14 @@ import torch
 from flickr import towers
 from flickr.crops import Crops
 from flickr.data import Batch, Photograph, Prepared, Sentence, Split, box_labels
+from flickr.measuring import by_phrases
 from flickr.memory import KeptTexts
 from PIL import Image
 from rivals.bench import Bench, progress_bars
 from rivals.report import summary, table
 
 from harmoclip.errors import MissingDependencyError
+from harmoclip.evaluate import rank_by_phrases
 from harmoclip.starter import cut_text_tower
 from harmoclip.text_memory import TextMemory
 
@@ -231,3 +233,19 @@ def test_a_row_of_one_seed_has_no_spread():
         "| one | 1 | 0.250 |",
         "| two | 2 | **0.625** ± 0.177 |",
     ]
+    rows["one"] = summary([{"r1": 0.25, "r5": 0.5}])
+    assert table(rows, titles={"r5": "R@5"}).splitlines()[2:] == ["| one | 1 | **0.500** |", "| two | 2 |  |"]
+
+
+def test_the_share_of_phrases_is_chosen_on_the_other_half():
+    """Phrases are all that tells even photographs apart, and of the odd ones they tell nothing but wrong."""
+    images, captions = torch.eye(8), torch.eye(8) + 0.1
+    captions[::2] = captions[::2].roll(2, 0)  # of even ones, the next one's
+    phrases, dense = torch.eye(8), torch.eye(8)
+    dense[1::2] = dense[1::2].roll(2, 0)
+    ranking = rank_by_phrases(images, captions, dense[:, None], phrases, torch.arange(8))
+    found = by_phrases(ranking, torch.arange(8))
+    # even ones take a share of 0, which is best for odd ones, and odd ones a large one
+    assert found["phrase_r1"] == 0
+    assert found["phrase_share"] > 0
+    assert ranking.metrics(0.0, ks=(1,))["phrase_t2i_r1"] == 0.5

@@ -122,12 +122,12 @@ class Batch:
 class Split:
     """The photographs of one split and their lower features."""
 
-    def __init__(self, folder: Path, tokenizer: Tokenizer, crops: Crops, most: int | None = None) -> None:
+    def __init__(self, folder: Path, tokenizer: Tokenizer, crops: Crops) -> None:
         photographs: dict[str, Photograph] = {}
         for s in pickle.loads((folder / "sentences.pkl").read_bytes()):
             own = photographs.setdefault(s["key"], Photograph(s["key"], s["boxes"], [])).sentences
             own.append(Sentence(s["caption"], tuple(s["spans"]), tuple(s["links"]), tuple(s["found"])))
-        self.photographs = list(photographs.values())[:most]
+        self.photographs = list(photographs.values())
         self.features = np.load(folder / "features.npy", mmap_mode="r")
         self.folder, self.tokenizer, self.memory = folder, tokenizer, crops
         self._align = align(tokenizer)

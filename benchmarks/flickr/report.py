@@ -43,7 +43,8 @@ def markdown(results: dict[str, Any]) -> str:
         "## Equal steps\n",
         table(results["equal_steps"], titles=TITLES, cost=True),
         f"\n{COST} R@1 by phrases ranks the 100 best again by where each phrase of the caption is in the "
-        "image; its share is chosen on training photographs.\n",
+        "image; each half of the photographs takes the share that is best for the other. Rows that have none "
+        "were measured before the score was as it is.\n",
         *section(
             "Averaged with the start",
             f"The same runs, all with {s['share']} of the trained weights and the rest of the start's.",

@@ -24,7 +24,6 @@ from flickr.towers import cut_image_tower, pair_tokenizer, pretrained_pair
 from harmoclip.starter import cut_text_tower
 
 CLASSES = 100
-ASKED_OF_TRAIN = 500  # photographs on which the share of phrases in retrieval is chosen
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,6 @@ class PhotographStudy(Study):
         self.train = Split(train, self.tokenizer, self.crops)
         classes = frequent_heads(self.train, CLASSES)
         self.asked = Questions(Split(val, self.tokenizer, self.crops), classes)
-        self.asked_of_train = Questions(Split(train, self.tokenizer, self.crops, ASKED_OF_TRAIN), classes)
 
     def identity(self, name: str) -> str:
         """The rival's name, or a digest of all options of ours."""
@@ -102,7 +100,7 @@ class PhotographStudy(Study):
 
     def measure(self, weights: State) -> dict[str, float]:
         """Both sides on the held-out photographs."""
-        return measure(self.model(0, weights), self.asked, self.asked_of_train)
+        return measure(self.model(0, weights), self.asked)
 
     def after_run(self) -> None:
         """Keep the texts and crops that the run was the first to meet."""

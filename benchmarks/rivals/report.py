@@ -85,12 +85,15 @@ def table(rows: dict[str, Summary], *, titles: dict[str, str] = TITLES, cost: bo
     """One row an objective; the best of each column in bold."""
     costs = ["step (ms)", "held (MB)"] if cost else []
     head = ["objective", "seeds", *titles.values(), *costs]
-    best = {side: max(row[side] for row in rows.values()) for side in titles}
+    best = {side: max((row[side] for row in rows.values() if side in row), default=0.0) for side in titles}
     lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
     for name, row in rows.items():
         seeds = len(row["seeds"]["r1"])
         cells = [name, str(seeds)]
         for side in titles:
+            if side not in row:  # of an earlier run
+                cells.append("")
+                continue
             value = f"{row[side]:.3f}"
             spread = f" ± {row[f'{side}_sd']:.3f}" if seeds > 1 else ""
             cells.append((f"**{value}**" if row[side] == best[side] else value) + spread)
