@@ -37,7 +37,7 @@ def markdown(results: dict[str, Any]) -> str:
         "the rest of the start's (`harmoclip.interpolate`); CLIPSelf's has one of its own. Mean and standard "
         "deviation over seeds. R@1 and R@5 are the mean of both directions among 999 held-out photographs "
         "with five captions each. Rows with five captions take five of each photograph a step, ours with the "
-        "phrases of two, a lexeme-region term of weight 2 and synonyms left out. Boxes are named among the "
+        "phrases of two and synonyms left out. Boxes are named among the "
         "100 most frequent head nouns; phrases choose among the boxes of their photograph; attributes are "
         "colors, numbers and materials, each among its kind.\n",
         "## Equal steps\n",
