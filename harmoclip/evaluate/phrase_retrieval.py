@@ -26,7 +26,7 @@ class Candidates(NamedTuple):
 
     found: Tensor  # [Q, K] rows of the other side, the best first
     plain: Tensor  # [Q, K] global cosine
-    phrases: Tensor  # [Q, K] what the phrases of the caption find in the image's patches
+    phrases: Tensor  # [Q, K] what the caption's phrases find in the image: their part at a share of 1
     right: Tensor  # [Q, K] bool, the targets of the query
     plain_rank: Tensor  # [Q] the rank of the best target among all
     targets: Tensor  # [Q] how many targets a query has
