@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from harmoclip.errors import InputError
 from harmoclip.losses.distillation import TeacherTerm
-from harmoclip.losses.global_contrastive import GlobalContrastiveTerm, SeveralCaptions
+from harmoclip.losses.global_contrastive import CaptionContrast, GlobalContrastiveTerm
 from harmoclip.losses.global_region import GlobalRegion, GlobalRegionTerm
 from harmoclip.losses.hard_negative import HardNegativeTerm
 from harmoclip.losses.lexeme_region import LexemeRegionTerm
@@ -97,7 +97,7 @@ class Options:
     global_region: GlobalRegion = field(
         default="caption", metadata={"meaning": "what an image's regions are held to"}
     )
-    several_captions: SeveralCaptions = field(
+    several_captions: CaptionContrast = field(
         default="joint",
         metadata={"meaning": "an image's further captions: one contrast, or each kind's own loss"},
     )

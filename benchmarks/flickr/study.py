@@ -108,6 +108,8 @@ class PhotographStudy(Study):
         self.crops.save(self.folder)
 
 
+FIVE_CAPTIONS = {**ABLATION["synonyms left out"], "captions": 5, "phrases_of": 2}
+
 VARIANTS: dict[str, dict[str, Any]] = {
     **{
         name: ABLATION[name]
@@ -127,12 +129,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "LRC 0.5": {"weights": {"lexeme_region": 0.5}},
     "separate temperatures": {"temperatures": "separate"},
     "LRC 2, synonyms left out": {**ABLATION["LRC 2"], **ABLATION["synonyms left out"]},
-    "harmoclip, five captions": {**ABLATION["synonyms left out"], "captions": 5, "phrases_of": 2},
+    "harmoclip, five captions": FIVE_CAPTIONS,
     "captions, five": {"weights": {"lexeme_region": 0.0, "global_region": 0.0}, "captions": 5},
     "five captions, a loss each": {
-        **ABLATION["synonyms left out"],
-        "captions": 5,
-        "phrases_of": 2,
+        **FIVE_CAPTIONS,
         "several_captions": "separate",
         "weights": {"global_contrastive": 0.2},  # the five losses add up
     },

@@ -13,7 +13,7 @@ from harmoclip.losses.contrastive import group_contrast, same_label, symmetric_c
 from harmoclip.losses.gather import Gathered, gathered, row_numbers
 from harmoclip.losses.terms import Step, Term
 
-SeveralCaptions = Literal["joint", "separate"]
+CaptionContrast = Literal["joint", "separate"]
 
 
 class GlobalContrastiveLoss(nn.Module):
@@ -101,7 +101,7 @@ class GlobalContrastiveTerm(Term):
     images without a caption of a kind are left out of that one.
     """
 
-    several_captions: SeveralCaptions
+    several_captions: CaptionContrast
     local_loss: bool
 
     name: ClassVar[str] = "global_contrastive"
@@ -117,9 +117,10 @@ class GlobalContrastiveTerm(Term):
         def contrast(text: Gathered, captioned: Gathered | None) -> Tensor:
             return loss(image, text, logit_scale, logit_bias, image_id=image_id, captioned=captioned)
 
-        if step.labels("more_captions") is None:
+        several = step.several_captions()
+        if several is None:
             return contrast(step.of_images("text"), step.labels("captioned"))
-        texts, there = step.captions()
+        texts, there = several
         if self.several_captions == "joint":
             return contrast(texts, there)
         kinds = range(texts.own.shape[1])

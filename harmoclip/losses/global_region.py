@@ -133,9 +133,10 @@ class GlobalRegionTerm(Term):
 
 def _captions(step: Step) -> tuple[Gathered, Gathered | None]:
     """One vector for all captions of an image, and which images have any; None: all."""
-    if step.labels("more_captions") is None:
+    several = step.several_captions()
+    if several is None:
         return step.of_images("text"), step.labels("captioned")
-    texts, there = step.captions()
+    texts, there = several
     return texts.map(_direction, there), there.map(lambda x: x.any(1))
 
 

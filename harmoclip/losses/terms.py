@@ -119,14 +119,19 @@ class Step:
         rows = torch.full((images, max(known)), -1, device=device)
         return rows if own is None else torch.cat([own, rows[:, own.shape[1] :]], 1)
 
-    def captions(self) -> tuple[Gathered, Gathered]:
-        """The vectors `[B, K, D]` of all captions of each image, the first one first, and which there are."""
-        text, captioned, rows = self.of_images("text"), self.labels("captioned"), self.labels("more_captions")
-        first = captioned or text.map(lambda x: torch.ones_like(x[:, 0], dtype=torch.bool))
-        further = text.map(lambda x: x[:, :0]) if rows is None else rows
+    def several_captions(self) -> tuple[Gathered, Gathered] | None:
+        """The vectors `[B, K, D]` of all captions of each image, the first one first, and which there are.
+
+        None where no image has further ones.
+        """
+        rows = self.labels("more_captions")
+        if rows is None:
+            return None
+        first = self.labels("captioned") or rows.map(lambda x: torch.ones_like(x[:, 0], dtype=torch.bool))
+        text, more_text = self.of_images("text"), self.of_images("more_text")
         return (
-            text.map(lambda x, more: torch.cat([x[:, None], more], 1), self.of_images("more_text")),
-            first.map(lambda x, more: torch.cat([x[:, None], more >= 0], 1), further),
+            text.map(lambda x, more: torch.cat([x[:, None], more], 1), more_text),
+            first.map(lambda x, more: torch.cat([x[:, None], more >= 0], 1), rows),
         )
 
     def _more_text(self) -> Tensor:
